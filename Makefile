@@ -1,0 +1,45 @@
+# Every target works on a fresh clone with only Python >= 3.11 and make; it sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROTO_TOOLS := .venv-protos
+PROTOS := $(patsubst protos/mockcloud/%,mockcloud/api/%,$(wildcard protos/mockcloud/*/v1/*.proto))
+
+.PHONY: demo up test check bench protos clean
+
+demo: $(READY)  ## an order workflow survives two failovers
+	$(BIN)/python examples/failover_mid_workflow.py
+
+up: $(READY)  ## two regions until Ctrl-C
+	$(BIN)/mockcloud up
+
+test: $(READY)  ## the whole suite; tests that assert a time run alone, afterwards
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not serial"
+	$(BIN)/pytest -m serial
+
+check: $(READY)  ## format, lint, types, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/project
+
+bench: $(READY)  ## figures against null servers in the same run; FULL=1 adds the 10,000s
+	$(BIN)/python -m bench $(if $(FULL),--full) $(BENCH_ARGS)
+
+protos: $(PROTO_TOOLS)/.ready  ## regenerate mockcloud/api from protos/
+	$(PROTO_TOOLS)/bin/python -m grpc_tools.protoc -Imockcloud/api=protos/mockcloud --python_out=. --pyi_out=. $(PROTOS)
+
+clean:
+	rm -rf $(VENV) $(PROTO_TOOLS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# Old enough that its output loads under every protobuf that temporalio allows.
+$(PROTO_TOOLS)/.ready: constraints-protos.txt
+	$(PYTHON) -m venv $(PROTO_TOOLS)
+	PIP_CONSTRAINT=constraints-protos.txt $(PROTO_TOOLS)/bin/pip install -q --disable-pip-version-check grpcio-tools setuptools
+	touch $@

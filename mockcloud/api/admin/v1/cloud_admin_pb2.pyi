@@ -1,0 +1,269 @@
+from mockcloud.api.admin.v1 import region_admin_pb2 as _region_admin_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AddFaultRequest(_message.Message):
+    __slots__ = ["fault"]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    fault: Fault
+    def __init__(self, fault: _Optional[_Union[Fault, _Mapping]] = ...) -> None: ...
+
+class AddFaultResponse(_message.Message):
+    __slots__ = ["fault"]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    fault: Fault
+    def __init__(self, fault: _Optional[_Union[Fault, _Mapping]] = ...) -> None: ...
+
+class CloudLagRequest(_message.Message):
+    __slots__ = ["namespace"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class CloudLagResponse(_message.Message):
+    __slots__ = ["lags"]
+    LAGS_FIELD_NUMBER: _ClassVar[int]
+    lags: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.NamespaceLag]
+    def __init__(self, lags: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceLag, _Mapping]]] = ...) -> None: ...
+
+class CreateNamespaceRequest(_message.Message):
+    __slots__ = ["name", "regions", "retention"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    retention: int
+    def __init__(self, name: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., retention: _Optional[int] = ...) -> None: ...
+
+class CreateNamespaceResponse(_message.Message):
+    __slots__ = ["endpoint", "namespace_id"]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    endpoint: str
+    namespace_id: str
+    def __init__(self, endpoint: _Optional[str] = ..., namespace_id: _Optional[str] = ...) -> None: ...
+
+class FailoverRequest(_message.Message):
+    __slots__ = ["forced", "namespace", "no_wait", "operation_id", "region", "who"]
+    FORCED_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NO_WAIT_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    forced: bool
+    namespace: str
+    no_wait: bool
+    operation_id: str
+    region: str
+    who: str
+    def __init__(self, namespace: _Optional[str] = ..., region: _Optional[str] = ..., forced: bool = ..., who: _Optional[str] = ..., operation_id: _Optional[str] = ..., no_wait: bool = ...) -> None: ...
+
+class FailoverResponse(_message.Message):
+    __slots__ = ["operation"]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    operation: OperationView
+    def __init__(self, operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
+
+class Fault(_message.Message):
+    __slots__ = ["kind", "name", "one_way", "probability", "seconds", "source", "target"]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ONE_WAY_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    one_way: bool
+    probability: float
+    seconds: float
+    source: str
+    target: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., one_way: bool = ..., seconds: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class HistoryRequest(_message.Message):
+    __slots__ = ["namespace", "run_id", "workflow_id"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    run_id: str
+    workflow_id: str
+    def __init__(self, namespace: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
+
+class HistoryResponse(_message.Message):
+    __slots__ = ["regions"]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    regions: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.HistoryTreeResponse]
+    def __init__(self, regions: _Optional[_Iterable[_Union[_region_admin_pb2.HistoryTreeResponse, _Mapping]]] = ...) -> None: ...
+
+class KillControlRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class KillControlResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class KillRegionRequest(_message.Message):
+    __slots__ = ["region"]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class KillRegionResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ListCloudDeadLettersRequest(_message.Message):
+    __slots__ = ["namespace", "region"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    region: str
+    def __init__(self, namespace: _Optional[str] = ..., region: _Optional[str] = ...) -> None: ...
+
+class ListCloudDeadLettersResponse(_message.Message):
+    __slots__ = ["letters"]
+    LETTERS_FIELD_NUMBER: _ClassVar[int]
+    letters: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.DeadLetter]
+    def __init__(self, letters: _Optional[_Iterable[_Union[_region_admin_pb2.DeadLetter, _Mapping]]] = ...) -> None: ...
+
+class ListFaultsRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ListFaultsResponse(_message.Message):
+    __slots__ = ["faults"]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    faults: _containers.RepeatedCompositeFieldContainer[Fault]
+    def __init__(self, faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
+
+class NamespaceOverview(_message.Message):
+    __slots__ = ["active_region", "endpoint", "name", "operation", "regions"]
+    ACTIVE_REGION_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    active_region: str
+    endpoint: str
+    name: str
+    operation: OperationView
+    regions: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.NamespaceStatusResponse]
+    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
+
+class OperationView(_message.Message):
+    __slots__ = ["finished_time", "id", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "version", "who"]
+    FINISHED_TIME_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    finished_time: int
+    id: str
+    mode: str
+    namespace: str
+    reason: str
+    region: str
+    source: str
+    started_time: int
+    state: str
+    step: str
+    version: int
+    who: str
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+
+class RegionState(_message.Message):
+    __slots__ = ["address", "name", "up"]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    name: str
+    up: bool
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., up: bool = ...) -> None: ...
+
+class RemoveFaultRequest(_message.Message):
+    __slots__ = ["name"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveFaultResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ResetFaultsRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ResetFaultsResponse(_message.Message):
+    __slots__ = ["removed"]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    removed: _containers.RepeatedCompositeFieldContainer[Fault]
+    def __init__(self, removed: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
+
+class ShowCloudDeadLetterRequest(_message.Message):
+    __slots__ = ["id", "region"]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    region: str
+    def __init__(self, region: _Optional[str] = ..., id: _Optional[int] = ...) -> None: ...
+
+class ShowCloudDeadLetterResponse(_message.Message):
+    __slots__ = ["letter"]
+    LETTER_FIELD_NUMBER: _ClassVar[int]
+    letter: _region_admin_pb2.DeadLetter
+    def __init__(self, letter: _Optional[_Union[_region_admin_pb2.DeadLetter, _Mapping]] = ...) -> None: ...
+
+class StartControlRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class StartControlResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class StartRegionRequest(_message.Message):
+    __slots__ = ["region"]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class StartRegionResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class StatusResponse(_message.Message):
+    __slots__ = ["cloud_ops", "control_up", "faults", "namespaces", "regions"]
+    CLOUD_OPS_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_UP_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    cloud_ops: str
+    control_up: bool
+    faults: _containers.RepeatedCompositeFieldContainer[Fault]
+    namespaces: _containers.RepeatedCompositeFieldContainer[NamespaceOverview]
+    regions: _containers.RepeatedCompositeFieldContainer[RegionState]
+    def __init__(self, regions: _Optional[_Iterable[_Union[RegionState, _Mapping]]] = ..., control_up: bool = ..., cloud_ops: _Optional[str] = ..., namespaces: _Optional[_Iterable[_Union[NamespaceOverview, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...

@@ -1,0 +1,281 @@
+from mockcloud.api.state.v1 import state_pb2 as _state_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AdoptNamespaceRecordRequest(_message.Message):
+    __slots__ = ["record"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
+
+class AdoptNamespaceRecordResponse(_message.Message):
+    __slots__ = ["record"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
+
+class AwaitReplicatedRequest(_message.Message):
+    __slots__ = ["namespace", "peer", "position", "timeout"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    peer: str
+    position: int
+    timeout: int
+    def __init__(self, namespace: _Optional[str] = ..., peer: _Optional[str] = ..., position: _Optional[int] = ..., timeout: _Optional[int] = ...) -> None: ...
+
+class AwaitReplicatedResponse(_message.Message):
+    __slots__ = ["position"]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...
+
+class BranchView(_message.Message):
+    __slots__ = ["current", "events", "items", "last_shared_event_id"]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    LAST_SHARED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    current: bool
+    events: bytes
+    items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
+    last_shared_event_id: int
+    def __init__(self, current: bool = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., last_shared_event_id: _Optional[int] = ...) -> None: ...
+
+class DeadLetter(_message.Message):
+    __slots__ = ["attempts", "failed_at", "id", "namespace", "position", "reason", "region", "run_id", "source", "task", "workflow_id"]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AT_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    attempts: int
+    failed_at: int
+    id: int
+    namespace: str
+    position: int
+    reason: str
+    region: str
+    run_id: str
+    source: str
+    task: bytes
+    workflow_id: str
+    def __init__(self, id: _Optional[int] = ..., region: _Optional[str] = ..., namespace: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., source: _Optional[str] = ..., position: _Optional[int] = ..., failed_at: _Optional[int] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., task: _Optional[bytes] = ...) -> None: ...
+
+class GetNamespaceRequest(_message.Message):
+    __slots__ = ["namespace"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class GetNamespaceResponse(_message.Message):
+    __slots__ = ["record"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
+
+class HistoryTreeRequest(_message.Message):
+    __slots__ = ["namespace", "run_id", "workflow_id"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    run_id: str
+    workflow_id: str
+    def __init__(self, namespace: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
+
+class HistoryTreeResponse(_message.Message):
+    __slots__ = ["region", "runs"]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    runs: _containers.RepeatedCompositeFieldContainer[RunTree]
+    def __init__(self, region: _Optional[str] = ..., runs: _Optional[_Iterable[_Union[RunTree, _Mapping]]] = ...) -> None: ...
+
+class LagRequest(_message.Message):
+    __slots__ = ["namespace"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class LagResponse(_message.Message):
+    __slots__ = ["namespaces"]
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    namespaces: _containers.RepeatedCompositeFieldContainer[NamespaceLag]
+    def __init__(self, namespaces: _Optional[_Iterable[_Union[NamespaceLag, _Mapping]]] = ...) -> None: ...
+
+class ListDeadLettersRequest(_message.Message):
+    __slots__ = ["after_id", "limit", "namespace"]
+    AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    after_id: int
+    limit: int
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ..., after_id: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListDeadLettersResponse(_message.Message):
+    __slots__ = ["letters", "next_after_id"]
+    LETTERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    letters: _containers.RepeatedCompositeFieldContainer[DeadLetter]
+    next_after_id: int
+    def __init__(self, letters: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ..., next_after_id: _Optional[int] = ...) -> None: ...
+
+class ListNamespacesRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ListNamespacesResponse(_message.Message):
+    __slots__ = ["records"]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[_state_pb2.NamespaceRecord]
+    def __init__(self, records: _Optional[_Iterable[_Union[_state_pb2.NamespaceRecord, _Mapping]]] = ...) -> None: ...
+
+class ListParkedRequest(_message.Message):
+    __slots__ = ["after_id", "limit", "namespace"]
+    AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    after_id: int
+    limit: int
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ..., after_id: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListParkedResponse(_message.Message):
+    __slots__ = ["next_after_id", "tasks"]
+    NEXT_AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    next_after_id: int
+    tasks: _containers.RepeatedCompositeFieldContainer[ParkedTask]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[ParkedTask, _Mapping]]] = ..., next_after_id: _Optional[int] = ...) -> None: ...
+
+class NamespaceChange(_message.Message):
+    __slots__ = ["complete", "record"]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    complete: bool
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., complete: bool = ...) -> None: ...
+
+class NamespaceLag(_message.Message):
+    __slots__ = ["namespace", "peers", "region"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    peers: _containers.RepeatedCompositeFieldContainer[PeerLag]
+    region: str
+    def __init__(self, namespace: _Optional[str] = ..., region: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerLag, _Mapping]]] = ...) -> None: ...
+
+class NamespaceStatusRequest(_message.Message):
+    __slots__ = ["namespace"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class NamespaceStatusResponse(_message.Message):
+    __slots__ = ["dead_letters", "last_position", "open_workflows", "parked", "parked_tasks", "peers", "record", "region"]
+    DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+    LAST_POSITION_FIELD_NUMBER: _ClassVar[int]
+    OPEN_WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
+    PARKED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    dead_letters: int
+    last_position: int
+    open_workflows: int
+    parked: int
+    parked_tasks: _containers.RepeatedCompositeFieldContainer[ParkedTask]
+    peers: _containers.RepeatedCompositeFieldContainer[PeerLag]
+    record: _state_pb2.NamespaceRecord
+    region: str
+    def __init__(self, region: _Optional[str] = ..., record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., last_position: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerLag, _Mapping]]] = ..., open_workflows: _Optional[int] = ..., parked: _Optional[int] = ..., dead_letters: _Optional[int] = ..., parked_tasks: _Optional[_Iterable[_Union[ParkedTask, _Mapping]]] = ...) -> None: ...
+
+class ParkedTask(_message.Message):
+    __slots__ = ["id", "parked_at", "position", "reason", "run_id", "source", "workflow_id"]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PARKED_AT_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    parked_at: int
+    position: int
+    reason: str
+    run_id: str
+    source: str
+    workflow_id: str
+    def __init__(self, id: _Optional[int] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., source: _Optional[str] = ..., position: _Optional[int] = ..., parked_at: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class PeerLag(_message.Message):
+    __slots__ = ["acked_position", "age", "connected", "last_error", "p50", "p95", "p99", "paused", "peer", "tasks"]
+    ACKED_POSITION_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P95_FIELD_NUMBER: _ClassVar[int]
+    P99_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    acked_position: int
+    age: int
+    connected: bool
+    last_error: str
+    p50: int
+    p95: int
+    p99: int
+    paused: bool
+    peer: str
+    tasks: int
+    def __init__(self, peer: _Optional[str] = ..., acked_position: _Optional[int] = ..., tasks: _Optional[int] = ..., age: _Optional[int] = ..., p50: _Optional[int] = ..., p95: _Optional[int] = ..., p99: _Optional[int] = ..., connected: bool = ..., paused: bool = ..., last_error: _Optional[str] = ...) -> None: ...
+
+class RunTree(_message.Message):
+    __slots__ = ["branches", "current", "parked_reason", "run_id", "status", "zombie"]
+    BRANCHES_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    PARKED_REASON_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ZOMBIE_FIELD_NUMBER: _ClassVar[int]
+    branches: _containers.RepeatedCompositeFieldContainer[BranchView]
+    current: bool
+    parked_reason: str
+    run_id: str
+    status: int
+    zombie: bool
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[int] = ..., current: bool = ..., zombie: bool = ..., parked_reason: _Optional[str] = ..., branches: _Optional[_Iterable[_Union[BranchView, _Mapping]]] = ...) -> None: ...
+
+class ShowDeadLetterRequest(_message.Message):
+    __slots__ = ["id"]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class ShowDeadLetterResponse(_message.Message):
+    __slots__ = ["letter"]
+    LETTER_FIELD_NUMBER: _ClassVar[int]
+    letter: DeadLetter
+    def __init__(self, letter: _Optional[_Union[DeadLetter, _Mapping]] = ...) -> None: ...
+
+class WatchNamespacesRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...

@@ -1,0 +1,128 @@
+"""The end of an activity's attempt: a further attempt by its retry policy, or the events that close it.
+
+Nothing here checks who asks, and nothing schedules a workflow task: that is for the callers.
+
+Real: MutableStateImpl.RetryActivity, addStartedEventForTransientActivity, AddActivityTask…Event.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import WorkerVersionStamp
+from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import (
+    ActivityTaskCanceledEventAttributes,
+    ActivityTaskCompletedEventAttributes,
+    ActivityTaskFailedEventAttributes,
+    ActivityTaskStartedEventAttributes,
+    ActivityTaskTimedOutEventAttributes,
+)
+
+from mockcloud.core import failures, retry, times
+from mockcloud.core.change import RunChange
+from mockcloud.core.run import Activity
+
+# Deadlines of the activity as a whole; no attempt can follow them.
+_DEADLINES = (TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE)
+
+# A failure that is kept between attempts is cut to this many bytes (real:
+# limit.mutableStateActivityFailureSize.error).
+_KEPT_FAILURE_BYTES = 4 * 1024
+
+EndAttributes = (
+    ActivityTaskCompletedEventAttributes
+    | ActivityTaskFailedEventAttributes
+    | ActivityTaskTimedOutEventAttributes
+    | ActivityTaskCanceledEventAttributes
+)
+
+
+def retry_activity(change: RunChange, activity: Activity, failure: Failure) -> RetryState.ValueType:
+    """Set the next attempt if there is one (IN_PROGRESS); else say why there is none, changing nothing."""
+    attributes = activity.attributes
+    record = activity.record
+    now = change.context.now
+    if not attributes.HasField("retry_policy"):
+        return RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET
+    if record.cancel_requested:
+        return RetryState.RETRY_STATE_CANCEL_REQUESTED
+    if failure.HasField("timeout_failure_info") and failure.timeout_failure_info.timeout_type in _DEADLINES:
+        return RetryState.RETRY_STATE_TIMEOUT
+    whole = times.nanoseconds(attributes.schedule_to_close_timeout)
+    decision = retry.decide(
+        attributes.retry_policy,
+        failure,
+        attempt=record.attempt,
+        now=now,
+        expires_at=times.nanoseconds(activity.scheduled.event_time) + whole if whole else 0,
+        delay_lifts_maximum=True,
+    )
+    if isinstance(decision, retry.GiveUp):
+        return decision.state
+    record.attempt += 1
+    record.version = change.version
+    record.scheduled_time = now + decision.delay
+    record.backing_off = True
+    record.start_version = 0
+    record.started_time = 0
+    record.request_id = ""
+    record.last_worker_identity = record.started_identity
+    record.last_failure = _kept(failure).SerializeToString()
+    change.touch_activity(record.scheduled_event_id)
+    return RetryState.RETRY_STATE_IN_PROGRESS
+
+
+def close(
+    change: RunChange,
+    activity: Activity,
+    event_type: EventType.ValueType,
+    attributes: EndAttributes,
+    worker_version: WorkerVersionStamp | None = None,
+) -> None:
+    """Write the activity's last event, after the Started of the attempt that a worker had, if any.
+
+    Started keeps the worker, the poll and the time of the attempt's beginning, wherever that was; its
+    version is the one of now.
+    """
+    attributes.scheduled_event_id = activity.record.scheduled_event_id
+    if activity.started:
+        attributes.started_event_id = _write_started(change, activity, worker_version)
+    change.add(event_type, attributes)
+
+
+def close_timed_out(
+    change: RunChange, activity: Activity, failure: Failure, retry_state: RetryState.ValueType
+) -> None:
+    """Write that the activity timed out; the failure of the attempt before becomes the cause."""
+    if activity.record.last_failure:
+        failure.cause.CopyFrom(Failure.FromString(activity.record.last_failure))
+    attributes = ActivityTaskTimedOutEventAttributes(failure=failure, retry_state=retry_state)
+    close(change, activity, EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT, attributes)
+
+
+def _write_started(change: RunChange, activity: Activity, worker_version: WorkerVersionStamp | None) -> int:
+    record = activity.record
+    if worker_version is None and record.worker_version:
+        worker_version = WorkerVersionStamp.FromString(record.worker_version)
+    started = change.add(
+        EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+        ActivityTaskStartedEventAttributes(
+            scheduled_event_id=record.scheduled_event_id,
+            identity=record.started_identity,
+            request_id=record.request_id,
+            attempt=record.attempt,
+            last_failure=Failure.FromString(record.last_failure) if record.last_failure else None,
+            worker_version=worker_version,
+        ),
+        moment=record.started_time,
+    )
+    return started.event_id
+
+
+def _kept(failure: Failure) -> Message:
+    if failure.ByteSize() <= _KEPT_FAILURE_BYTES:
+        return failure
+    kept = failures.server_failure("Failure exceeds size limit.", non_retryable=False)
+    kept.cause.CopyFrom(failures.truncated(failure, _KEPT_FAILURE_BYTES))
+    return kept

@@ -1,0 +1,158 @@
+"""Activities on their way to a worker: what a task queue may offer of them, and the beginning of an attempt.
+
+The beginning writes no event: Started is written when the activity ends, with the attempt that ended it.
+Until then it is in the record, which replicates as state.
+
+Real: api/recordactivitytaskstarted, MutableStateImpl.AddActivityTaskStartedEvent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from temporalio.api.common.v1 import Payloads, Priority, WorkerVersionStamp, WorkflowExecution
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
+
+from mockcloud.core import times
+from mockcloud.core.change import RunChange
+from mockcloud.core.derived import Offer, TaskKind
+from mockcloud.core.run import Activity, Run
+from mockcloud.core.tokens import TaskToken
+
+
+@dataclass(frozen=True, slots=True)
+class StartedActivity:
+    """An attempt that a worker now has, and what the worker is told of it."""
+
+    token: TaskToken
+    response: PollActivityTaskQueueResponse
+
+
+def activity_offers(run: Run) -> Iterator[Offer]:
+    """The activities of an open run that wait for a worker: a retry only once its backoff is over."""
+    for activity in run.activities.values():
+        record = activity.record
+        if record.started_time or record.backing_off:
+            continue
+        queue = activity.attributes.task_queue.name
+        yield Offer(
+            kind=TaskKind.ACTIVITY,
+            scheduled_event_id=record.scheduled_event_id,
+            attempt=record.attempt,
+            stamp=record.stamp,
+            task_queue=queue,
+            sticky=False,
+            normal_queue=queue,
+            ready_time=record.scheduled_time,
+        )
+
+
+def start_activity(
+    change: RunChange,
+    offer: Offer,
+    request_id: str,
+    identity: str,
+    worker_version: WorkerVersionStamp | None = None,
+) -> StartedActivity | None:
+    """Begin the attempt that `offer` names, for the worker `identity` whose poll is `request_id`.
+
+    None means that the offer is stale and is to be dropped. The same poll again gets the same attempt again.
+    """
+    run = change.run
+    activity = run.activities.get(offer.scheduled_event_id)
+    if activity is None or not run.open:
+        return None
+    record = activity.record
+    if activity.started:
+        return _started(change, activity) if request_id and record.request_id == request_id else None
+    if (record.attempt, record.stamp, record.backing_off) != (offer.attempt, offer.stamp, False):
+        return None
+    begin_attempt(change, activity, request_id, identity, worker_version)
+    return _started(change, activity)
+
+
+def start_eagerly(
+    change: RunChange, scheduled_event_ids: Iterable[int], identity: str
+) -> list[StartedActivity]:
+    """Begin activities for the very worker whose workflow task has just scheduled them.
+
+    Those that the same task cancelled again are left out. The caller must hand all that it gets to the
+    worker. Real: workflowTaskCompletedHandler.handlePostCommandEagerExecuteActivity.
+    """
+    started = []
+    for scheduled_event_id in scheduled_event_ids:
+        activity = change.run.activities.get(scheduled_event_id)
+        if activity is not None and not activity.started:
+            begin_attempt(change, activity, change.context.ids.uuid(), identity)
+            started.append(_started(change, activity))
+    return started
+
+
+def begin_attempt(
+    change: RunChange,
+    activity: Activity,
+    request_id: str,
+    identity: str,
+    worker_version: WorkerVersionStamp | None = None,
+) -> None:
+    """Put into the record that a worker has the current attempt."""
+    record = activity.record
+    record.version = change.version
+    record.start_version = change.version
+    record.started_time = change.context.now
+    record.request_id = request_id
+    record.started_identity = identity
+    record.worker_version = b"" if worker_version is None else worker_version.SerializeToString()
+    record.backing_off = False
+    change.touch_activity(record.scheduled_event_id)
+
+
+def _started(change: RunChange, activity: Activity) -> StartedActivity:
+    run = change.run
+    attributes = activity.attributes
+    record = activity.record
+    token = TaskToken(
+        namespace_id=run.key.namespace_id,
+        workflow_id=run.key.workflow_id,
+        run_id=run.key.run_id,
+        scheduled_event_id=record.scheduled_event_id,
+        attempt=record.attempt,
+        version=record.version,
+        kind=TaskKind.ACTIVITY,
+        start_version=record.start_version,
+        activity_id=activity.activity_id,
+        activity_type=attributes.activity_type.name,
+        stamp=record.stamp,
+    )
+    response = PollActivityTaskQueueResponse(
+        task_token=token.dump(),
+        workflow_namespace=change.context.namespace.name,
+        workflow_type=run.start.workflow_type,
+        workflow_execution=WorkflowExecution(workflow_id=run.key.workflow_id, run_id=run.key.run_id),
+        activity_type=attributes.activity_type,
+        activity_id=activity.activity_id,
+        header=attributes.header if attributes.HasField("header") else None,
+        input=attributes.input if attributes.HasField("input") else None,
+        heartbeat_details=Payloads.FromString(record.heartbeat_details) if record.heartbeat_details else None,
+        scheduled_time=activity.scheduled.event_time,
+        current_attempt_scheduled_time=times.timestamp(record.scheduled_time),
+        started_time=times.timestamp(record.started_time),
+        attempt=record.attempt,
+        schedule_to_close_timeout=attributes.schedule_to_close_timeout,
+        start_to_close_timeout=attributes.start_to_close_timeout,
+        heartbeat_timeout=attributes.heartbeat_timeout,
+        retry_policy=attributes.retry_policy if attributes.HasField("retry_policy") else None,
+    )
+    if attributes.HasField("priority") or run.start.HasField("priority"):
+        response.priority.CopyFrom(_merged_priority(run.start.priority, attributes.priority))
+    return StartedActivity(token, response)
+
+
+def _merged_priority(base: Priority, override: Priority) -> Priority:
+    """The activity's own priority, field by field, over its workflow's. Real: priorities.Merge."""
+    return Priority(
+        priority_key=override.priority_key or base.priority_key,
+        fairness_key=override.fairness_key or base.fairness_key,
+        fairness_weight=override.fairness_weight or base.fairness_weight,
+    )

@@ -1,0 +1,53 @@
+"""What the cloud serves beyond the basics, as clients ask for it: one table, true for exactly what is built.
+
+GetSystemInfo and DescribeNamespace answer from here, and nothing else says what is supported. Whoever builds
+one of these things turns its entry to true in the same change.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from temporalio.api.namespace.v1 import NamespaceInfo
+from temporalio.api.workflowservice.v1 import GetSystemInfoResponse
+
+from mockcloud.core.limits import Limits
+
+# The version of the real server whose behaviour is reproduced; clients compare it.
+SERVER_VERSION: Final = "1.31.2"
+
+SYSTEM: Final = GetSystemInfoResponse.Capabilities(
+    signal_and_query_header=True,
+    internal_error_differentiation=True,
+    activity_failure_include_heartbeat=True,
+    supports_schedules=False,
+    encoded_failure_attributes=True,
+    build_id_based_versioning=False,
+    upsert_memo=False,
+    eager_workflow_start=False,
+    sdk_metadata=True,
+    count_group_by_execution_status=True,
+    nexus=False,
+    server_scaled_deployments=False,
+)
+
+NAMESPACE: Final = NamespaceInfo.Capabilities(
+    eager_workflow_start=False,
+    sync_update=False,
+    async_update=False,
+    worker_heartbeats=False,
+    reported_problems_search_attribute=False,
+    workflow_pause=False,
+    standalone_activities=False,
+    worker_poll_complete_on_shutdown=True,
+    poller_autoscaling=False,
+)
+
+SUPPORTS_SCHEDULES: Final = False
+
+
+def namespace_limits(limits: Limits) -> NamespaceInfo.Limits:
+    """The limits that a namespace tells its clients, in bytes."""
+    return NamespaceInfo.Limits(
+        blob_size_limit_error=limits.blob_bytes, memo_size_limit_error=limits.memo_bytes
+    )

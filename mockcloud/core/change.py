@@ -1,0 +1,367 @@
+"""One change of one run in the making, and what comes out of it.
+
+The life of a change: the engine loads the run under its workflow's lock and makes a `RunChange`; a rule of
+`core` adds events to it and touches the record; `finish` gives the `Outcome`, which the store commits in one
+transaction. Only after that commit may pollers, timers and the replication sender be woken, and the caller
+answered.
+
+The run is mutated in place. When a rule raises after it has begun to change the run (`RunChange.changed`), or
+when the commit fails, the run in memory is worthless: the engine drops it and loads it again.
+
+What hangs on the state (tasks to dispatch, the moment the run is due, its visibility row) is no part of an
+outcome: it is derived from the state after the change (`core.derived`), so that every path regenerates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Link
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.sdk.v1 import UserMetadata
+
+from mockcloud.api.state.v1.state_pb2 import ActivityRecord, NamespaceRecord, RunRecord, VersionHistory
+from mockcloud.core import fold, times
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.errors import NamespaceNotActive
+from mockcloud.core.limits import Limits
+from mockcloud.core.ports import Ids
+from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Run, RunKey, Timer
+
+# A task of the version before is failed under that version, in the same commit as what follows under the new
+# one.
+_version = attrgetter("version")
+
+
+class Context(NamedTuple):
+    """Everything a rule may know beside the run: time, ids, and who is active."""
+
+    now: int  # nanoseconds since the epoch
+    region: str
+    namespace: NamespaceRecord
+    clusters: Clusters
+    ids: Ids
+    next_task_id: Callable[[], int]  # strictly rising in this region; also names branches
+    limits: Limits
+    random: Callable[[], float]  # in [0, 1), for jitter
+
+    @property
+    def version(self) -> int:
+        """The namespace's failover version."""
+        return self.namespace.failover_version
+
+    @property
+    def active(self) -> bool:
+        """Whether this region is the namespace's active one."""
+        return self.namespace.active_cluster == self.region
+
+
+class Batch(NamedTuple):
+    """Events of one branch that were committed together; replicated and read back as one."""
+
+    branch_id: int
+    first_event_id: int
+    last_event_id: int
+    version: int
+    data: bytes  # temporal.api.history.v1.History
+
+    @classmethod
+    def of(cls, branch_id: int, events: Sequence[HistoryEvent]) -> Batch:
+        assert events, "a batch has events"
+        assert all(event.version == events[0].version for event in events), "a batch has one version"
+        data = History(events=events).SerializeToString()
+        return cls(branch_id, events[0].event_id, events[-1].event_id, events[0].version, data)
+
+
+class Fork(NamedTuple):
+    """A new branch: it shares its parent's events up to and including `last_shared_event_id`."""
+
+    branch_id: int
+    parent_id: int = 0  # 0: the root branch of a run
+    last_shared_event_id: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one change of one run leaves to be committed. All of it is durable, or none."""
+
+    run: Run  # after the change
+    created: bool = False
+    forks: list[Fork] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)  # of any branch
+    becomes_current: bool = False  # of its workflow id: set for new runs and by conflict resolution
+    # Only commits made as the active region replicate; nothing echoes.
+    replicate: bool = False
+    activity_states: list[int] = field(default_factory=list)  # Scheduled event ids whose record replicates
+    request_ids: list[str] = field(
+        default_factory=list
+    )  # of the signals in the batch, for de-duplication elsewhere
+    replicate_run_state: bool = False  # reapplied events changed
+    successor: Outcome | None = None  # the run that continues this one, committed with it
+
+
+# Event types that are written at once even while a worker has the workflow task. Everything else waits in the
+# buffer. Real: historybuilder.EventStore.bufferEvent.
+_NEVER_BUFFERED = frozenset(
+    EventType.Value(f"EVENT_TYPE_{name}")
+    for name in (
+        "WORKFLOW_EXECUTION_STARTED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+        "WORKFLOW_EXECUTION_FAILED",
+        "WORKFLOW_EXECUTION_TIMED_OUT",
+        "WORKFLOW_EXECUTION_TERMINATED",
+        "WORKFLOW_EXECUTION_CONTINUED_AS_NEW",
+        "WORKFLOW_EXECUTION_CANCELED",
+        "WORKFLOW_TASK_SCHEDULED",
+        "WORKFLOW_TASK_STARTED",
+        "WORKFLOW_TASK_COMPLETED",
+        "WORKFLOW_TASK_FAILED",
+        "WORKFLOW_TASK_TIMED_OUT",
+        "ACTIVITY_TASK_SCHEDULED",
+        "ACTIVITY_TASK_CANCEL_REQUESTED",
+        "TIMER_STARTED",
+        "TIMER_CANCELED",
+        "MARKER_RECORDED",
+        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+        "WORKFLOW_PROPERTIES_MODIFIED",
+    )
+)
+
+_ATTRIBUTES_FIELD = {
+    value: name.removeprefix("EVENT_TYPE_").lower() + "_event_attributes" for name, value in EventType.items()
+}
+
+# Flushed after all other buffered events, so that a worker sees signals first. Real:
+# EventStore.reorderBuffer.
+_FLUSHED_LAST = frozenset(
+    EventType.Value(f"EVENT_TYPE_ACTIVITY_TASK_{name}")
+    for name in ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")
+)
+
+
+# What of a run is a plain value: saved and restored by assignment.
+_PLAIN_FIELDS = (
+    "started",
+    "next_event_id",
+    "status",
+    "close_event_id",
+    "cancel_requested",
+    "cancel_request_event_id",
+    "signal_count",
+    "last_completed_task_event_id",
+    "last_completed_task_started_event_id",
+    "last_worker",
+    "new_run_id",
+    "open_row",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Savepoint:
+    """A change and its run at one moment; made and used by `RunChange` alone."""
+
+    record: RunRecord
+    fields: dict[str, object]
+    activities: dict[int, tuple[HistoryEvent, bytes]]
+    activity_ids: dict[str, int]
+    timers: dict[str, Timer]
+    event_count: int
+    activity_states: list[int]
+    request_ids: list[str]
+    replicate_run_state: bool
+    version: int
+    touched: bool
+
+
+class RunChange:
+    """One change of one run in the making. Rules call `add` and `touch`; the engine calls `finish`."""
+
+    def __init__(self, run: Run, context: Context) -> None:
+        self.run = run
+        self.context = context
+        # The larger of the namespace's version and the run's last write (real:
+        # MutableStateImpl.UpdateCurrentVersion).
+        self.version = max(context.version, run.last_write_version)
+        self.created = run.next_event_id == 1
+        self.events: list[HistoryEvent] = []
+        self.activity_states: list[int] = []
+        self.request_ids: list[str] = []
+        self.replicate_run_state = False
+        self.successor: RunChange | None = None
+        # While the commands of a completed workflow task are applied, what they do not write directly waits
+        # in the buffer as if the task were still started, so that it follows the commands' own events.
+        self.buffering = False
+        self._touched = False
+
+    @classmethod
+    def new_run(cls, key: RunKey, context: Context) -> RunChange:
+        """The change that makes a run: its first event must be WorkflowExecutionStarted."""
+        run = Run(key)
+        run.record.version_histories.histories.append(VersionHistory(branch_id=context.next_task_id()))
+        return cls(run, context)
+
+    def savepoint(self) -> Savepoint:
+        """The state of this change now, to come back to with `rollback`. Costs a copy of the record."""
+        run = self.run
+        record = RunRecord()
+        record.CopyFrom(run.record)
+        return Savepoint(
+            record=record,
+            fields={name: getattr(run, name) for name in _PLAIN_FIELDS},
+            activities={
+                key: (activity.scheduled, activity.record.SerializeToString())
+                for key, activity in run.activities.items()
+            },
+            activity_ids=dict(run.activity_ids),
+            timers=dict(run.timers),
+            event_count=len(self.events),
+            activity_states=list(self.activity_states),
+            request_ids=list(self.request_ids),
+            replicate_run_state=self.replicate_run_state,
+            version=self.version,
+            touched=self._touched,
+        )
+
+    def rollback(self, savepoint: Savepoint) -> None:
+        """Undo everything since `savepoint`: the worker's commands turned out to be bad. Usable once.
+
+        Real: the workflow context is cleared and loaded again.
+        """
+        run = self.run
+        run.record = savepoint.record
+        for name, value in savepoint.fields.items():
+            setattr(run, name, value)
+        run.activities = {
+            key: Activity(scheduled, ActivityRecord.FromString(raw))
+            for key, (scheduled, raw) in savepoint.activities.items()
+        }
+        run.activity_ids = savepoint.activity_ids
+        run.timers = savepoint.timers
+        del self.events[savepoint.event_count :]
+        self.activity_states = savepoint.activity_states
+        run.signal_request_ids.difference_update(self.request_ids[len(savepoint.request_ids) :])
+        self.request_ids = savepoint.request_ids
+        self.replicate_run_state = savepoint.replicate_run_state
+        self.version = savepoint.version
+        self.successor = None
+        self.buffering = False
+        self._touched = savepoint.touched
+
+    @property
+    def changed(self) -> bool:
+        """Whether the run differs from what is stored."""
+        return self._touched or bool(self.events) or self.successor is not None
+
+    def touch(self) -> None:
+        """Say that the record changed without an event."""
+        self._touched = True
+
+    def touch_activity(self, scheduled_event_id: int) -> None:
+        """Say that an activity's record changed: it is stored and replicated as state."""
+        self._touched = True
+        if scheduled_event_id not in self.activity_states:
+            self.activity_states.append(scheduled_event_id)
+
+    def add(
+        self,
+        event_type: EventType.ValueType,
+        attributes: Message,
+        *,
+        user_metadata: UserMetadata | None = None,
+        links: Iterable[Link] = (),
+        worker_may_ignore: bool = False,
+        moment: int | None = None,
+    ) -> HistoryEvent:
+        """Append an event to history and state, or buffer it while a worker has the workflow task.
+
+        Its time is `moment` (nanoseconds) or now.
+
+        A buffered event takes effect at once, but its id is BUFFERED_EVENT_ID until `flush_buffer`.
+        """
+        waits = self.buffering or self.run.started_workflow_task is not None
+        buffered = waits and event_type not in _NEVER_BUFFERED
+        event = HistoryEvent(
+            event_id=BUFFERED_EVENT_ID if buffered else self.run.next_event_id,
+            event_time=times.timestamp(self.context.now if moment is None else moment),
+            event_type=event_type,
+            version=self.version,
+            task_id=0 if buffered else self.context.next_task_id(),
+            worker_may_ignore=worker_may_ignore,
+            links=links,
+        )
+        if user_metadata is not None and user_metadata.ByteSize():
+            event.user_metadata.CopyFrom(user_metadata)
+        getattr(event, _ATTRIBUTES_FIELD[event_type]).CopyFrom(attributes)
+        if buffered:
+            fold.effect(self.run, event)
+            self.run.record.buffered_events.append(event.SerializeToString())
+            self._touched = True
+        else:
+            self.events.append(event)
+            fold.fold(self.run, event)
+        return event
+
+    def flush_buffer(self) -> None:
+        """Give the buffered events their ids, activity results last; they took effect when they came.
+
+        The caller has just ended the workflow task that they waited for. Where that closed the run they are
+        dropped: they came of the same task's commands (an activity cancelled, then the workflow completed).
+        Real: EventStore.FlushBufferToCurrentBatch.
+        """
+        raw = self.run.record.buffered_events
+        if not raw:
+            return
+        if not self.run.open:
+            del raw[:]
+            self._touched = True
+            return
+        assert self.run.started_workflow_task is None, "buffered events wait for the workflow task to end"
+        events = [HistoryEvent.FromString(data) for data in raw]
+        del raw[:]
+        events.sort(key=lambda event: event.event_type in _FLUSHED_LAST)
+        started: dict[int, int] = {}
+        for event in events:
+            event.event_id = self.run.next_event_id
+            event.task_id = self.context.next_task_id()
+            event.version = self.version
+            attributes = getattr(event, _ATTRIBUTES_FIELD[event.event_type])
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                started[attributes.scheduled_event_id] = event.event_id
+            elif event.event_type in _FLUSHED_LAST and attributes.scheduled_event_id in started:
+                attributes.started_event_id = started[attributes.scheduled_event_id]
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+                self.run.cancel_request_event_id = event.event_id
+            self.events.append(event)
+            fold.advance(self.run, event)
+
+    def require_active(self) -> None:
+        """Raises NamespaceNotActive when the version this change would write belongs to another region."""
+        context = self.context
+        owner = context.clusters.owner(self.version)
+        if owner != context.region:
+            raise NamespaceNotActive(context.namespace.name, context.region, owner)
+
+    def finish(self) -> Outcome:
+        """The outcome, made as the active region."""
+        run = self.run
+        run.record.state_transitions += 1
+        run.record.last_update_time = self.context.now
+        branch_id = run.version_history.branch_id
+        return Outcome(
+            run=run,
+            created=self.created,
+            forks=[Fork(branch_id)] if self.created else [],
+            batches=[Batch.of(branch_id, list(events)) for _, events in groupby(self.events, _version)],
+            becomes_current=self.created,
+            replicate=True,
+            activity_states=[key for key in self.activity_states if key in run.activities],
+            request_ids=self.request_ids,
+            replicate_run_state=self.replicate_run_state,
+            successor=self.successor.finish() if self.successor else None,
+        )

@@ -1,0 +1,385 @@
+"""What makes a worker's command wrong by itself, in the server's words, and the defaults that are filled in.
+
+Each check returns a copy of the command's attributes with defaults filled in; a retried completion must
+find its own request unchanged. Whether a command fits the run is for `core.commands`.
+
+Real: api/command_attr_validator.go, chasm/lib/activity/validator.go, workflow_size_checker.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.text_format import MessageToString
+from temporalio.api.command.v1 import (
+    CancelTimerCommandAttributes,
+    CancelWorkflowExecutionCommandAttributes,
+    Command,
+    CompleteWorkflowExecutionCommandAttributes,
+    ContinueAsNewWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes,
+    RecordMarkerCommandAttributes,
+    RequestCancelActivityTaskCommandAttributes,
+    ScheduleActivityTaskCommandAttributes,
+    StartTimerCommandAttributes,
+)
+from temporalio.api.common.v1 import Priority
+from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
+from temporalio.api.taskqueue.v1 import TaskQueue
+
+from mockcloud.core import retry, times, validation
+from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.failures import camel_case
+from mockcloud.core.limits import Limits
+from mockcloud.core.run import Run
+
+Cause = WorkflowTaskFailedCause
+
+_CLOSING = frozenset(
+    {
+        CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION,
+        CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+    }
+)
+
+_FAIRNESS_KEY_BYTES = 64
+
+M = TypeVar("M", bound=Message)
+
+
+class CommandFailure(Exception):
+    """A command that fails its workflow task.
+
+    `terminate`: it ends the run as well (a payload over the limit). `unbuilt`: nothing is wrong with it,
+    but it is not implemented here; the message names it.
+    """
+
+    def __init__(
+        self,
+        cause: WorkflowTaskFailedCause.ValueType,
+        reason: str = "",
+        *,
+        terminate: bool = False,
+        unbuilt: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.cause = cause
+        self.reason = reason
+        self.terminate = terminate
+        self.unbuilt = unbuilt
+
+    @property
+    def unhandled(self) -> bool:
+        """Whether the worker would have closed the run without having seen everything."""
+        return self.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+
+    @property
+    def message(self) -> str:
+        """As the failed event and the worker's error word it. Real: workflowTaskFailedCause.Message."""
+        cause = camel_case(WorkflowTaskFailedCause.Name(self.cause), "WORKFLOW_TASK_FAILED_CAUSE_")
+        return f"{cause}: {self.reason}" if self.reason else cause
+
+
+def command_name(command_type: CommandType.ValueType) -> str:
+    """`StartTimer` and so on; the number for one that the protocol does not know."""
+    try:
+        return camel_case(CommandType.Name(command_type), "COMMAND_TYPE_")
+    except ValueError:
+        return str(command_type)
+
+
+def sequence(commands: Sequence[Command]) -> None:
+    """Raises InvalidArgument when something follows a command that closes the run, or for an unknown type."""
+    known = set(CommandType.values()) - {CommandType.COMMAND_TYPE_UNSPECIFIED}
+    closing = None
+    for command in commands:
+        if closing is not None:
+            names = ", ".join(command_name(each.command_type) for each in commands)
+            raise InvalidArgument(
+                f"invalid command sequence: [{names}], "
+                f"command {command_name(closing)} must be the last command."
+            )
+        if command.command_type not in known:
+            raise InvalidArgument(f"unknown command type: {command_name(command.command_type)}")
+        if command.command_type in _CLOSING:
+            closing = command.command_type
+
+
+def schedule_activity(run: Run, command: Command, limits: Limits) -> ScheduleActivityTaskCommandAttributes:
+    """Checked, with time-outs, retry policy and task queue as they go into the event."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+    attributes = _attributes(
+        command, command.schedule_activity_task_command_attributes, "ScheduleActivityTask", cause
+    )
+    try:
+        _check_activity(attributes, times.nanoseconds(run.start.workflow_run_timeout), limits)
+    except InvalidArgument as error:
+        raise CommandFailure(cause, error.message) from None
+    if attributes.input.ByteSize() > limits.blob_bytes:
+        raise CommandFailure(
+            cause, "ScheduleActivityTaskCommandAttributes.Input exceeds size limit.", terminate=True
+        )
+    return attributes
+
+
+def _check_activity(
+    attributes: ScheduleActivityTaskCommandAttributes, run_timeout: int, limits: Limits
+) -> None:
+    """Raises InvalidArgument; fills in defaults. Real: ValidateAndNormalizeEmbeddedActivity."""
+    if not attributes.HasField("task_queue"):
+        raise InvalidArgument("taskQueue is not set")
+    _task_queue(attributes.task_queue, limits)
+    if not attributes.activity_id:
+        raise InvalidArgument("activityId is not set")
+    if not attributes.activity_type.name:
+        raise InvalidArgument("activityType is not set")
+    attributes.retry_policy.CopyFrom(retry.checked(attributes.retry_policy))
+    for name, value in (
+        ("activityId", attributes.activity_id),
+        ("activityType", attributes.activity_type.name),
+    ):
+        if validation.too_long(value, limits):
+            size = len(value.encode())
+            raise InvalidArgument(f"{name} exceeds length limit. Length={size} Limit={limits.id_characters}")
+    _priority(attributes.priority)
+    _activity_timeouts(attributes, run_timeout)
+
+
+def _activity_timeouts(attributes: ScheduleActivityTaskCommandAttributes, run_timeout: int) -> None:
+    """Fill in the time-outs that are not set and cut all to the run's. Real: validateAndNormalizeTimeouts."""
+    for field, name in (
+        ("schedule_to_close_timeout", "ScheduleToCloseTimeout"),
+        ("schedule_to_start_timeout", "ScheduleToStartTimeout"),
+        ("start_to_close_timeout", "StartToCloseTimeout"),
+        ("heartbeat_timeout", "HeartbeatTimeout"),
+    ):
+        problem = validation.duration_problem(getattr(attributes, field))
+        if problem is not None:
+            raise InvalidArgument(f"invalid {name}: {problem}")
+    whole = times.nanoseconds(attributes.schedule_to_close_timeout)
+    to_start = times.nanoseconds(attributes.schedule_to_start_timeout)
+    attempt = times.nanoseconds(attributes.start_to_close_timeout)
+    heartbeat = times.nanoseconds(attributes.heartbeat_timeout)
+    if whole:
+        to_start = min(to_start or whole, whole)
+        attempt = min(attempt or whole, whole)
+    elif attempt:
+        whole = run_timeout
+        to_start = to_start or run_timeout
+    else:
+        raise InvalidArgument(
+            "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. "
+            f"ActivityId={attributes.activity_id} ActivityType={attributes.activity_type.name}"
+        )
+    if run_timeout:
+        whole, to_start, attempt, heartbeat = (
+            min(timeout, run_timeout) for timeout in (whole, to_start, attempt, heartbeat)
+        )
+    attributes.schedule_to_close_timeout.CopyFrom(times.duration(whole))
+    attributes.schedule_to_start_timeout.CopyFrom(times.duration(to_start))
+    attributes.start_to_close_timeout.CopyFrom(times.duration(attempt))
+    attributes.heartbeat_timeout.CopyFrom(times.duration(min(heartbeat, attempt)))
+
+
+def request_cancel_activity(command: Command) -> RequestCancelActivityTaskCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES
+    name = "RequestCancelActivityTask"
+    attributes = _attributes(command, command.request_cancel_activity_task_command_attributes, name, cause)
+    if attributes.scheduled_event_id <= 0:
+        raise CommandFailure(cause, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.")
+    return attributes
+
+
+def start_timer(command: Command, limits: Limits) -> StartTimerCommandAttributes:
+    """Checked; an absurdly long time-out is cut."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
+    attributes = _attributes(command, command.start_timer_command_attributes, "StartTimer", cause)
+    _id(attributes.timer_id, "TimerId", "StartTimerCommand", cause, limits)
+    problem = validation.duration_problem(attributes.start_to_fire_timeout)
+    if problem is not None:
+        raise CommandFailure(
+            cause,
+            f"An invalid StartToFireTimeout is set on StartTimerCommand: {problem}. "
+            f"TimerId={attributes.timer_id}",
+        )
+    return attributes
+
+
+def cancel_timer(command: Command, limits: Limits) -> CancelTimerCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_TIMER_ATTRIBUTES
+    attributes = _attributes(command, command.cancel_timer_command_attributes, "CancelTimer", cause)
+    _id(attributes.timer_id, "TimerId", "CancelTimerCommand", cause, limits)
+    return attributes
+
+
+def record_marker(command: Command, limits: Limits) -> RecordMarkerCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES
+    attributes = _attributes(command, command.record_marker_command_attributes, "RecordMarker", cause)
+    _id(attributes.marker_name, "MarkerName", "RecordMarkerCommand", cause, limits)
+    if sum(len(key) + value.ByteSize() for key, value in attributes.details.items()) > limits.blob_bytes:
+        raise CommandFailure(
+            cause, "RecordMarkerCommandAttributes.Details exceeds size limit.", terminate=True
+        )
+    return attributes
+
+
+def complete_workflow(command: Command, limits: Limits) -> CompleteWorkflowExecutionCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES
+    name = "CompleteWorkflowExecution"
+    attributes = _attributes(command, command.complete_workflow_execution_command_attributes, name, cause)
+    if attributes.result.ByteSize() > limits.blob_bytes:
+        # The cause is the real server's, odd as it is.
+        cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
+        raise CommandFailure(
+            cause, "CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit.", terminate=True
+        )
+    return attributes
+
+
+def fail_workflow(command: Command, limits: Limits) -> FailWorkflowExecutionCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES
+    name = "FailWorkflowExecution"
+    attributes = _attributes(command, command.fail_workflow_execution_command_attributes, name, cause)
+    if not attributes.HasField("failure"):
+        raise CommandFailure(cause, "Failure is not set on FailWorkflowExecutionCommand.")
+    if attributes.failure.ByteSize() > limits.blob_bytes:
+        raise CommandFailure(
+            cause, "FailWorkflowExecutionCommandAttributes.Failure exceeds size limit.", terminate=True
+        )
+    return attributes
+
+
+def cancel_workflow(command: Command) -> CancelWorkflowExecutionCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_WORKFLOW_EXECUTION_ATTRIBUTES
+    name = "CancelWorkflowExecution"
+    return _attributes(command, command.cancel_workflow_execution_command_attributes, name, cause)
+
+
+def continue_as_new(
+    run: Run, command: Command, limits: Limits
+) -> ContinueAsNewWorkflowExecutionCommandAttributes:
+    """Checked, with type, task queue and time-outs as the next run gets them."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
+    name = "ContinueAsNewWorkflowExecution"
+    attributes = _attributes(
+        command, command.continue_as_new_workflow_execution_command_attributes, name, cause
+    )
+    start = run.start
+    if not attributes.workflow_type.name:
+        attributes.workflow_type.CopyFrom(start.workflow_type)
+    workflow_type = attributes.workflow_type.name
+    if validation.too_long(workflow_type, limits):
+        size = len(workflow_type.encode())
+        raise CommandFailure(
+            cause,
+            f"WorkflowType on ContinueAsNewWorkflowExecutionCommand exceeds length limit. "
+            f"WorkflowType={workflow_type} Length={size} Limit={limits.id_characters}",
+        )
+    queue = attributes.task_queue
+    try:
+        queue.name = queue.name or start.task_queue.name
+        _task_queue(queue, limits)
+    except InvalidArgument as error:
+        raise CommandFailure(
+            cause,
+            f"error validating ContinueAsNewWorkflowExecutionCommand TaskQueue: {error.message}. "
+            f"{_suffix(workflow_type, queue)}",
+        ) from None
+    for field, title in (
+        ("workflow_run_timeout", "WorkflowRunTimeout"),
+        ("workflow_task_timeout", "WorkflowTaskTimeout"),
+        ("backoff_start_interval", "BackoffStartInterval"),
+    ):
+        problem = validation.duration_problem(getattr(attributes, field))
+        if problem is not None:
+            raise CommandFailure(
+                cause,
+                f"Invalid {title} on ContinueAsNewWorkflowExecutionCommand: {problem}. "
+                f"{_suffix(workflow_type, queue)}",
+            )
+    run_timeout = validation.run_timeout(
+        times.nanoseconds(attributes.workflow_run_timeout) or times.nanoseconds(start.workflow_run_timeout),
+        times.nanoseconds(start.workflow_execution_timeout),
+    )
+    task_timeout = validation.workflow_task_timeout(
+        times.nanoseconds(attributes.workflow_task_timeout) or times.nanoseconds(start.workflow_task_timeout),
+        run_timeout,
+        limits,
+    )
+    attributes.workflow_run_timeout.CopyFrom(times.duration(run_timeout))
+    attributes.workflow_task_timeout.CopyFrom(times.duration(task_timeout))
+    if attributes.HasField("retry_policy"):
+        try:
+            attributes.retry_policy.CopyFrom(retry.checked(attributes.retry_policy))
+        except InvalidArgument as error:
+            raise CommandFailure(
+                cause,
+                "invalid WorkflowRetryPolicy on ContinueAsNewWorkflowExecutionCommand: "
+                f"{error.message}. {_suffix(workflow_type, queue)}",
+            ) from None
+    for message, limit, title in (
+        (attributes.input, limits.blob_bytes, "Input"),
+        (attributes.memo, limits.memo_bytes, "Memo"),
+    ):
+        if message.ByteSize() > limit:
+            raise CommandFailure(
+                cause,
+                f"ContinueAsNewWorkflowExecutionCommandAttributes. {title} exceeds size limit.",
+                terminate=True,
+            )
+    return attributes
+
+
+def _attributes(command: Command, attributes: M, name: str, cause: WorkflowTaskFailedCause.ValueType) -> M:
+    """A copy of the attributes of a command, which must be those of its type."""
+    given = command.WhichOneof("attributes")
+    if given is None or not isinstance(getattr(command, given), type(attributes)):
+        raise CommandFailure(cause, f"{name}CommandAttributes is not set on {name}Command.")
+    copy = type(attributes)()
+    copy.CopyFrom(attributes)
+    return copy
+
+
+def _id(value: str, field: str, where: str, cause: WorkflowTaskFailedCause.ValueType, limits: Limits) -> None:
+    if not value:
+        raise CommandFailure(cause, f"{field} is not set on {where}.")
+    if validation.too_long(value, limits):
+        size = len(value.encode())
+        raise CommandFailure(
+            cause,
+            f"{field} on {where} exceeds length limit. {field}={value} Length={size} "
+            f"Limit={limits.id_characters}",
+        )
+
+
+def _task_queue(queue: TaskQueue, limits: Limits) -> None:
+    if not queue.name:
+        raise InvalidArgument("missing task queue name")
+    validation.task_queue(queue, limits)
+
+
+def _priority(priority: Priority) -> None:
+    """Real: priorities.Validate."""
+    problem = None
+    if priority.priority_key < 0:
+        problem = "priority key can't be negative"
+    elif len(priority.fairness_key.encode()) > _FAIRNESS_KEY_BYTES:
+        problem = "fairness key length exceeds limit"
+    elif priority.fairness_weight < 0:
+        problem = "must be greater than zero"
+    if problem is not None:
+        raise InvalidArgument(f"invalid priorities: {problem}")
+
+
+def _suffix(workflow_type: str, queue: TaskQueue) -> str:
+    return f"WorkflowType={workflow_type} TaskQueue={MessageToString(queue, as_one_line=True)}"

@@ -1,0 +1,82 @@
+"""State to what hangs on it: the tasks to dispatch, the next due moment, the visibility row.
+
+Runs after every change, so it must stay cheap, and it decides nothing: what a worker may take is in the
+record.
+"""
+
+from __future__ import annotations
+
+from mockcloud.core import times
+from mockcloud.core.activity import activity_offers
+from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
+from mockcloud.core.due import next_due
+from mockcloud.core.run import Run
+
+
+def derive(run: Run) -> Derived:
+    """Everything that hangs on the state of `run`. A zombie has nothing until it is closed."""
+    if run.started is None:
+        return Derived(due=None, offers=frozenset(), visibility=None)
+    if not run.open:
+        return Derived(due=None, offers=frozenset(), visibility=visibility_row(run))
+    if run.record.zombie:
+        return Derived(due=None, offers=frozenset(), visibility=None)
+    offers = list(activity_offers(run)) if run.activities else []
+    task = workflow_task_offer(run)
+    if task is not None:
+        offers.append(task)
+    return Derived(due=next_due(run), offers=frozenset(offers), visibility=visibility_row(run))
+
+
+def workflow_task_offer(run: Run) -> Offer | None:
+    """The pending workflow task, if no worker has it.
+
+    It goes to the sticky queue only while the run is sticky: replication clears that, and then the very task
+    that was scheduled on the sticky queue goes to the normal one.
+    """
+    task = run.workflow_task
+    if task is None or task.started_time:
+        return None
+    normal_queue = run.start.task_queue.name
+    sticky = task.sticky and run.record.sticky.task_queue == task.task_queue
+    return Offer(
+        kind=TaskKind.WORKFLOW,
+        scheduled_event_id=task.scheduled_event_id,
+        attempt=task.attempt,
+        stamp=task.version,
+        task_queue=task.task_queue if sticky else normal_queue,
+        sticky=sticky,
+        normal_queue=normal_queue,
+        ready_time=task.scheduled_time,
+    )
+
+
+def visibility_row(run: Run) -> VisibilityRow:
+    """The run as lists show it.
+
+    Nothing of it changes while the run is open, so one row serves until it closes.
+    """
+    if run.open and run.open_row is not None:
+        return run.open_row
+    start = run.start
+    closed = not run.open
+    root = start.root_workflow_execution
+    row = VisibilityRow(
+        workflow_type=start.workflow_type.name,
+        task_queue=start.task_queue.name,
+        status=run.status,
+        start_time=run.start_time,
+        execution_time=run.start_time + times.nanoseconds(start.first_workflow_task_backoff),
+        close_time=run.record.close_time if closed else 0,
+        history_length=run.next_event_id - 1 if closed else 0,
+        history_size=run.record.history_size if closed else 0,
+        state_transitions=run.record.state_transitions if closed else 0,
+        memo=start.memo.SerializeToString(),
+        search_attributes=start.search_attributes.SerializeToString(),
+        parent_workflow_id=start.parent_workflow_execution.workflow_id,
+        parent_run_id=start.parent_workflow_execution.run_id,
+        root_workflow_id=root.workflow_id or run.key.workflow_id,
+        root_run_id=root.run_id or run.key.run_id,
+    )
+    run.open_row = None if closed else row
+    return row

@@ -1,0 +1,63 @@
+"""What hangs on a run's state: tasks to dispatch, the moment it is due, its visibility row.
+
+Derived anew after every change, whichever path made it (a call, a timer, a replicated batch, a branch switch), and
+compared with what was derived before: so a switch regenerates everything, and nothing of a losing branch can linger.
+The passive region derives and stores the same, but dispatches and fires nothing until it turns active.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+
+
+class TaskKind(IntEnum):
+    """What a task queue holds."""
+
+    WORKFLOW = 1
+    ACTIVITY = 2
+
+
+class Offer(NamedTuple):
+    """A task that is ready for a worker. Equal offers are the same task: one change of any field voids the old one."""
+
+    kind: TaskKind
+    scheduled_event_id: int
+    attempt: int
+    stamp: int  # activities: raised to void an offer; workflow tasks: the version
+    task_queue: str
+    sticky: bool
+    normal_queue: str  # where a sticky task goes when its worker is gone
+    ready_time: int  # since when it waits
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityRow:
+    """A run as lists show it. Zombies have none until they close."""
+
+    workflow_type: str
+    task_queue: str
+    status: WorkflowExecutionStatus.ValueType
+    start_time: int
+    execution_time: int
+    close_time: int  # 0: open
+    history_length: int  # events; 0 while open
+    history_size: int  # bytes; 0 while open
+    state_transitions: int  # 0 while open
+    memo: bytes  # temporal.api.common.v1.Memo
+    search_attributes: bytes  # temporal.api.common.v1.SearchAttributes
+    parent_workflow_id: str
+    parent_run_id: str
+    root_workflow_id: str
+    root_run_id: str
+
+
+class Derived(NamedTuple):
+    """All of it, for comparison before and after a change."""
+
+    due: int | None  # next moment at which `core.due.run_due` has something to do
+    offers: frozenset[Offer]
+    visibility: VisibilityRow | None

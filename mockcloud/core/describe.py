@@ -1,0 +1,198 @@
+"""A run as DescribeWorkflowExecution shows it.
+
+Reads only. Real: api/describeworkflow, workflow/activity.go.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkflowExecution
+from temporalio.api.enums.v1 import (
+    EventType,
+    PendingActivityState,
+    PendingWorkflowTaskState,
+    TaskQueueKind,
+)
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import (
+    PendingActivityInfo,
+    PendingWorkflowTaskInfo,
+    RequestIdInfo,
+    WorkflowExecutionConfig,
+    WorkflowExecutionExtendedInfo,
+    WorkflowExecutionInfo,
+)
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import times
+from mockcloud.core.messages import copy_set
+from mockcloud.core.run import Activity, Run
+
+# Go's zero time, which the server answers for a run without a run time-out.
+_NO_TIME = Timestamp(seconds=-62135596800)
+
+
+def describe(run: Run, now: int, namespace: NamespaceRecord) -> DescribeWorkflowExecutionResponse:
+    """Everything that the server tells of a run; `now` (nanoseconds) decides which retries still wait."""
+    response = DescribeWorkflowExecutionResponse(
+        execution_config=_config(run),
+        workflow_execution_info=_info(run),
+        workflow_extended_info=_extended(run),
+    )
+    if not run.open:
+        return response
+    response.pending_activities.extend(
+        pending_activity(activity, now) for activity in run.activities.values()
+    )
+    task = run.workflow_task
+    if task is not None:
+        pending = PendingWorkflowTaskInfo(
+            state=PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED,
+            scheduled_time=times.timestamp(task.scheduled_time),
+            original_scheduled_time=times.timestamp(task.original_scheduled_time),
+            attempt=task.attempt,
+        )
+        if task.started_time:
+            pending.state = PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
+            pending.started_time.CopyFrom(times.timestamp(task.started_time))
+        response.pending_workflow_task.CopyFrom(pending)
+    return response
+
+
+def pending_activity(activity: Activity, now: int) -> PendingActivityInfo:
+    """One pending activity, with where its attempts stand."""
+    attributes = activity.attributes
+    record = activity.record
+    info = PendingActivityInfo(
+        activity_id=activity.activity_id,
+        activity_type=attributes.activity_type,
+        state=_activity_state(activity),
+        attempt=max(1, record.attempt),
+        scheduled_time=times.timestamp(record.scheduled_time),
+        last_worker_identity=record.started_identity or record.last_worker_identity,
+    )
+    if record.started_time:
+        info.last_started_time.CopyFrom(times.timestamp(record.started_time))
+    if record.last_heartbeat_time:
+        info.last_heartbeat_time.CopyFrom(times.timestamp(record.last_heartbeat_time))
+        info.heartbeat_details.CopyFrom(Payloads.FromString(record.heartbeat_details))
+    if record.last_attempt_complete_time:
+        info.last_attempt_complete_time.CopyFrom(times.timestamp(record.last_attempt_complete_time))
+    if attributes.HasField("priority"):
+        info.priority.CopyFrom(attributes.priority)
+    if attributes.HasField("retry_policy"):
+        info.maximum_attempts = attributes.retry_policy.maximum_attempts
+        if record.last_failure:
+            info.last_failure.CopyFrom(Failure.FromString(record.last_failure))
+        expires = times.nanoseconds(attributes.schedule_to_close_timeout)
+        if expires:
+            info.expiration_time.CopyFrom(times.timestamp(record.first_scheduled_time + expires))
+        if not record.started_time and now < record.scheduled_time:
+            info.next_attempt_schedule_time.CopyFrom(times.timestamp(record.scheduled_time))
+            interval = record.scheduled_time - record.last_attempt_complete_time
+            info.current_retry_interval.CopyFrom(times.duration(interval))
+    options = info.activity_options
+    options.task_queue.name = attributes.task_queue.name
+    options.task_queue.normal_name = attributes.task_queue.name
+    copy_set(
+        attributes,
+        options,
+        "schedule_to_close_timeout",
+        "schedule_to_start_timeout",
+        "start_to_close_timeout",
+        "heartbeat_timeout",
+        "priority",
+        "retry_policy",
+    )
+    return info
+
+
+def run_expiration_time(run: Run) -> int:
+    """When the run times out (nanoseconds); 0: never. The start delay comes on top.
+
+    Real: MutableStateImpl.ApplyWorkflowExecutionStartedEvent.
+    """
+    start = run.start
+    timeout = times.nanoseconds(start.workflow_run_timeout)
+    if not timeout:
+        return 0
+    expires = run.start_time + times.nanoseconds(start.first_workflow_task_backoff) + timeout
+    execution = times.nanoseconds(start.workflow_execution_expiration_time)
+    return min(expires, execution) if execution else expires
+
+
+def _config(run: Run) -> WorkflowExecutionConfig:
+    start = run.start
+    config = WorkflowExecutionConfig(
+        task_queue=TaskQueue(name=start.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL),
+        default_workflow_task_timeout=start.workflow_task_timeout,
+    )
+    copy_set(start, config, "workflow_execution_timeout", "workflow_run_timeout")
+    if run.started is not None and run.started.HasField("user_metadata"):
+        config.user_metadata.CopyFrom(run.started.user_metadata)
+    return config
+
+
+def _info(run: Run) -> WorkflowExecutionInfo:
+    start = run.start
+    execution_time = run.start_time + times.nanoseconds(start.first_workflow_task_backoff)
+    root = start.root_workflow_execution
+    info = WorkflowExecutionInfo(
+        execution=WorkflowExecution(workflow_id=run.key.workflow_id, run_id=run.key.run_id),
+        type=start.workflow_type,
+        start_time=times.timestamp(run.start_time),
+        execution_time=times.timestamp(execution_time),
+        status=run.status,
+        history_length=run.next_event_id - 1,
+        task_queue=start.task_queue.name,
+        state_transition_count=run.record.state_transitions,
+        history_size_bytes=run.record.history_size,
+        root_execution=WorkflowExecution(
+            workflow_id=root.workflow_id or run.key.workflow_id, run_id=root.run_id or run.key.run_id
+        ),
+        first_run_id=start.first_execution_run_id,
+        memo=Memo(fields=start.memo.fields),
+        search_attributes=SearchAttributes(indexed_fields=start.search_attributes.indexed_fields),
+    )
+    if start.HasField("priority"):
+        info.priority.CopyFrom(start.priority)
+    if start.parent_workflow_execution.run_id:
+        info.parent_execution.CopyFrom(start.parent_workflow_execution)
+        info.parent_namespace_id = start.parent_workflow_namespace_id
+    if run.last_worker is not None:
+        completed = run.last_worker.workflow_task_completed_event_attributes
+        if completed.HasField("worker_version"):
+            info.most_recent_worker_version_stamp.CopyFrom(completed.worker_version)
+        info.worker_deployment_name = completed.worker_deployment_name
+    if not run.open:
+        info.close_time.CopyFrom(times.timestamp(run.record.close_time))
+        info.execution_duration.CopyFrom(times.duration(run.record.close_time - execution_time))
+    return info
+
+
+def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
+    start = run.start
+    expires = run_expiration_time(run)
+    extended = WorkflowExecutionExtendedInfo(
+        run_expiration_time=times.timestamp(expires) if expires else _NO_TIME,
+        original_start_time=times.timestamp(run.start_time),
+        cancel_requested=run.cancel_requested,
+    )
+    if start.HasField("workflow_execution_expiration_time"):
+        extended.execution_expiration_time.CopyFrom(start.workflow_execution_expiration_time)
+    if run.record.create_request_id:
+        extended.request_id_infos[run.record.create_request_id].CopyFrom(
+            RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, event_id=1)
+        )
+    return extended
+
+
+def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
+    """Real: workflow.GetActivityState."""
+    if activity.record.cancel_requested:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    if activity.started:
+        return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

@@ -1,0 +1,181 @@
+"""What a run does by itself as time passes: everything that is due, and the moment of the next thing.
+
+Nothing fires before its moment. What is due is done in the order of the moments, each thing once per
+call; a run that was long asleep (its region was passive, or down) does all of it in one change, and
+closes if its own time ran out.
+
+Real: timer_queue_active_task_executor.go, workflow/timer_sequence.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
+from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
+
+from mockcloud.core import activity_timeouts, failures, retry, task_state, timer, times, workflow_task
+from mockcloud.core.activity_timeouts import Deadline
+from mockcloud.core.change import RunChange
+from mockcloud.core.run import Run
+
+
+class Kind(IntEnum):
+    """What may be due, in the order in which equal moments take effect."""
+
+    RUN_TIMEOUT = 1
+    EXECUTION_TIMEOUT = 2
+    WORKFLOW_TASK_TIMEOUT = 3
+    STICKY_TIMEOUT = 4
+    FIRST_TASK = 5
+    TIMER = 6
+    ACTIVITY_TIMEOUT = 7
+    ACTIVITY_RETRY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One thing that is or will be due. `what` names it among its kind."""
+
+    at: int  # nanoseconds since the epoch
+    kind: Kind
+    what: str | int | Deadline = 0
+
+    @property
+    def order(self) -> tuple[int, int, Deadline | tuple[()]]:
+        """Sorts by moment, then kind; time-outs of activities among themselves as the real server's do."""
+        return self.at, self.kind, self.what if isinstance(self.what, Deadline) else ()
+
+
+def next_due(run: Run) -> int | None:
+    """The moment from which `run_due` has something to do, or None. Exact."""
+    return min((due.at for due in pending(run)), default=None)
+
+
+def run_due(change: RunChange) -> None:
+    """Do what is due now. The work is bounded by what was pending before."""
+    now = change.context.now
+    ripe = sorted((due for due in pending(change.run) if due.at <= now), key=lambda due: due.order)
+    for due in ripe:
+        if not change.run.open:
+            return
+        _RULES[due.kind](change, due)
+
+
+def pending(run: Run) -> Iterator[Due]:
+    """All that time will do to a run, in no order."""
+    if not run.open or run.record.zombie or run.started is None:
+        return
+    yield from _expirations(run)
+    task = run.workflow_task
+    if task is not None and task.started_time:
+        yield Due(task.started_time + task.start_to_close_timeout, Kind.WORKFLOW_TASK_TIMEOUT)
+    elif task is not None and _on_sticky_queue(run):
+        yield Due(task.scheduled_time + task.schedule_to_start_timeout, Kind.STICKY_TIMEOUT)
+    if task is None and run.record.first_task_backoff_until:
+        yield Due(run.record.first_task_backoff_until, Kind.FIRST_TASK)
+    for timer_id, user_timer in run.timers.items():
+        yield Due(user_timer.fires_at, Kind.TIMER, timer_id)
+    for activity in run.activities.values():
+        for deadline in activity_timeouts.deadlines(activity):
+            yield Due(deadline.at, Kind.ACTIVITY_TIMEOUT, deadline)
+        if activity.record.backing_off:
+            yield Due(activity.record.scheduled_time, Kind.ACTIVITY_RETRY, activity.record.scheduled_event_id)
+
+
+def _on_sticky_queue(run: Run) -> bool:
+    """Whether the pending task waits for one worker, whose queue the run has not left (`core.derive`)."""
+    task = run.record.workflow_task
+    sticky = run.record.sticky.task_queue
+    return task.sticky and task.task_queue == sticky and task.schedule_to_start_timeout > 0
+
+
+def _expirations(run: Run) -> Iterator[Due]:
+    start = run.start
+    execution = times.nanoseconds(start.workflow_execution_expiration_time)
+    if execution:
+        yield Due(execution, Kind.EXECUTION_TIMEOUT)
+    length = times.nanoseconds(start.workflow_run_timeout)
+    if length:
+        # The delay before the first workflow task does not count.
+        at = run.start_time + times.nanoseconds(start.first_workflow_task_backoff) + length
+        if not execution or at < execution:
+            yield Due(at, Kind.RUN_TIMEOUT)
+
+
+def _time_out_run(change: RunChange, due: Due) -> None:
+    """Close the run because its time is over. Real: workflow.TimeoutWorkflow."""
+    start = change.run.start
+    state: RetryState.ValueType = RetryState.RETRY_STATE_TIMEOUT
+    execution = times.nanoseconds(start.workflow_execution_expiration_time)
+    if due.kind == Kind.RUN_TIMEOUT and not (execution and execution <= change.context.now):
+        # A retry policy that would allow another run is refused at the start.
+        policy = start.retry_policy if start.HasField("retry_policy") else None
+        failure = failures.timeout_failure("workflow timeout", TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
+        decision = retry.decide(policy, failure, attempt=start.attempt, now=change.context.now)
+        state = (
+            decision.state
+            if isinstance(decision, retry.GiveUp)
+            else RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET
+        )
+    task_state.fail_started_task(change, task_state.FORCE_CLOSE)
+    change.add(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+        WorkflowExecutionTimedOutEventAttributes(retry_state=state),
+    )
+
+
+def _time_out_workflow_task(change: RunChange, due: Due) -> None:
+    if change.run.started_workflow_task is not None:
+        workflow_task.workflow_task_timed_out(change)
+
+
+def _time_out_sticky(change: RunChange, due: Due) -> None:
+    task = change.run.workflow_task
+    if task is not None and not task.started_time and _on_sticky_queue(change.run):
+        workflow_task.sticky_timed_out(change)
+
+
+def _schedule_first_task(change: RunChange, due: Due) -> None:
+    change.run.record.first_task_backoff_until = 0
+    change.touch()
+    task_state.schedule_workflow_task(change)
+
+
+def _fire_timer(change: RunChange, due: Due) -> None:
+    user_timer = change.run.timers.get(str(due.what))
+    if user_timer is not None:
+        timer.fire(change, user_timer)
+        task_state.schedule_workflow_task(change)
+
+
+def _time_out_activity(change: RunChange, due: Due) -> None:
+    deadline = due.what
+    assert isinstance(deadline, Deadline), "a time-out of an activity"
+    activity = change.run.activities.get(deadline.scheduled_event_id)
+    # An activity has up to four: an earlier one may have closed it, or begun another attempt.
+    if activity is None or activity.record.attempt != deadline.attempt:
+        return
+    if activity_timeouts.time_out(change, activity, deadline.timeout):
+        task_state.schedule_workflow_task(change)
+
+
+def _end_activity_backoff(change: RunChange, due: Due) -> None:
+    assert isinstance(due.what, int), "a Scheduled event id"
+    activity = change.run.activities.get(due.what)
+    if activity is not None and activity.record.backing_off and activity.record.scheduled_time <= due.at:
+        activity_timeouts.end_backoff(change, activity)
+
+
+_RULES: dict[Kind, Callable[[RunChange, Due], None]] = {
+    Kind.RUN_TIMEOUT: _time_out_run,
+    Kind.EXECUTION_TIMEOUT: _time_out_run,
+    Kind.WORKFLOW_TASK_TIMEOUT: _time_out_workflow_task,
+    Kind.STICKY_TIMEOUT: _time_out_sticky,
+    Kind.FIRST_TASK: _schedule_first_task,
+    Kind.TIMER: _fire_timer,
+    Kind.ACTIVITY_TIMEOUT: _time_out_activity,
+    Kind.ACTIVITY_RETRY: _end_activity_backoff,
+}

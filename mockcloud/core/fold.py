@@ -1,0 +1,307 @@
+"""Events to state: the one fold that active and passive regions, recovery and branch switches share.
+
+An event acts twice. `advance` counts it into the branch: ids, history size, version history. `effect` is what
+it means. An event written straight to history does both at once. One that is buffered while a worker has the
+workflow task takes effect at once and advances when the buffer is flushed, as in the real server.
+
+The version histories are part of the record, because the other branches of a run are not in the events;
+`advance` keeps the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, WorkflowExecutionStatus, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+
+from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
+from mockcloud.core import times, version_history
+from mockcloud.core.run import Activity, Run, RunKey, Timer
+
+
+class UnsupportedEvent(Exception):
+    """An event whose meaning is not built. A replicated batch that holds one is parked with its run."""
+
+    def __init__(self, event: HistoryEvent) -> None:
+        super().__init__(f"events of type {EventType.Name(event.event_type)} are not built")
+
+
+def fold(run: Run, event: HistoryEvent) -> None:
+    """Count `event` into `run` and apply what it means. Its id must be the run's next one."""
+    effect(run, event)
+    advance(run, event)
+
+
+def advance(run: Run, event: HistoryEvent) -> None:
+    """Count `event` into the current branch of `run`."""
+    assert event.event_id == run.next_event_id, (
+        f"{run.key}: event {event.event_id} where {run.next_event_id} is next"
+    )
+    run.next_event_id = event.event_id + 1
+    run.record.last_task_id = event.task_id
+    run.record.history_size += event.ByteSize()
+    histories = run.record.version_histories
+    if not histories.histories:
+        histories.histories.append(VersionHistory())
+    version_history.add_event(histories.histories[histories.current_index], event.event_id, event.version)
+
+
+def effect(run: Run, event: HistoryEvent) -> None:
+    """Apply what `event` means to `run`, without counting it.
+
+    Raises:
+        UnsupportedEvent: its type is not built.
+    """
+    apply = _EFFECTS.get(event.event_type)
+    if apply is None:
+        raise UnsupportedEvent(event)
+    apply(run, event)
+
+
+def rebuild(key: RunKey, record: RunRecord, events: Iterable[HistoryEvent]) -> Run:
+    """The state of a run from all events of its current branch and its stored record.
+
+    `record` is laid over the fold: what it says of the pending workflow task and of activities is newer than
+    events.
+    """
+    run = Run(key)
+    for event in events:
+        fold(run, event)
+    overlay(run, record)
+    return run
+
+
+def overlay(run: Run, record: RunRecord) -> None:
+    """Lay a stored record over a freshly folded run; buffered events take effect."""
+    for raw in record.buffered_events:
+        effect(run, HistoryEvent.FromString(raw))
+    run.signal_request_ids.update(record.signal_request_ids)
+    for stored in record.activities:
+        activity = run.activities.get(stored.scheduled_event_id)
+        if activity is not None:
+            activity.record = stored
+    run.record = record
+
+
+def _workflow_started(run: Run, event: HistoryEvent) -> None:
+    run.started = event
+    run.record.next_workflow_task_attempt = 1
+    backoff = times.nanoseconds(event.workflow_execution_started_event_attributes.first_workflow_task_backoff)
+    if backoff > 0:
+        run.record.first_task_backoff_until = times.nanoseconds(event.event_time) + backoff
+
+
+def _closed(status: WorkflowExecutionStatus.ValueType) -> Callable[[Run, HistoryEvent], None]:
+    def apply(run: Run, event: HistoryEvent) -> None:
+        run.status = status
+        run.close_event_id = event.event_id
+        run.record.close_time = times.nanoseconds(event.event_time)
+        run.record.ClearField("workflow_task")
+        run.activities.clear()
+        run.activity_ids.clear()
+        run.timers.clear()
+        attributes = getattr(event, event.WhichOneof("attributes") or "", None)
+        run.new_run_id = getattr(attributes, "new_execution_run_id", "")
+
+    return apply
+
+
+def _signaled(run: Run, event: HistoryEvent) -> None:
+    run.signal_count += 1
+    request_id = event.workflow_execution_signaled_event_attributes.request_id
+    if request_id:
+        run.signal_request_ids.add(request_id)
+
+
+def _cancel_requested(run: Run, event: HistoryEvent) -> None:
+    run.cancel_requested = True
+    run.cancel_request_event_id = event.event_id
+
+
+def _task_scheduled(run: Run, event: HistoryEvent) -> None:
+    attributes = event.workflow_task_scheduled_event_attributes
+    moment = times.nanoseconds(event.event_time)
+    sticky = attributes.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    run.record.first_task_backoff_until = 0
+    run.record.next_workflow_task_attempt = attributes.attempt
+    run.record.workflow_task.CopyFrom(
+        WorkflowTaskRecord(
+            version=event.version,
+            scheduled_event_id=event.event_id,
+            attempt=attributes.attempt,
+            scheduled_time=moment,
+            original_scheduled_time=moment,
+            start_to_close_timeout=times.nanoseconds(attributes.start_to_close_timeout),
+            task_queue=attributes.task_queue.name,
+            sticky=sticky,
+            schedule_to_start_timeout=run.record.sticky.schedule_to_start_timeout if sticky else 0,
+        )
+    )
+
+
+def _task_started(run: Run, event: HistoryEvent) -> None:
+    attributes = event.workflow_task_started_event_attributes
+    task = run.record.workflow_task
+    task.version = event.version
+    task.started_event_id = event.event_id
+    task.started_time = times.nanoseconds(event.event_time)
+    task.request_id = attributes.request_id
+    task.identity = attributes.identity
+    task.history_size_suggestion = attributes.history_size_bytes
+    task.suggest_continue_as_new = attributes.suggest_continue_as_new
+
+
+def _task_completed(run: Run, event: HistoryEvent) -> None:
+    run.record.ClearField("workflow_task")
+    run.record.next_workflow_task_attempt = 1
+    run.last_completed_task_event_id = event.event_id
+    run.last_completed_task_started_event_id = event.workflow_task_completed_event_attributes.started_event_id
+    run.last_worker = event
+
+
+# After these the next workflow task is a fresh first attempt; after any other failure it is a transient
+# further one.
+_FRESH_CAUSES = frozenset(
+    {
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
+    }
+)
+
+
+def _task_failed(run: Run, event: HistoryEvent) -> None:
+    if event.workflow_task_failed_event_attributes.cause in _FRESH_CAUSES:
+        run.record.ClearField("sticky")
+        run.record.ClearField("workflow_task")
+        run.record.next_workflow_task_attempt = 1
+    else:
+        _next_attempt(run, event)
+
+
+def _task_timed_out(run: Run, event: HistoryEvent) -> None:
+    # A sticky schedule-to-start time-out is no failure of the task: attempt and queue start afresh.
+    if event.workflow_task_timed_out_event_attributes.started_event_id == 0:
+        run.record.ClearField("sticky")
+        run.record.ClearField("workflow_task")
+        run.record.next_workflow_task_attempt = 1
+    else:
+        _next_attempt(run, event)
+
+
+def _next_attempt(run: Run, event: HistoryEvent) -> None:
+    """The failed task leaves a transient one: a further attempt that has no events until it completes.
+
+    If the run was sticky, which only the region knows that wrote the event, the sticky queue is given up
+    first and the next task is a first attempt. Real: workflowTaskStateMachine.failWorkflowTask.
+    """
+    if run.record.sticky.task_queue:
+        run.record.ClearField("sticky")
+        run.record.ClearField("workflow_task")
+        run.record.next_workflow_task_attempt = 1
+        return
+    task = run.record.workflow_task
+    run.record.next_workflow_task_attempt = task.attempt + 1
+    moment = times.nanoseconds(event.event_time)
+    run.record.workflow_task.CopyFrom(
+        WorkflowTaskRecord(
+            version=event.version,
+            scheduled_event_id=event.event_id + 1,
+            attempt=task.attempt + 1,
+            scheduled_time=moment,
+            original_scheduled_time=moment,
+            start_to_close_timeout=task.start_to_close_timeout,
+            task_queue=run.start.task_queue.name,
+            transient=True,
+        )
+    )
+
+
+def _activity_scheduled(run: Run, event: HistoryEvent) -> None:
+    moment = times.nanoseconds(event.event_time)
+    record = ActivityRecord(
+        scheduled_event_id=event.event_id,
+        version=event.version,
+        attempt=1,
+        scheduled_time=moment,
+        first_scheduled_time=moment,
+    )
+    run.activities[event.event_id] = Activity(event, record)
+    run.activity_ids[event.activity_task_scheduled_event_attributes.activity_id] = event.event_id
+
+
+def _activity_started(run: Run, event: HistoryEvent) -> None:
+    """Written only when the activity ends; its attempt is in the record long before."""
+
+
+def _activity_cancel_requested(run: Run, event: HistoryEvent) -> None:
+    activity = run.activities.get(event.activity_task_cancel_requested_event_attributes.scheduled_event_id)
+    if activity is not None:
+        activity.record.version = event.version
+        activity.record.cancel_requested = True
+        activity.record.cancel_request_event_id = event.event_id
+
+
+def _activity_ended(run: Run, event: HistoryEvent) -> None:
+    attributes = getattr(event, event.WhichOneof("attributes") or "")
+    activity = run.activities.pop(attributes.scheduled_event_id, None)
+    # While its end was buffered, the worker may have used the id again.
+    if activity is not None and run.activity_ids.get(activity.activity_id) == attributes.scheduled_event_id:
+        del run.activity_ids[activity.activity_id]
+
+
+def _timer_started(run: Run, event: HistoryEvent) -> None:
+    run.timers[event.timer_started_event_attributes.timer_id] = Timer(event)
+
+
+def _timer_ended(run: Run, event: HistoryEvent) -> None:
+    attributes = getattr(event, event.WhichOneof("attributes") or "")
+    timer = run.timers.get(attributes.timer_id)
+    # While its firing was buffered, the worker may have used the id again.
+    if timer is not None and timer.started.event_id == attributes.started_event_id:
+        del run.timers[attributes.timer_id]
+
+
+def _without_effect(run: Run, event: HistoryEvent) -> None:
+    """Only for the worker to replay."""
+
+
+_EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _workflow_started,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _closed(
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: _closed(
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: _closed(
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: _closed(
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: _closed(
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: _closed(
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _signaled,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _cancel_requested,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED: _task_scheduled,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: _task_started,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: _task_completed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _task_failed,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: _task_timed_out,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: _activity_scheduled,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: _activity_started,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED: _activity_cancel_requested,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: _activity_ended,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: _activity_ended,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: _activity_ended,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: _activity_ended,
+    EventType.EVENT_TYPE_TIMER_STARTED: _timer_started,
+    EventType.EVENT_TYPE_TIMER_FIRED: _timer_ended,
+    EventType.EVENT_TYPE_TIMER_CANCELED: _timer_ended,
+    EventType.EVENT_TYPE_MARKER_RECORDED: _without_effect,
+}

@@ -1,0 +1,60 @@
+"""The limits of one run's history: a change that would pass them terminates the run instead.
+
+The change is undone first, so the history ends with Terminated and nothing half done. Only near a limit does
+this cost anything. Real: ContextImpl.enforceHistorySizeCheck, enforceHistoryCountCheck,
+forceTerminateWorkflow.
+"""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
+
+from mockcloud.core import task_state
+from mockcloud.core.change import RunChange, Savepoint
+from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.limits import Limits
+from mockcloud.core.run import Run
+
+# No single change adds more than this: a completion of 4 MB and a full buffer of events.
+_NEAR_EVENTS = 10_000
+_NEAR_BYTES = 8 * 1024 * 1024
+
+
+def exceeded(run: Run, limits: Limits) -> str | None:
+    """Why the run's history is too long, in the server's words, or None."""
+    if run.record.history_size > limits.history_bytes:
+        return "Workflow history size exceeds limit."
+    if run.next_event_id - 1 > limits.history_events:
+        return "Workflow history count exceeds limit."
+    return None
+
+
+def guard(change: RunChange) -> Savepoint | None:
+    """Call before a change is made: what `enforce` needs; None far from the limits."""
+    run, limits = change.run, change.context.limits
+    if (
+        run.next_event_id + _NEAR_EVENTS > limits.history_events
+        or run.record.history_size + _NEAR_BYTES > limits.history_bytes
+    ):
+        return change.savepoint()
+    return None
+
+
+def enforce(change: RunChange, savepoint: Savepoint | None) -> InvalidArgument | None:
+    """Call after a change is made: if it went over a limit, it is undone and the run terminated.
+
+    Returns the error for the caller, to be raised after the commit; None if all is well.
+    """
+    if savepoint is None or not change.run.open:
+        return None
+    reason = exceeded(change.run, change.context.limits)
+    if reason is None:
+        return None
+    change.rollback(savepoint)
+    task_state.fail_started_task(change, task_state.FORCE_CLOSE)
+    change.add(
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        WorkflowExecutionTerminatedEventAttributes(reason=reason, identity="history-service"),
+    )
+    return InvalidArgument(reason)

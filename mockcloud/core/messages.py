@@ -1,0 +1,17 @@
+"""Small helpers for protobuf messages whose fields are named at run time."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+
+def copy_set(source: Message, target: Message, *names: str) -> None:
+    """Copy the message fields `names` that are set in `source`; an unset one stays unset in `target`."""
+    for name in names:
+        if source.HasField(name):
+            getattr(target, name).CopyFrom(getattr(source, name))
+
+
+def is_set(message: Message, name: str) -> bool:
+    """Whether a message field is set."""
+    return message.HasField(name)

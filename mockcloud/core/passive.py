@@ -1,0 +1,221 @@
+"""Carries out what `core.conflict` decided.
+
+Replicated batches become state, by the same fold as everything else.
+
+Each function takes a run as loaded, changes it in place and returns the `Outcome` to commit. An outcome
+made here does not replicate: nothing echoes. The one exception is `settle`, which ends what this region
+itself had begun as the active one; that is a write of its own, under its own version.
+
+Events whose meaning is not built raise `fold.UnsupportedEvent`; the run in memory is then worthless.
+
+Real: service/history/ndc (history_replicator.go, buffer_event_flusher.go, state_rebuilder.go,
+activity_state_replicator.go), transaction_manager_new_workflow.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from temporalio.api.history.v1 import HistoryEvent
+
+from mockcloud.api.state.v1.state_pb2 import (
+    ActivityRecord,
+    ReappliedEvent,
+    RunRecord,
+    VersionHistories,
+    VersionHistory,
+)
+from mockcloud.core import conflict, failover, fold, version_history
+from mockcloud.core.change import Batch, Context, Fork, Outcome, RunChange
+from mockcloud.core.conflict import Existing, Missing, Park, Target
+from mockcloud.core.run import Run, RunKey
+from mockcloud.core.version_history import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What travels with a batch beside its events."""
+
+    create_request_id: str = ""
+    signal_request_ids: Sequence[str] = ()
+
+
+def settle(run: Run, context: Context) -> Outcome | None:
+    """End what waits in this region's buffer before a peer's batch reaches the run; None: nothing waits.
+
+    The started workflow task is failed and a new one scheduled, under the version that this region last
+    wrote. That replicates, on the loser as on the winner. Without buffered events a started task is left
+    alone: its next touch may fail it.
+    """
+    if not run.record.buffered_events:
+        return None
+    change = RunChange(run, context)
+    closed = failover.close_task_of_lower_version(change)
+    assert closed, f"{run.key} has buffered events, so this region was active and a worker has the task"
+    return change.finish()
+
+
+def create(key: RunKey, events: Sequence[HistoryEvent], context: Context, extra: Extra) -> Outcome:
+    """A run that is new here and becomes current; its batch must start it."""
+    run = Run(key)
+    branch_id = context.next_task_id()
+    run.record.version_histories.histories.append(VersionHistory(branch_id=branch_id))
+    run.record.create_request_id = extra.create_request_id
+    _fold(run, events, context, extra)
+    return Outcome(
+        run=run,
+        created=True,
+        forks=[Fork(branch_id)],
+        batches=[Batch.of(branch_id, events)],
+        becomes_current=True,
+    )
+
+
+def append(run: Run, events: Sequence[HistoryEvent], context: Context, extra: Extra) -> Outcome:
+    """Events that continue the current branch.
+
+    A transient attempt of this region is dropped without an event.
+    """
+    task = run.started_workflow_task
+    if task is not None and task.transient:
+        run.record.ClearField("workflow_task")
+        run.record.next_workflow_task_attempt = 1
+    branch_id = run.version_history.branch_id
+    _fold(run, events, context, extra)
+    return Outcome(run=run, batches=[Batch.of(branch_id, events)])
+
+
+def backfill(run: Run, target: Target, events: Sequence[HistoryEvent], context: Context) -> Outcome:
+    """Events of a branch that loses: they are stored to be read, and leave the state as it is."""
+    index, forks = _branch(run.record.version_histories, target, context)
+    history = run.record.version_histories.histories[index]
+    version_history.add_event(history, events[-1].event_id, events[-1].version)
+    run.record.last_update_time = context.now
+    return Outcome(run=run, forks=forks, batches=[Batch.of(history.branch_id, events)])
+
+
+def switch(
+    run: Run, shared: Run, target: Target, events: Sequence[HistoryEvent], context: Context, extra: Extra
+) -> Outcome:
+    """The branch of `target` wins: its state replaces that of `run`, then `events` are folded in.
+
+    `shared` is the bare fold of that branch's events before `events`. What the losing branch had
+    pending is gone with it; everything that hangs on the state is derived anew. Returns an outcome with
+    another `Run` object.
+    """
+    histories = VersionHistories()
+    histories.CopyFrom(run.record.version_histories)
+    index, forks = _branch(histories, target, context)
+    winner = version_history.items(histories.histories[index])
+    assert version_history.items(shared.version_history) == winner, "the rebuilt branch is the one that wins"
+    histories.current_index = index
+    record = shared.record
+    record.version_histories.CopyFrom(histories)
+    record.create_request_id = run.record.create_request_id
+    lost = sorted(run.signal_request_ids - shared.signal_request_ids)
+    record.signal_request_ids.extend(lost)
+    shared.signal_request_ids.update(lost)
+    record.reapplied.extend(run.record.reapplied)
+    record.state_transitions = run.record.state_transitions
+    record.zombie = run.record.zombie
+    for request_id, event_id in run.record.attached_request_ids.items():
+        if event_id < shared.next_event_id:
+            record.attached_request_ids[request_id] = event_id
+    branch_id = histories.histories[index].branch_id
+    _fold(shared, events, context, extra)
+    return Outcome(run=shared, forks=forks, batches=[Batch.of(branch_id, events)])
+
+
+def merge_reapplied(run: Run, incoming: Iterable[ReappliedEvent]) -> Outcome | None:
+    """Which events of losing branches the active region has reapplied to this run; None: all known."""
+    known = {(event.run_id, event.event_id, event.version) for event in run.record.reapplied}
+    new = [event for event in incoming if (event.run_id, event.event_id, event.version) not in known]
+    if not new:
+        return None
+    run.record.reapplied.extend(new)
+    return Outcome(run=run)
+
+
+def sync_activity(
+    run: Run, history: Sequence[Item], incoming: ActivityRecord, context: Context
+) -> Outcome | Missing | None:
+    """An activity's attempt and heartbeats as the active region has them; None: nothing to do.
+
+    `history` is the run's version history there. Where this region lacks the Scheduled event, or the
+    winning branch, it must fetch that first.
+    """
+    local = version_history.items(run.version_history)
+    ancestor = version_history.lowest_common_ancestor(local, history)
+    if version_history.is_tail(local, ancestor) or version_history.is_tail(history, ancestor):
+        if incoming.scheduled_event_id > ancestor.event_id:
+            return Missing(ancestor, history[-1])
+    elif history[-1].version < local[-1].version:
+        return None
+    elif history[-1].version > local[-1].version:
+        return Missing(ancestor, history[-1])
+    activity = run.activities.get(incoming.scheduled_event_id)
+    if not run.open or activity is None or not _is_newer(activity.record, incoming):
+        return None
+    if activity.record == incoming:
+        return None
+    replaced = ActivityRecord()
+    replaced.CopyFrom(incoming)
+    # The cancel request is an event; the record that comes may be from before it.
+    if activity.record.cancel_requested and not replaced.cancel_requested:
+        replaced.cancel_requested = True
+        replaced.cancel_request_event_id = activity.record.cancel_request_event_id
+    activity.record = replaced
+    run.record.last_update_time = context.now
+    return Outcome(run=run)
+
+
+def new_run_place(last: Item, last_task_id: int, current: Run | None) -> Park | None:
+    """Where a replicated new run goes: None, it becomes current; Park, it needs rules that are not built.
+
+    `current` is the current run of the workflow id here.
+    """
+    if current is None:
+        return None
+    newer = conflict.happens_after(
+        last.version, last_task_id, current.last_write_version, current.record.last_task_id
+    )
+    if not newer:
+        return Park(f"zombie runs not built: the run is older than the current run {current.key.run_id}")
+    if current.open:
+        return Park(f"suppression not built: the run is newer than the open current run {current.key.run_id}")
+    return None
+
+
+def _is_newer(local: ActivityRecord, incoming: ActivityRecord) -> bool:
+    """Real: ActivityStateReplicatorImpl.compareActivity: version, stamp, attempt, last heartbeat."""
+    ours = (local.version, local.stamp, local.attempt, local.last_heartbeat_time)
+    theirs = (incoming.version, incoming.stamp, incoming.attempt, incoming.last_heartbeat_time)
+    return theirs >= ours
+
+
+def _branch(histories: VersionHistories, target: Target, context: Context) -> tuple[int, list[Fork]]:
+    """The index of the branch that a batch goes to; if it is a new one, `histories` gets it."""
+    if isinstance(target, Existing):
+        return target.index, []
+    parent = histories.histories[target.parent_index]
+    fork = Fork(context.next_task_id(), parent.branch_id, target.last_shared.event_id)
+    shared = version_history.until(version_history.items(parent), target.last_shared.event_id)
+    histories.histories.append(version_history.branch(fork.branch_id, shared))
+    return len(histories.histories) - 1, [fork]
+
+
+def _fold(run: Run, events: Sequence[HistoryEvent], context: Context, extra: Extra) -> None:
+    """Fold replicated events.
+
+    What only the region that wrote them may use, its sticky worker, is given up.
+    """
+    for event in events:
+        fold.fold(run, event)
+    record: RunRecord = run.record
+    record.ClearField("sticky")
+    unknown = [name for name in extra.signal_request_ids if name not in run.signal_request_ids]
+    record.signal_request_ids.extend(unknown)
+    run.signal_request_ids.update(unknown)
+    record.state_transitions += 1
+    record.last_update_time = context.now

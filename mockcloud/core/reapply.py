@@ -1,0 +1,112 @@
+"""Which events of a losing branch live on, and how they are written again on the run that won.
+
+Everything of a losing branch stays readable; what is written again to the current run of the workflow
+id, in the region that is active for the namespace, is what outsiders asked for: here signals. Types
+that the real server reapplies too, but whose reconciliation is not built, make the batch wait (`Park`)
+instead of being lost in silence.
+
+De-duplication: an event is known by (source run id, event id, event version), kept in the target's
+durable record.
+
+Real: service/history/ndc/events_reapplier.go, service/history/api/reapplyevents/api.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+
+from mockcloud.api.state.v1.state_pb2 import ReappliedEvent
+from mockcloud.core.change import RunChange
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.conflict import Park
+from mockcloud.core.task_state import schedule_workflow_task
+
+SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+_TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+
+# The server's own hand: what it terminated is not asked for by anybody.
+_HISTORY_SERVICE = "history-service"
+
+# Reapplied by the real server; not built.
+_NOT_BUILT = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: "an admitted update",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: "an accepted update",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: "a cancel request",
+    _TERMINATED: "a termination",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: "changed workflow options",
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED: "a child workflow that failed to start",
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED: "a started child workflow",
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: "a completed child workflow",
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: "a failed child workflow",
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED: "a canceled child workflow",
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT: "a timed-out child workflow",
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED: "a terminated child workflow",
+}
+
+CLOSED_TARGET = "reset not built: an event of a losing branch would be reapplied to a closed run"
+
+
+def candidates(events: Iterable[HistoryEvent]) -> list[HistoryEvent] | Park:
+    """The events of a losing batch that are to be reapplied, in their order.
+
+    `Park` if one of them cannot be.
+    """
+    wanted = []
+    for event in events:
+        if event.event_type == SIGNALED:
+            wanted.append(event)
+        elif event.event_type in _NOT_BUILT:
+            if (
+                event.event_type == _TERMINATED
+                and event.workflow_execution_terminated_event_attributes.identity == _HISTORY_SERVICE
+            ):
+                continue
+            kind = _NOT_BUILT[event.event_type]
+            return Park(f"reapply not built: event {event.event_id} of the losing branch is {kind}")
+    return wanted
+
+
+def without_own(events: Iterable[HistoryEvent], clusters: Clusters, region: str) -> list[HistoryEvent]:
+    """What of the events that another region sent here for reapply counts.
+
+    Not those of this region's own versions.
+    """
+    return [event for event in events if clusters.owner(event.version) != region]
+
+
+def not_yet_reapplied(
+    reapplied: Iterable[ReappliedEvent], source_run_id: str, events: Sequence[HistoryEvent]
+) -> list[HistoryEvent]:
+    """Those of `events` that the target does not have yet."""
+    known = {(known.run_id, known.event_id, known.version) for known in reapplied}
+    return [event for event in events if (source_run_id, event.event_id, event.version) not in known]
+
+
+def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent]) -> int:
+    """Write the signals among `events` again, on an open run, and see that a workflow task is pending.
+
+    They keep name, input, identity, header and links; ids, version and time are those of the change,
+    and there is no request id. While a worker has the workflow task they are buffered like any signal.
+    Returns how many were new.
+    """
+    run = change.run
+    assert run.open, "events are reapplied to open runs"
+    signals = [event for event in events if event.event_type == SIGNALED]
+    fresh = not_yet_reapplied(run.record.reapplied, source_run_id, signals)
+    if not fresh:
+        return 0
+    for event in fresh:
+        attributes = WorkflowExecutionSignaledEventAttributes()
+        attributes.CopyFrom(event.workflow_execution_signaled_event_attributes)
+        attributes.request_id = ""
+        change.add(SIGNALED, attributes, links=event.links)
+        run.record.reapplied.append(
+            ReappliedEvent(run_id=source_run_id, event_id=event.event_id, version=event.version)
+        )
+    change.touch()
+    change.replicate_run_state = True
+    schedule_workflow_task(change)
+    return len(fresh)

@@ -1,0 +1,161 @@
+"""The state of one run: a fold of its current branch (`core.fold`) plus a record of what events do not carry.
+
+Nothing here decides anything. Active and passive regions, recovery after a crash and a branch switch all
+build a `Run` the same way: fold the events, then lay the stored record over it. Folding again always gives
+the same state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.history.v1 import (
+    ActivityTaskScheduledEventAttributes,
+    HistoryEvent,
+    TimerStartedEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
+
+from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
+from mockcloud.core import times
+
+if TYPE_CHECKING:
+    from mockcloud.core.derived import VisibilityRow
+
+RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+
+# The id that an event carries while it waits in the buffer for the workflow task to end (real:
+# common.BufferedEventID).
+BUFFERED_EVENT_ID = -123
+
+
+class RunKey(NamedTuple):
+    """What names a run everywhere: in every region, in logs and in errors."""
+
+    namespace_id: str
+    workflow_id: str
+    run_id: str
+
+
+@dataclass(slots=True)
+class Activity:
+    """A pending activity: its Scheduled event, and the record of its attempts."""
+
+    scheduled: HistoryEvent
+    record: ActivityRecord
+
+    @property
+    def attributes(self) -> ActivityTaskScheduledEventAttributes:
+        return self.scheduled.activity_task_scheduled_event_attributes
+
+    @property
+    def activity_id(self) -> str:
+        return self.attributes.activity_id
+
+    @property
+    def started(self) -> bool:
+        """Whether a worker has the current attempt."""
+        return self.record.started_time != 0
+
+
+@dataclass(slots=True)
+class Timer:
+    """A pending user timer: its Started event."""
+
+    started: HistoryEvent
+
+    @property
+    def attributes(self) -> TimerStartedEventAttributes:
+        return self.started.timer_started_event_attributes
+
+    @property
+    def fires_at(self) -> int:
+        """When it is due: from the event's own time, so that it stays the same in every region."""
+        return times.nanoseconds(self.started.event_time) + times.nanoseconds(
+            self.attributes.start_to_fire_timeout
+        )
+
+
+@dataclass(slots=True)
+class Run:
+    """One run as its region knows it.
+
+    Mutated in place by `core.fold` and `core.change`, under the workflow's lock.
+    """
+
+    key: RunKey
+    record: RunRecord = field(default_factory=RunRecord)
+
+    # Folded from events.
+    started: HistoryEvent | None = None  # WorkflowExecutionStarted, kept whole
+    next_event_id: int = 1
+    status: WorkflowExecutionStatus.ValueType = RUNNING
+    close_event_id: int = 0
+    cancel_requested: bool = False
+    cancel_request_event_id: int = 0
+    signal_count: int = 0
+    # By which a signal sent twice is known. Events carry them; those of other branches are in the record.
+    signal_request_ids: set[str] = field(default_factory=set)
+    last_completed_task_event_id: int = 0  # WorkflowTaskCompleted
+    last_completed_task_started_event_id: int = 0  # its Started: "previous started event id" of a poll
+    activities: dict[int, Activity] = field(default_factory=dict)  # by Scheduled event id
+    activity_ids: dict[str, int] = field(default_factory=dict)  # activity id -> Scheduled event id
+    timers: dict[str, Timer] = field(default_factory=dict)  # by timer id
+    last_worker: HistoryEvent | None = (
+        None  # last WorkflowTaskCompleted: sdk metadata, metering, worker version
+    )
+    new_run_id: str = ""  # of the run that continues this one, once closed so
+
+    # Whether the worker tried to close the run with its last task, and failed because events were waiting.
+    # Only in memory, as in the real server: while its next task is started, signals are refused.
+    close_attempted: bool = field(default=False, compare=False)
+
+    # Kept by `core.derive`, which makes it of the fields above: the visibility row while the run is open.
+    open_row: VisibilityRow | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def start(self) -> WorkflowExecutionStartedEventAttributes:
+        """Attributes of the Started event; the run must have one."""
+        assert self.started is not None, f"run {self.key} has no events"
+        return self.started.workflow_execution_started_event_attributes
+
+    @property
+    def start_time(self) -> int:
+        assert self.started is not None, f"run {self.key} has no events"
+        return times.nanoseconds(self.started.event_time)
+
+    @property
+    def open(self) -> bool:
+        return self.status == RUNNING
+
+    @property
+    def workflow_task(self) -> WorkflowTaskRecord | None:
+        """The pending workflow task, scheduled or started."""
+        return self.record.workflow_task if self.record.HasField("workflow_task") else None
+
+    @property
+    def started_workflow_task(self) -> WorkflowTaskRecord | None:
+        """The pending workflow task if a worker has it: while it has, incoming events wait in the buffer."""
+        task = self.workflow_task
+        return task if task is not None and task.started_time else None
+
+    @property
+    def version_history(self) -> VersionHistory:
+        """The current branch."""
+        histories = self.record.version_histories
+        return histories.histories[histories.current_index]
+
+    @property
+    def last_write_version(self) -> int:
+        """Version of the current branch's last event; 0 before the first one."""
+        histories = self.record.version_histories.histories
+        items = self.version_history.items if histories else []
+        return items[-1].version if items else 0
+
+    def dump(self) -> bytes:
+        """The record as stored, with the activities' part brought up to date."""
+        del self.record.activities[:]
+        self.record.activities.extend(activity.record for activity in self.activities.values())
+        return self.record.SerializeToString()

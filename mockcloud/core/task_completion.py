@@ -1,0 +1,196 @@
+"""Completing a workflow task: the worker's commands become events, and the next task follows.
+
+The order in history: the task's own events if it was transient, WorkflowTaskCompleted, what the commands
+wrote, what had waited in the buffer, WorkflowTaskScheduled.
+
+What goes wrong with the commands undoes all of it, as if the worker had failed the task. Real:
+api/respondworkflowtaskcompleted/api.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from temporalio.api.enums.v1 import EventType, WorkerVersioningMode
+from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskCompletedEventAttributes
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
+
+from mockcloud.api.state.v1.state_pb2 import StickyRecord, WorkflowTaskRecord
+from mockcloud.core import failures, history_limits, signals, task_state, times
+from mockcloud.core.activity_start import StartedActivity
+from mockcloud.core.change import RunChange
+from mockcloud.core.commands import CommandFailure, apply_commands
+from mockcloud.core.errors import InvalidArgument, NotFound, ServiceError
+from mockcloud.core.messages import copy_set
+from mockcloud.core.run import Run
+from mockcloud.core.task_start import StartedTask, add_started_event, require_started_task, start_task
+from mockcloud.core.task_state import schedule_workflow_task
+from mockcloud.core.tokens import TaskToken
+
+# The request id of a task that a worker gets in the answer to its last completion.
+_INLINE_REQUEST_ID = "request-from-RespondWorkflowTaskCompleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a completed workflow task leaves for its answer."""
+
+    new_task: StartedTask | None = None  # in the answer, if the worker asked for it
+    activity_tasks: Sequence[StartedActivity] = ()  # in the answer: activities that the worker takes at once
+    error: ServiceError | None = None  # to answer with, once the change is committed
+    task_pending: bool = False  # another task follows, and answers the queries that wait
+
+
+def complete_workflow_task(
+    change: RunChange,
+    token: TaskToken,
+    request: RespondWorkflowTaskCompletedRequest,
+    new_run_id: Callable[[], str],
+) -> Completion:
+    """End the started task as completed, and do what the worker's commands say.
+
+    Bad commands undo everything and fail the task instead; the worker gets `Completion.error`. Commands that
+    are not built fail it too, with a message that names them, but without an error, which SDKs would only
+    repeat. `new_run_id` names the run that continues this one.
+
+    Raises:
+        NotFound: the token is stale.
+        InvalidArgument: the commands of a further attempt are bad, or their sequence is; nothing changes, and
+            the attempt will time out.
+    """
+    run = change.run
+    task = WorkflowTaskRecord()
+    task.CopyFrom(require_started_task(change, token))
+    guard = history_limits.guard(change)
+    savepoint = change.savepoint() if request.commands else None
+
+    if _heartbeats_for_too_long(change, task, request):
+        task_state.time_out_started_task(change)
+        run.record.ClearField("sticky")
+        schedule_workflow_task(change)
+        return Completion(error=NotFound("workflow task heartbeat timeout"), task_pending=True)
+
+    completed = _add_completed_event(change, task, request)
+    _set_sticky(run, request)
+    run.record.last_workflow_task_failure = ""
+    run.close_attempted = False
+    eager: Sequence[StartedActivity] = ()
+    if savepoint is not None:
+        change.buffering = True
+        try:
+            result = apply_commands(change, completed.event_id, request, new_run_id)
+        except InvalidArgument:
+            change.rollback(savepoint)
+            raise
+        change.buffering = False
+        if result.failure is not None:
+            change.rollback(savepoint)
+            return _fail_for_commands(change, task, request, result.failure)
+        eager = result.eager_activities
+
+    # What waits in the buffer came while the worker was deciding, or of its own commands.
+    new_task = None
+    if run.open and (request.force_create_new_workflow_task or run.record.buffered_events):
+        heartbeat = _is_heartbeat(request)
+        schedule_workflow_task(
+            change, original_scheduled_time=task.original_scheduled_time if heartbeat else 0
+        )
+        if request.return_new_workflow_task:
+            stamp = request.worker_version_stamp if request.HasField("worker_version_stamp") else None
+            new_task = start_task(
+                change, run.record.workflow_task, _INLINE_REQUEST_ID, request.identity, stamp, sticky=True
+            )
+    else:
+        change.flush_buffer()
+    error = history_limits.enforce(change, guard)
+    if error is not None:
+        return Completion(error=error)
+    return Completion(new_task=new_task, activity_tasks=eager, task_pending=run.workflow_task is not None)
+
+
+def _is_heartbeat(request: RespondWorkflowTaskCompletedRequest) -> bool:
+    """Whether the worker only says that it is still at it."""
+    return request.force_create_new_workflow_task and not request.commands and not request.messages
+
+
+def _heartbeats_for_too_long(
+    change: RunChange, task: WorkflowTaskRecord, request: RespondWorkflowTaskCompletedRequest
+) -> bool:
+    limit = change.context.limits.workflow_task_heartbeat_total
+    return _is_heartbeat(request) and change.context.now > task.original_scheduled_time + limit
+
+
+def _add_completed_event(
+    change: RunChange, task: WorkflowTaskRecord, request: RespondWorkflowTaskCompletedRequest
+) -> HistoryEvent:
+    """Real: workflowTaskStateMachine.AddWorkflowTaskCompletedEvent."""
+    run = change.run
+    scheduled_event_id, started_event_id = task.scheduled_event_id, task.started_event_id
+    stamp = request.worker_version_stamp if request.HasField("worker_version_stamp") else None
+    if task.transient:
+        run.record.ClearField("workflow_task")
+        queue = task_state.current_task_queue(run)
+        task_state.add_scheduled_event(
+            change, queue, task.attempt, task.scheduled_time, task.start_to_close_timeout
+        )
+        scheduled_event_id = run.record.workflow_task.scheduled_event_id
+        task.scheduled_event_id = scheduled_event_id
+        task.identity = request.identity
+        started_event_id = add_started_event(change, task, worker_version=stamp).event_id
+    attributes = WorkflowTaskCompletedEventAttributes(
+        scheduled_event_id=scheduled_event_id,
+        started_event_id=started_event_id,
+        identity=request.identity,
+        binary_checksum=request.binary_checksum,
+        worker_version=stamp,
+        worker_deployment_name=request.deployment_options.deployment_name,
+    )
+    copy_set(request, attributes, "sdk_metadata", "metering_metadata", "deployment")
+    options = request.deployment_options
+    if options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED:
+        attributes.versioning_behavior = request.versioning_behavior
+        attributes.deployment_version.deployment_name = options.deployment_name
+        attributes.deployment_version.build_id = options.build_id
+    return change.add(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, attributes)
+
+
+def _set_sticky(run: Run, request: RespondWorkflowTaskCompletedRequest) -> None:
+    sticky = request.sticky_attributes
+    if sticky.HasField("worker_task_queue") and sticky.worker_task_queue.name:
+        run.record.sticky.CopyFrom(
+            StickyRecord(
+                task_queue=sticky.worker_task_queue.name,
+                schedule_to_start_timeout=times.nanoseconds(sticky.schedule_to_start_timeout),
+            )
+        )
+    else:
+        run.record.ClearField("sticky")
+
+
+def _fail_for_commands(
+    change: RunChange,
+    task: WorkflowTaskRecord,
+    request: RespondWorkflowTaskCompletedRequest,
+    failure: CommandFailure,
+) -> Completion:
+    """Everything is undone; the task fails, and the run with it if the failure is for good."""
+    if task.attempt > 1 and not failure.unhandled:
+        # Only this attempt's time-out slows a worker down that makes the same mistake over and over.
+        if failure.unbuilt:
+            return Completion(task_pending=True)
+        raise InvalidArgument(failure.message)
+    task_state.fail_task(
+        change,
+        failure.cause,
+        identity=request.identity,
+        failure=failures.server_failure(failure.message, non_retryable=False),
+        binary_checksum=request.binary_checksum,
+    )
+    if failure.terminate:
+        change.flush_buffer()
+        signals.terminate_run(change, reason=failure.message)
+    else:
+        schedule_workflow_task(change)
+    error = None if failure.unbuilt else InvalidArgument(failure.message)
+    return Completion(error=error, task_pending=change.run.workflow_task is not None)

@@ -1,0 +1,222 @@
+"""The state machine of the one workflow task that a run may have: scheduling it, failing it.
+
+    none ── schedule ──> scheduled ── start ──> started ── complete ──> none
+                             ^                     │
+                             └──── fail, time-out ─┘   a further attempt: transient, see 2
+
+Rules:
+1. While a task is started, what happens to the run waits in the buffer (`RunChange.add`).
+2. A task that fails is followed by a further attempt. From the second on it is *transient*: it lives in the
+   record only, and its Scheduled and Started events are written when it completes.
+3. Anything new in history makes it a first attempt again: buffered events, or another failover version.
+4. A run that was sticky gives up its sticky queue before its attempts are counted.
+
+The rules that callers use are in `core.workflow_task`. Real: workflow/workflow_task_state_machine.go.
+"""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import (
+    WorkflowTaskFailedEventAttributes,
+    WorkflowTaskScheduledEventAttributes,
+    WorkflowTaskTimedOutEventAttributes,
+)
+from temporalio.api.taskqueue.v1 import TaskQueue
+
+from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
+from mockcloud.core import times
+from mockcloud.core.change import Context, RunChange
+from mockcloud.core.run import Run
+
+FORCE_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
+FAILOVER_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND
+
+# Attempts after this one get a longer and longer time-out, which slows their retries down: SDKs do not report
+# the failure of a transient attempt but let it time out. Real: workflowTaskRetryBackoffMinAttempts.
+_UNSLOWED_ATTEMPTS = 3
+
+
+def schedule_workflow_task(
+    change: RunChange, *, despite_backoff: bool = False, original_scheduled_time: int = 0
+) -> None:
+    """See that a workflow task is pending: schedule one if there is none.
+
+    Nothing happens on a closed run, and while the first task waits for its backoff, unless `despite_backoff`.
+    Buffered events are flushed first. `original_scheduled_time` is carried over from a task that only
+    reported a heartbeat.
+    """
+    run = change.run
+    record = run.record
+    if not run.open or run.workflow_task is not None:
+        return
+    if record.first_task_backoff_until and not despite_backoff:
+        return
+    attempt = max(1, record.next_workflow_task_attempt)
+    if record.buffered_events:
+        change.flush_buffer()
+        attempt = 1
+    if attempt > 1 and change.version != run.last_write_version:
+        attempt = 1
+    if attempt == 1:
+        add_scheduled_event(change, current_task_queue(run), attempt, change.context.now)
+        if original_scheduled_time:
+            record.workflow_task.original_scheduled_time = original_scheduled_time
+        return
+    now = change.context.now
+    record.workflow_task.CopyFrom(
+        WorkflowTaskRecord(
+            version=change.version,
+            scheduled_event_id=run.next_event_id,
+            attempt=attempt,
+            scheduled_time=now,
+            original_scheduled_time=now,
+            start_to_close_timeout=start_to_close_timeout(run, attempt, change.context),
+            task_queue=run.start.task_queue.name,
+            transient=True,
+        )
+    )
+    change.touch()
+
+
+def add_scheduled_event(
+    change: RunChange, queue: TaskQueue, attempt: int, moment: int, timeout: int | None = None
+) -> None:
+    """Write WorkflowTaskScheduled; the fold makes it the pending task."""
+    if timeout is None:
+        timeout = start_to_close_timeout(change.run, attempt, change.context)
+    change.add(
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+        WorkflowTaskScheduledEventAttributes(
+            task_queue=queue, start_to_close_timeout=times.duration(timeout), attempt=attempt
+        ),
+        moment=moment,
+    )
+
+
+def current_task_queue(run: Run) -> TaskQueue:
+    """The queue on which the next task is dispatched. Real: MutableStateImpl.CurrentTaskQueue."""
+    normal = run.start.task_queue.name
+    sticky = run.record.sticky.task_queue
+    if sticky:
+        return TaskQueue(name=sticky, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=normal)
+    return TaskQueue(name=normal, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
+
+
+def start_to_close_timeout(run: Run, attempt: int, context: Context) -> int:
+    """Nanoseconds that a worker has for the task; grows with its attempts.
+
+    Real: workflowTaskStateMachine.getStartToCloseTimeout, ExponentialRetryPolicy (coefficient 2, a fifth of
+    jitter).
+    """
+    timeout = times.nanoseconds(run.start.workflow_task_timeout)
+    if attempt <= _UNSLOWED_ATTEMPTS:
+        return timeout
+    limits = context.limits
+    doublings = min(attempt - _UNSLOWED_ATTEMPTS - 1, 62)
+    interval = min(limits.workflow_task_retry_initial << doublings, limits.workflow_task_retry_maximum)
+    return timeout + int(interval * (0.8 + 0.2 * context.random()))
+
+
+def fail_task(
+    change: RunChange,
+    cause: WorkflowTaskFailedCause.ValueType,
+    *,
+    identity: str,
+    failure: Failure | None = None,
+    binary_checksum: str = "",
+) -> None:
+    """End the started task as failed, without scheduling the next. A transient one leaves no event."""
+    run = change.run
+    task = run.started_workflow_task
+    assert task is not None, "a started task"
+    attempt = task.attempt
+    if task.transient:
+        end_transient_task(change)
+    else:
+        attributes = WorkflowTaskFailedEventAttributes(
+            scheduled_event_id=task.scheduled_event_id,
+            started_event_id=task.started_event_id,
+            cause=cause,
+            identity=identity,
+            binary_checksum=binary_checksum,
+        )
+        if failure is not None and failure.ByteSize():
+            attributes.failure.CopyFrom(failure)
+        change.add(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, attributes)
+        drop_next_attempt(run)
+    run.record.last_workflow_task_failure = WorkflowTaskFailedCause.Name(cause)
+    run.close_attempted = cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+    if cause in (FAILOVER_CLOSE, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW):
+        run.record.next_workflow_task_attempt = 1
+    assert run.record.next_workflow_task_attempt in (1, attempt + 1), "attempts are counted one by one"
+
+
+def time_out_started_task(change: RunChange) -> int:
+    """End the started task as timed out, without scheduling the next.
+
+    Returns its event's id; 0 for a transient one.
+    """
+    run = change.run
+    task = run.started_workflow_task
+    assert task is not None, "a started task"
+    run.record.last_workflow_task_failure = "TIMEOUT_TYPE_START_TO_CLOSE"
+    run.close_attempted = False
+    if task.transient:
+        end_transient_task(change)
+        return 0
+    event = change.add(
+        EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+        WorkflowTaskTimedOutEventAttributes(
+            scheduled_event_id=task.scheduled_event_id,
+            started_event_id=task.started_event_id,
+            timeout_type=TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE,
+        ),
+    )
+    drop_next_attempt(run)
+    return event.event_id
+
+
+def fail_started_task(change: RunChange, cause: WorkflowTaskFailedCause.ValueType) -> bool:
+    """Fail the task that a worker has, if one has, in the server's own name, and flush the buffer.
+
+    Returns whether there was one. Real: failWorkflowTask of workflow/util.go.
+    """
+    if change.run.started_workflow_task is None:
+        return False
+    fail_task(change, cause, identity="history-service")
+    change.flush_buffer()
+    return True
+
+
+def limit_buffer(change: RunChange) -> None:
+    """End the started task if too much waits for it: its worker must see that first.
+
+    Real: MutableStateImpl.closeTransactionHandleBufferedEventsLimit.
+    """
+    run, limits = change.run, change.context.limits
+    if not run.open or run.started_workflow_task is None:
+        return
+    buffered = run.record.buffered_events
+    if len(buffered) > limits.buffered_events or sum(map(len, buffered)) > limits.buffered_bytes:
+        fail_started_task(change, FORCE_CLOSE)
+        schedule_workflow_task(change)
+
+
+def end_transient_task(change: RunChange) -> None:
+    """A transient attempt failed or timed out: only the record knows."""
+    run = change.run
+    attempt = run.record.workflow_task.attempt
+    run.record.ClearField("workflow_task")
+    if run.record.sticky.task_queue:
+        run.record.ClearField("sticky")
+        run.record.next_workflow_task_attempt = 1
+    else:
+        run.record.next_workflow_task_attempt = attempt + 1
+    change.touch()
+
+
+def drop_next_attempt(run: Run) -> None:
+    """Take away the transient task that the fold left behind a failed one: active rules schedule the next."""
+    run.record.ClearField("workflow_task")
