@@ -1,0 +1,199 @@
+"""The tables of a region, and how an older file becomes a current one. A newer file is never touched.
+
+One entry of `MIGRATIONS` per schema version; released entries never change. The version is SQLite's
+`user_version`.
+
+What hangs together (see `runs.write_run`): a change of a run costs one row in `nodes`, one update in `runs`,
+one row in `replication_log` and the offers that came or went. So rows are small, and the tables that grow
+with each change are either appended to or keyed so that neighbours share pages. Times are nanoseconds,
+messages are serialised protobuf.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mockcloud.core.errors import StartupError
+
+# "mckc" as a big-endian integer: tells our files from those of other programs.
+APPLICATION_ID = 0x6D636B63
+
+_V1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE namespaces (namespace_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL)
+WITHOUT ROWID;
+
+CREATE TABLE runs (
+    run_key INTEGER PRIMARY KEY,
+    namespace_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    zombie INTEGER NOT NULL,
+    due INTEGER,
+    delete_at INTEGER,
+    record BLOB NOT NULL,
+    UNIQUE (namespace_id, workflow_id, run_id)
+);
+CREATE INDEX runs_due ON runs (namespace_id, due) WHERE due IS NOT NULL;
+CREATE INDEX runs_delete_at ON runs (delete_at) WHERE delete_at IS NOT NULL;
+
+CREATE TABLE current_runs (
+    namespace_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    create_request_id TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    start_time INTEGER NOT NULL,
+    start_version INTEGER NOT NULL,
+    last_write_version INTEGER NOT NULL,
+    close_time INTEGER NOT NULL,
+    PRIMARY KEY (namespace_id, workflow_id)
+) WITHOUT ROWID;
+
+CREATE TABLE branches (
+    branch_id INTEGER PRIMARY KEY,
+    run_key INTEGER NOT NULL,
+    parent_id INTEGER NOT NULL,
+    last_shared_event_id INTEGER NOT NULL
+);
+CREATE INDEX branches_run ON branches (run_key);
+
+CREATE TABLE nodes (
+    node_id INTEGER PRIMARY KEY,
+    branch_id INTEGER NOT NULL,
+    first_event_id INTEGER NOT NULL,
+    last_event_id INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (branch_id, first_event_id)
+);
+
+CREATE TABLE offers (
+    run_key INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    scheduled_event_id INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    stamp INTEGER NOT NULL,
+    task_queue TEXT NOT NULL,
+    sticky INTEGER NOT NULL,
+    normal_queue TEXT NOT NULL,
+    ready_time INTEGER NOT NULL,
+    PRIMARY KEY (run_key, kind, scheduled_event_id)
+) WITHOUT ROWID;
+
+CREATE TABLE visibility (
+    run_key INTEGER PRIMARY KEY,
+    namespace_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    order_time INTEGER NOT NULL,
+    workflow_type TEXT NOT NULL,
+    task_queue TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    start_time INTEGER NOT NULL,
+    execution_time INTEGER NOT NULL,
+    close_time INTEGER NOT NULL,
+    history_length INTEGER NOT NULL,
+    history_size INTEGER NOT NULL,
+    state_transitions INTEGER NOT NULL,
+    memo BLOB NOT NULL,
+    search_attributes BLOB NOT NULL,
+    parent_workflow_id TEXT NOT NULL,
+    parent_run_id TEXT NOT NULL,
+    root_workflow_id TEXT NOT NULL,
+    root_run_id TEXT NOT NULL
+);
+CREATE INDEX visibility_all ON visibility
+    (namespace_id, order_time DESC, start_time DESC, run_id);
+CREATE INDEX visibility_status ON visibility
+    (namespace_id, status, order_time DESC, start_time DESC, run_id);
+CREATE INDEX visibility_workflow ON visibility
+    (namespace_id, workflow_id, order_time DESC, start_time DESC, run_id);
+CREATE INDEX visibility_type ON visibility
+    (namespace_id, workflow_type, order_time DESC, start_time DESC, run_id);
+CREATE INDEX visibility_run ON visibility (run_id);
+
+CREATE TABLE replication_log (
+    namespace_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    branch_id INTEGER,
+    first_event_id INTEGER,
+    new_run_branch_id INTEGER,
+    new_run_first_event_id INTEGER,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (namespace_id, position)
+) WITHOUT ROWID;
+CREATE TABLE log_trimmed (namespace_id TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE positions (
+    namespace_id TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (namespace_id, direction, peer)
+) WITHOUT ROWID;
+
+CREATE TABLE parked (
+    parked_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    parked_at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    task BLOB NOT NULL,
+    UNIQUE (namespace_id, source, position)
+);
+CREATE INDEX parked_run ON parked (namespace_id, workflow_id, run_id);
+
+CREATE TABLE dead_letters (
+    message_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    namespace_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    failed_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    task BLOB NOT NULL,
+    UNIQUE (namespace_id, source, position)
+);
+"""
+
+MIGRATIONS = (_V1,)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """The file's schema version; 0 for a new file."""
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def check(connection: sqlite3.Connection, name: str) -> None:
+    """Raises StartupError when the file is no region's, or was written by a newer mockcloud."""
+    try:
+        found = version(connection)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StartupError(f"{name} cannot be read: {error}") from error
+    if application != APPLICATION_ID and (found or objects):
+        raise StartupError(f"{name} is not a mockcloud database")
+    if found > len(MIGRATIONS):
+        raise StartupError(
+            f"{name} was written by a newer mockcloud:"
+            f" it has schema {found}, this one knows {len(MIGRATIONS)}"
+        )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the current schema, each step in a transaction of its own."""
+    for number, script in enumerate(MIGRATIONS[version(connection) :], start=version(connection) + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script};"
+            f" PRAGMA user_version = {number}; COMMIT;"
+        )
