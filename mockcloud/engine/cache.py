@@ -1,0 +1,153 @@
+"""Loaded runs, so that a change need not fold a history again.
+
+What is here is what is committed, nothing else.
+
+An entry belongs to whoever holds its workflow's lock. A change that fails after it has touched the run drops
+the entry; the next one loads it again. Eviction is safe at any moment: whoever works on an evicted entry puts
+it back after its commit. Real: service/history/workflow/cache.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from mockcloud.core.change import Batch
+from mockcloud.core.current import CurrentRun
+from mockcloud.core.derived import Derived
+from mockcloud.core.run import Run, RunKey
+
+_TAIL_EVENTS = 256
+_TAIL_BYTES = 64 * 1024
+# Rough memory of one loaded run, of one pending item in it, and of one byte of kept history.
+_RUN_WEIGHT = 8 * 1024
+_ITEM_WEIGHT = 2 * 1024
+
+
+@dataclass(slots=True)
+class Tail:
+    """The newest batches of a run's current branch, so that polls need no read from the database."""
+
+    branch_id: int
+    batches: list[Batch] = field(default_factory=list)
+    size: int = 0  # bytes
+
+    def extend(self, batches: list[Batch]) -> None:
+        """Add what was just committed; what belongs to other branches is none of the tail's."""
+        for batch in batches:
+            if batch.branch_id != self.branch_id:
+                continue
+            if self.batches and self.batches[-1].last_event_id + 1 != batch.first_event_id:
+                self.batches.clear()
+                self.size = 0
+            self.batches.append(batch)
+            self.size += len(batch.data)
+        drop = 0
+        while drop < len(self.batches) - 1 and (
+            self.size > _TAIL_BYTES
+            or self.batches[-1].last_event_id - self.batches[drop].last_event_id > _TAIL_EVENTS
+        ):
+            self.size -= len(self.batches[drop].data)
+            drop += 1
+        if drop:
+            del self.batches[:drop]
+
+    def covering(self, branch_id: int, first_event_id: int, end_event_id: int) -> list[Batch] | None:
+        """Batches from the one that holds `first_event_id` to the one that ends right before `end_event_id`.
+
+        None: not all of them are here; the database has them.
+        """
+        if branch_id != self.branch_id:
+            return None
+        chosen: list[Batch] = []
+        for batch in reversed(self.batches):
+            if batch.first_event_id < end_event_id:
+                chosen.append(batch)
+            if batch.first_event_id <= first_event_id:
+                break
+        if (
+            not chosen
+            or chosen[-1].first_event_id > first_event_id
+            or chosen[0].last_event_id != end_event_id - 1
+        ):
+            return None
+        chosen.reverse()
+        return chosen
+
+
+@dataclass(slots=True)
+class Entry:
+    """One loaded run with what is stored of it."""
+
+    run: Run
+    run_key: int
+    derived: Derived  # as stored
+    tail: Tail
+
+    @property
+    def weight(self) -> int:
+        """Roughly its memory, in bytes."""
+        run = self.run
+        items = len(run.activities) + len(run.timers) + len(run.record.buffered_events)
+        return _RUN_WEIGHT + items * _ITEM_WEIGHT + self.tail.size
+
+
+class RunCache:
+    """Least recently used runs go first, by number and by weight.
+
+    The same for current-run rows, which are small.
+    """
+
+    def __init__(self, max_runs: int = 1000, max_weight: int = 64 * 1024 * 1024) -> None:
+        self._max_runs = max_runs
+        self._max_weight = max_weight
+        self._entries: OrderedDict[RunKey, tuple[Entry, int]] = OrderedDict()
+        self._weight = 0
+        self._currents: OrderedDict[tuple[str, str], CurrentRun] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: RunKey) -> Entry | None:
+        """The entry, which is now the most recently used one."""
+        found = self._entries.get(key)
+        if found is None:
+            return None
+        self._entries.move_to_end(key)
+        return found[0]
+
+    def put(self, entry: Entry) -> None:
+        """Keep an entry, as committed."""
+        key = entry.run.key
+        self.drop(key)
+        weight = entry.weight
+        self._entries[key] = (entry, weight)
+        self._weight += weight
+        while self._entries and (len(self._entries) > self._max_runs or self._weight > self._max_weight):
+            _, (_, weight) = self._entries.popitem(last=False)
+            self._weight -= weight
+
+    def drop(self, key: RunKey) -> None:
+        """Forget a run: it is not what is stored."""
+        found = self._entries.pop(key, None)
+        if found is not None:
+            self._weight -= found[1]
+
+    def current(self, namespace_id: str, workflow_id: str) -> CurrentRun | None:
+        """The current-run row of a workflow id, if it is known here; None says nothing."""
+        key = (namespace_id, workflow_id)
+        found = self._currents.get(key)
+        if found is not None:
+            self._currents.move_to_end(key)
+        return found
+
+    def put_current(self, namespace_id: str, workflow_id: str, current: CurrentRun) -> None:
+        """Keep a current-run row, as committed."""
+        self._currents[namespace_id, workflow_id] = current
+        self._currents.move_to_end((namespace_id, workflow_id))
+        if len(self._currents) > 4 * self._max_runs:
+            self._currents.popitem(last=False)
+
+    def drop_current(self, namespace_id: str, workflow_id: str) -> None:
+        """Forget a current-run row."""
+        self._currents.pop((namespace_id, workflow_id), None)

@@ -1,0 +1,211 @@
+"""From the outcome of a change to the rows that store it. Pure: nothing here waits or touches the database.
+
+What hangs on a run's state is derived after the change and compared with what was stored before, so only
+differences are written. Entries of the replication log are made here too, for outcomes of the active region
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mockcloud.api.replication.v1.replication_pb2 import (
+    ActivityState,
+    HistoryBatch,
+    ReplicationTask,
+    RunStateRecord,
+)
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, VersionHistoryItem
+from mockcloud.core.change import Batch, Outcome
+from mockcloud.core.current import CurrentRun
+from mockcloud.core.derive import derive
+from mockcloud.core.derived import Derived, Offer
+from mockcloud.core.run import RUNNING, Run
+from mockcloud.store.log import LogWrite, NodeRef
+from mockcloud.store.runs import RunWrite
+
+NOTHING = Derived(due=None, offers=frozenset(), visibility=None)
+_NO_OFFERS: frozenset[Offer] = frozenset()
+
+
+class Committed(NamedTuple):
+    """What a commit made of one run, for those who wait for it. The run must only be read, and not kept."""
+
+    run: Run
+    created: bool
+    offers_added: frozenset[Offer]
+    offers_removed: frozenset[Offer]
+    due: int | None
+    due_changed: bool
+    delete_at: int | None  # end of retention; None while open
+    batches: Sequence[Batch]
+
+
+class Prepared(NamedTuple):
+    """One outcome as rows, and what the cache needs once they are stored."""
+
+    outcome: Outcome
+    write: RunWrite
+    derived: Derived
+    committed: Committed
+
+
+def prepare(
+    outcome: Outcome,
+    run_key: int,
+    before: Derived,
+    current: CurrentRun | None,
+    namespace: NamespaceRecord,
+    now: int,
+    *,
+    replicated: bool,
+) -> Prepared:
+    """The rows of one outcome.
+
+    `before` is what is stored of the run (`NOTHING` for a new one), `current` its workflow id's current-run
+    row as stored. `replicated`: the namespace has peers. A successor's rows are made by the caller, in a
+    `prepare` of its own; its log entry is part of its predecessor's.
+    """
+    run = outcome.run
+    key = run.key
+    after = derive(run)
+    if after.offers == before.offers:
+        added = removed = _NO_OFFERS
+    else:
+        added, removed = after.offers - before.offers, before.offers - after.offers
+    delete_at = None if run.open else run.record.close_time + namespace.retention
+    write = RunWrite(
+        run_key=run_key,
+        namespace_id=key.namespace_id,
+        workflow_id=key.workflow_id,
+        run_id=key.run_id,
+        created=outcome.created,
+        record=run.dump(),
+        status=run.status,
+        zombie=run.record.zombie,
+        due=after.due,
+        delete_at=delete_at,
+        forks=outcome.forks,
+        batches=outcome.batches,
+        offers_added=added,
+        offers_removed=removed,
+        visibility=after.visibility,
+        visibility_changed=after.visibility is not before.visibility
+        and after.visibility != before.visibility,
+        current=_current_write(outcome, current),
+    )
+    if outcome.replicate and replicated:
+        write.log = log_entries(outcome, now)
+    committed = Committed(
+        run=run,
+        created=outcome.created,
+        offers_added=added,
+        offers_removed=removed,
+        due=after.due,
+        due_changed=after.due != before.due,
+        delete_at=delete_at,
+        batches=outcome.batches,
+    )
+    return Prepared(outcome=outcome, write=write, derived=after, committed=committed)
+
+
+def current_run(run: Run) -> CurrentRun:
+    """The row that says `run` is its workflow id's current one."""
+    started = run.started
+    assert started is not None, "a current run has been started"
+    return CurrentRun(
+        run_id=run.key.run_id,
+        create_request_id=run.record.create_request_id,
+        status=run.status,
+        start_time=run.start_time,
+        start_version=started.version,
+        last_write_version=run.last_write_version,
+        close_time=0 if run.open else run.record.close_time,
+    )
+
+
+def _current_write(outcome: Outcome, current: CurrentRun | None) -> CurrentRun | None:
+    """The current-run row to put, or None where it stays as it is."""
+    run = outcome.run
+    if not outcome.becomes_current and (current is None or current.run_id != run.key.run_id):
+        return None
+    if run.record.zombie and not outcome.becomes_current:
+        return None
+    if (
+        current is not None
+        and current.run_id == run.key.run_id
+        and current.status == run.status == RUNNING
+        and current.last_write_version == run.last_write_version
+    ):
+        return None  # nothing else of the row changes while a run is open; most changes end here
+    row = current_run(run)
+    return None if row == current else row
+
+
+def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
+    """The replication tasks of one outcome: its batches in order, then what events do not carry."""
+    run = outcome.run
+    entries: list[LogWrite] = []
+    last = len(outcome.batches) - 1
+    for index, batch in enumerate(outcome.batches):
+        message = _history_batch(run, batch)
+        new_run_events: NodeRef | None = None
+        if index == last:
+            message.request_ids.extend(outcome.request_ids)
+            if outcome.successor is not None:
+                (first,) = outcome.successor.batches
+                message.new_run.CopyFrom(_history_batch(outcome.successor.run, first))
+                message.new_run.request_ids.extend(outcome.successor.request_ids)
+                new_run_events = NodeRef(first.branch_id, first.first_event_id)
+        task = ReplicationTask(created_at=now, history=message)
+        entries.append(
+            LogWrite(task.SerializeToString(), NodeRef(batch.branch_id, batch.first_event_id), new_run_events)
+        )
+    if outcome.activity_states or outcome.replicate_run_state:
+        items = list(run.version_history.items)
+        for scheduled_event_id in outcome.activity_states:
+            activity = run.activities.get(scheduled_event_id)
+            if activity is None:
+                continue
+            state = ActivityState(
+                workflow_id=run.key.workflow_id,
+                run_id=run.key.run_id,
+                items=items,
+                activity=activity.record,
+            )
+            entries.append(LogWrite(ReplicationTask(created_at=now, activity=state).SerializeToString()))
+        if outcome.replicate_run_state:
+            record = RunStateRecord(
+                workflow_id=run.key.workflow_id,
+                run_id=run.key.run_id,
+                items=items,
+                reapplied=run.record.reapplied,
+            )
+            entries.append(LogWrite(ReplicationTask(created_at=now, run_state=record).SerializeToString()))
+    return entries
+
+
+def _history_batch(run: Run, batch: Batch) -> HistoryBatch:
+    return HistoryBatch(
+        workflow_id=run.key.workflow_id,
+        run_id=run.key.run_id,
+        items=_items_until(run, batch),
+        create_request_id=run.record.create_request_id if batch.first_event_id == 1 else "",
+    )
+
+
+def _items_until(run: Run, batch: Batch) -> list[VersionHistoryItem]:
+    """The version history of the batch's branch, up to the batch's last event."""
+    for history in run.record.version_histories.histories:
+        if history.branch_id == batch.branch_id:
+            break
+    else:
+        raise AssertionError(f"{run.key} has no branch {batch.branch_id}")
+    items: list[VersionHistoryItem] = []
+    for item in history.items:
+        if item.event_id >= batch.last_event_id:
+            items.append(VersionHistoryItem(event_id=batch.last_event_id, version=item.version))
+            break
+        items.append(item)
+    return items

@@ -1,0 +1,165 @@
+"""The commit of a change and what follows it: one transaction, then the cache and everyone who waits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mockcloud.core.change import Outcome
+from mockcloud.core.current import CurrentRun
+from mockcloud.core.derived import Derived
+from mockcloud.core.ports import Clock
+from mockcloud.core.run import RunKey
+from mockcloud.engine import commit
+from mockcloud.engine.cache import Entry, RunCache, Tail
+from mockcloud.engine.commit import Committed, Prepared
+from mockcloud.engine.namespaces import Namespace
+from mockcloud.engine.plans import InTransaction
+from mockcloud.engine.wakeups import WakeUps
+from mockcloud.store import runs
+from mockcloud.store.database import Store
+from mockcloud.store.runs import RunWrite
+
+Listener = Callable[[Namespace, Committed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Outcomes of one workflow id, its loaded runs that they change, and its current-run row as stored."""
+
+    outcomes: Sequence[Outcome]
+    entries: dict[RunKey, Entry]
+    current: CurrentRun | None
+
+
+class Committer:
+    """Commits outcomes. The caller holds the locks of their workflow ids."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        cache: RunCache,
+        log_signal: WakeUps,
+        next_task_id: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._cache = cache
+        self._log_signal = log_signal
+        self._next_task_id = next_task_id
+        # Told of every committed run, in the order of the commits, before the answer. They must not raise or
+        # wait.
+        self.listeners: list[Listener] = []
+
+    async def commit(
+        self,
+        namespace: Namespace,
+        outcomes: Sequence[Outcome],
+        entries: dict[RunKey, Entry],
+        current: CurrentRun | None,
+        also: Sequence[InTransaction] = (),
+    ) -> None:
+        """Commit outcomes of one workflow id and tell everyone.
+
+        Up to the writer's queue there is no await.
+        """
+        await self.commit_all(namespace, [Work(outcomes, entries, current)], also)
+
+    async def commit_all(
+        self, namespace: Namespace, works: Sequence[Work], also: Sequence[InTransaction] = ()
+    ) -> None:
+        """Commit the work of several workflow ids in one transaction, as `commit` does that of one."""
+        done: list[tuple[list[Prepared], dict[RunKey, int], dict[RunKey, Entry]]] = []
+        writes: list[RunWrite] = []
+        try:
+            for work in works:
+                keys: dict[RunKey, int] = {key: entry.run_key for key, entry in work.entries.items()}
+                derived = {key: entry.derived for key, entry in work.entries.items()}
+                prepared: list[Prepared] = []
+                self._prepare(namespace, work.outcomes, keys, derived, work.current, prepared)
+                writes += [each.write for each in prepared]
+                done.append((prepared, keys, work.entries))
+
+            def transaction(connection: sqlite3.Connection) -> None:
+                for write in writes:
+                    runs.write_run(connection, write)
+                for function in also:
+                    function(connection)
+
+            await self._store.transact(transaction)
+        except BaseException:
+            for outcome in (outcome for work in works for outcome in work.outcomes):
+                key = outcome.run.key
+                self._cache.drop(key)
+                self._cache.drop_current(key.namespace_id, key.workflow_id)
+            raise
+        for prepared, keys, entries in done:
+            self._committed(namespace, prepared, keys, entries)
+
+    def _prepare(
+        self,
+        namespace: Namespace,
+        outcomes: Sequence[Outcome],
+        keys: dict[RunKey, int],
+        derived: dict[RunKey, Derived],
+        current: CurrentRun | None,
+        prepared: list[Prepared],
+        *,
+        in_predecessors_log: bool = False,
+    ) -> CurrentRun | None:
+        now = self._clock.now()
+        for outcome in outcomes:
+            key = outcome.run.key
+            if outcome.created:
+                keys[key] = self._next_task_id()
+            one = commit.prepare(
+                outcome,
+                keys[key],
+                derived.get(key, commit.NOTHING),
+                current,
+                namespace.record,
+                now,
+                replicated=namespace.replicated and not in_predecessors_log,
+            )
+            derived[key] = one.derived
+            current = one.write.current or current
+            prepared.append(one)
+            if outcome.successor is not None:
+                current = self._prepare(
+                    namespace,
+                    [outcome.successor],
+                    keys,
+                    derived,
+                    current,
+                    prepared,
+                    in_predecessors_log=outcome.replicate,
+                )
+        return current
+
+    def _committed(
+        self,
+        namespace: Namespace,
+        prepared: Sequence[Prepared],
+        keys: dict[RunKey, int],
+        entries: dict[RunKey, Entry],
+    ) -> None:
+        logged = False
+        for one in prepared:
+            run, write = one.outcome.run, one.write
+            branch_id = run.version_history.branch_id
+            entry = entries.get(run.key)
+            if entry is None or entry.run is not run or entry.tail.branch_id != branch_id:
+                entry = entries[run.key] = Entry(run, keys[run.key], one.derived, Tail(branch_id))
+            entry.derived = one.derived
+            entry.tail.extend(one.outcome.batches)
+            self._cache.put(entry)
+            if write.current is not None:
+                self._cache.put_current(write.namespace_id, write.workflow_id, write.current)
+            logged = logged or bool(write.log)
+        for one in prepared:
+            for listener in self.listeners:
+                listener(namespace, one.committed)
+        if logged:
+            self._log_signal.notify(namespace.id)

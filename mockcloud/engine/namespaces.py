@@ -1,0 +1,285 @@
+"""The namespaces of one region.
+
+Their live records, who is told when they change, and the fence of the write path.
+
+A record is replaced, never changed in place, so whoever holds one holds a snapshot. What takes rights away
+(HANDOVER, turning passive) is in force in memory before it is stored, and what gives rights is stored before
+it is in force: in between, nothing is written that the record on disk would not allow.
+
+Every stored change is also an entry of the namespace's replication log, in order with the histories that it
+governs; what came from a peer is not: nothing echoes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, UpdateNamespaceRequest
+
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import namespace_rules
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.errors import NamespaceHandover, NamespaceNotActive, NamespaceNotFound
+from mockcloud.core.limits import Limits
+from mockcloud.core.namespace_rules import Update
+from mockcloud.core.ports import Ports
+from mockcloud.engine.tasks import Tasks
+from mockcloud.engine.wakeups import WakeUps
+from mockcloud.store import log, namespaces
+from mockcloud.store.database import Store
+
+# Told after a change is stored and in force: the namespace, and its record before (None: it is new).
+Listener = Callable[["Namespace", NamespaceRecord | None], None]
+
+
+class Namespace:
+    """The live handle of one namespace in one region."""
+
+    def __init__(self, record: NamespaceRecord, region: str, clusters: Clusters) -> None:
+        self.region = region
+        self._first_version = clusters.initial_versions[region]
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._set(record)
+
+    def _set(self, record: NamespaceRecord) -> None:
+        self._record = record
+        self.id: str = record.id
+        self.name: str = record.name
+        self.active: bool = record.active_cluster == self.region
+        self.handover: bool = record.handover
+        # Whether changes are made here as the active region: active, and not in HANDOVER.
+        self.writable: bool = self.active and not self.handover
+        # Whether this region may have written histories of it, being the active one now or at some time
+        # before.
+        self.was_active: bool = record.failover_version >= self._first_version
+        # Whether there is anyone to replicate to.
+        self.replicated: bool = len(record.clusters) > 1
+
+    @property
+    def record(self) -> NamespaceRecord:
+        """The record in force. Never change it."""
+        return self._record
+
+    @property
+    def peers(self) -> list[str]:
+        """The other regions that have it."""
+        return [cluster for cluster in self._record.clusters if cluster != self.region]
+
+    def require_active(self) -> None:
+        """Raises NamespaceNotActive in a passive region."""
+        if not self.active:
+            raise NamespaceNotActive(self.name, self.region, self._record.active_cluster)
+
+    def require_writable(self) -> None:
+        """Raises NamespaceNotActive in a passive region, NamespaceHandover in HANDOVER."""
+        if self.writable:
+            return
+        self.require_active()
+        raise NamespaceHandover
+
+    async def wait_until(self, condition: Callable[[Namespace], bool]) -> None:
+        """Return once `condition` holds of this namespace; looked at again after each change."""
+        while not condition(self):
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.add(future)
+            try:
+                await future
+            finally:
+                self._waiting.discard(future)
+
+    def _publish(self, record: NamespaceRecord) -> None:
+        self._set(record)
+        for future in tuple(self._waiting):
+            if not future.done():
+                future.set_result(None)
+
+
+class NamespaceRegistry:
+    """All namespaces of a region. Changes are made one at a time."""
+
+    def __init__(
+        self,
+        region: str,
+        clusters: Clusters,
+        store: Store,
+        ports: Ports,
+        limits: Limits,
+        tasks: Tasks,
+        log_signal: WakeUps,
+    ) -> None:
+        self._region = region
+        self._clusters = clusters
+        self._store = store
+        self._ports = ports
+        self._limits = limits
+        self._tasks = tasks
+        self._log_signal = log_signal
+        self._by_id: dict[str, Namespace] = {}
+        self._by_name: dict[str, Namespace] = {}
+        self._changing = asyncio.Lock()
+        self.listeners: list[Listener] = []
+
+    def load(self, records: Iterable[NamespaceRecord]) -> None:
+        """Take over what is stored; once, when the region opens. Listeners are not told."""
+        for record in records:
+            self._add(record)
+
+    def all(self) -> list[Namespace]:
+        """Every namespace, by name."""
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+    def find(self, name: str) -> Namespace | None:
+        """The namespace of that name, or None."""
+        return self._by_name.get(name)
+
+    def find_id(self, namespace_id: str) -> Namespace | None:
+        """The namespace of that id, or None."""
+        return self._by_id.get(namespace_id)
+
+    def by_name(self, name: str) -> Namespace:
+        """The namespace of that name. Raises NamespaceNotFound."""
+        found = self._by_name.get(name)
+        if found is None:
+            raise NamespaceNotFound(name)
+        return found
+
+    def by_id(self, namespace_id: str) -> Namespace:
+        """The namespace of that id. Raises NamespaceNotFound."""
+        found = self._by_id.get(namespace_id)
+        if found is None:
+            raise NamespaceNotFound(namespace_id)
+        return found
+
+    async def register(self, request: RegisterNamespaceRequest) -> Namespace:
+        """Make a namespace. Raises InvalidArgument, NamespaceAlreadyExists (`namespace_rules.register`)."""
+
+        async def work() -> Namespace:
+            async with self._changing:
+                existing = self._by_name.get(request.namespace)
+                record = namespace_rules.register(
+                    request,
+                    region=self._region,
+                    clusters=self._clusters,
+                    limits=self._limits,
+                    now=self._ports.clock.now(),
+                    namespace_id=self._ports.ids.uuid(),
+                    existing=existing.record if existing else None,
+                )
+                return await self._store_change(None, record, replicate=True)
+
+        return await self._tasks.shielded(work())
+
+    async def update(self, namespace: Namespace, request: UpdateNamespaceRequest) -> Update:
+        """Change configuration, HANDOVER state or active region.
+
+        Raises InvalidArgument (`namespace_rules.update`).
+        """
+        return await self.change(
+            namespace,
+            lambda record: namespace_rules.update(
+                record,
+                request,
+                clusters=self._clusters,
+                limits=self._limits,
+                now=self._ports.clock.now(),
+            ),
+        )
+
+    async def change(
+        self, namespace: Namespace, decide: Callable[[NamespaceRecord], Update], *, replicate: bool = True
+    ) -> Update:
+        """Store and publish what `decide` makes of the record in force; what it raises comes out here."""
+
+        async def work() -> Update:
+            async with self._changing:
+                update = decide(namespace.record)
+                if update.changed:
+                    await self._store_change(namespace, update.record, replicate=replicate)
+                return update
+
+        return await self._tasks.shielded(work())
+
+    async def receive(
+        self,
+        incoming: NamespaceRecord,
+        also: Iterable[Callable[[sqlite3.Connection], object]] = (),
+    ) -> Namespace:
+        """Apply a peer's record (`namespace_rules.receive`).
+
+        `also` goes into the same transaction, or into one of its own.
+
+        Raises NamespaceAlreadyExists: the name belongs to another namespace here.
+        """
+        others = tuple(also)
+
+        async def work() -> Namespace:
+            async with self._changing:
+                known = self._by_id.get(incoming.id)
+                same_name = self._by_name.get(incoming.name)
+                before = known or same_name
+                update = namespace_rules.receive(before.record if before else None, incoming)
+                if update.changed:
+                    return await self._store_change(before, update.record, replicate=False, also=others)
+                if others:
+                    await self._store.transact(lambda connection: _run_all(connection, others))
+                assert before is not None, "an unknown record is a change"
+                return before
+
+        return await self._tasks.shielded(work())
+
+    async def _store_change(
+        self,
+        namespace: Namespace | None,
+        record: NamespaceRecord,
+        *,
+        replicate: bool,
+        also: tuple[Callable[[sqlite3.Connection], object], ...] = (),
+    ) -> Namespace:
+        entry: log.LogWrite | None = None
+        if replicate and len(record.clusters) > 1:
+            task = ReplicationTask(
+                created_at=self._ports.clock.now(), namespace_record=namespace_rules.for_wire(record)
+            )
+            entry = log.LogWrite(task.SerializeToString())
+
+        def transaction(connection: sqlite3.Connection) -> None:
+            namespaces.put_namespace(connection, record)
+            if entry is not None:
+                log.append_log(connection, record.id, entry)
+            _run_all(connection, also)
+
+        before = namespace.record if namespace else None
+        takes_rights = record.handover or record.active_cluster != self._region
+        if namespace is not None and takes_rights:
+            namespace._set(record)  # noqa: SLF001 the fence, before anything else can be queued
+        try:
+            await self._store.transact(transaction)
+        except BaseException:
+            if namespace is not None and before is not None:
+                namespace._set(before)  # noqa: SLF001 it is not stored
+            raise
+        if namespace is None:
+            namespace = self._add(record)
+        else:
+            namespace._publish(record)  # noqa: SLF001 the registry is the only one that may
+        for listener in self.listeners:
+            listener(namespace, before)
+        if entry is not None:
+            self._log_signal.notify(record.id)
+        return namespace
+
+    def _add(self, record: NamespaceRecord) -> Namespace:
+        namespace = Namespace(record, self._region, self._clusters)
+        self._by_id[record.id] = namespace
+        self._by_name[record.name] = namespace
+        return namespace
+
+
+def _run_all(
+    connection: sqlite3.Connection, functions: Iterable[Callable[[sqlite3.Connection], object]]
+) -> None:
+    for function in functions:
+        function(connection)

@@ -1,0 +1,135 @@
+"""One region at work: its parts put together, its recovery from disk, its end.
+
+    Region.open   what is stored becomes what is in memory: namespaces, task queues, timers
+    start         timers begin to fire
+    kill          the fence: nothing of this life reaches the disk any more; all tasks end at once
+    close         polls are answered empty, what is queued is committed, the file is closed
+
+Nothing here knows of gRPC or of other regions: those who do subscribe to `namespaces.listeners`,
+`changes.listeners` and `log_signal`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.derived import Offer
+from mockcloud.core.limits import Limits
+from mockcloud.core.ports import Ports
+from mockcloud.engine.answers import Answers
+from mockcloud.engine.cache import RunCache
+from mockcloud.engine.changes import Changes
+from mockcloud.engine.history_reader import HistoryReader
+from mockcloud.engine.matching import Matching
+from mockcloud.engine.namespaces import NamespaceRegistry
+from mockcloud.engine.queries import Queries
+from mockcloud.engine.retention import Retention
+from mockcloud.engine.tasks import Tasks
+from mockcloud.engine.timers import Timers
+from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.watch import Watch
+from mockcloud.engine.workflow_tasks import WorkflowTasks
+from mockcloud.store import meta, namespaces, offers, runs
+from mockcloud.store.database import Store
+
+_Stored = list[tuple[NamespaceRecord, list[tuple[str, str, Offer]], list[tuple[int, str, str]]]]
+
+
+class Region:
+    """One life of one region.
+
+    After `kill` or `close` it is of no use; a new one is opened from its store's file.
+    """
+
+    def __init__(
+        self, name: str, clusters: Clusters, store: Store, ports: Ports, limits: Limits, first_task_id: int
+    ) -> None:
+        assert name in clusters.initial_versions, f"{name} is a region of the cloud"
+        self.name = name
+        self.clusters = clusters
+        self.store = store
+        self.ports = ports
+        self.limits = limits
+        self.tasks = Tasks()
+        # Notified with a namespace's id when its replication log has grown.
+        self.log_signal = WakeUps()
+        self.runs = RunCache()
+        self.namespaces = NamespaceRegistry(name, clusters, store, ports, limits, self.tasks, self.log_signal)
+        self.changes = Changes(
+            name,
+            clusters,
+            store,
+            ports,
+            limits,
+            self.tasks,
+            self.runs,
+            self.log_signal,
+            itertools.count(first_task_id).__next__,
+        )
+        self.watch = Watch()
+        self.changes.listeners.append(self.watch.committed)
+        self.history = HistoryReader(self.changes, self.runs, store, self.watch, limits)
+        self.answers = Answers(self.changes, self.runs, limits)
+        self.matching = Matching(self.changes, self.namespaces, self.answers, ports, limits)
+        self.queries = Queries(self.changes, self.matching, self.namespaces, ports, limits)
+        self.changes.listeners.append(self.queries.committed)
+        self.answers.attached_queries = self.queries.attached
+        self.workflow_tasks = WorkflowTasks(self.changes, self.queries, self.answers, ports)
+        self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)
+        self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
+
+    @classmethod
+    async def open(
+        cls, name: str, clusters: Clusters, store: Store, ports: Ports, limits: Limits | None = None
+    ) -> Region:
+        """Recover the region from its open store.
+
+        What was pending there is pending again, and nothing has begun.
+        """
+        first_task_id = await store.transact(meta.next_range)
+        region = cls(name, clusters, store, ports, limits or Limits(), first_task_id)
+
+        def read(connection: sqlite3.Connection) -> _Stored:
+            return [
+                (
+                    record,
+                    offers.load_offers(connection, record.id),
+                    runs.due_runs(connection, record.id),
+                )
+                for record in namespaces.all_namespaces(connection)
+            ]
+
+        stored = await store.read(read)
+        region.namespaces.load(record for record, _, _ in stored)
+        for record, waiting, due in stored:
+            namespace = region.namespaces.by_id(record.id)
+            region.matching.load(namespace, waiting)
+            region.timers.load(namespace, due)
+        return region
+
+    async def start(self) -> None:
+        """Begin to fire timers and to delete what is over. Calls are served from `open` on."""
+        self.timers.start()
+        self.retention.start()
+
+    def kill(self) -> None:
+        """End at once, in the middle of whatever it does.
+
+        As if the machine had stopped. Its file is what was committed.
+        """
+        self.store.kill()
+        self.timers.stop()
+        self.retention.stop()
+        self.tasks.end()
+
+    async def close(self) -> None:
+        """End in good order: answer polls empty, finish what has begun, commit it, close the file."""
+        self.timers.stop()
+        self.retention.stop()
+        self.matching.end_polls()
+        await self.tasks.wait()
+        await self.store.close()
+        self.tasks.end()

@@ -1,0 +1,80 @@
+"""The asyncio tasks of one region's life: kept alive while they run, and ended all at once.
+
+Everything that must outlive the call that caused it runs here. Nothing may be started once the region has
+ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from mockcloud.core.errors import RegionKilled
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Tasks:
+    """Strong references to running tasks. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+        self._ended = False
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
+        """Run `work` on its own.
+
+        Its result or error is for whoever awaits the task. Raises RegionKilled when ended.
+        """
+        if self._ended:
+            work.close()
+            raise RegionKilled
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `work` that nobody awaits; an error of it is logged, for it would be lost otherwise."""
+        if self._ended:
+            work.close()
+            return
+        self.spawn(work, name).add_done_callback(_report)
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on when the caller is cancelled. Raises RegionKilled when it was ended."""
+        task = self.spawn(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if self._ended and caller is not None and not caller.cancelling():
+                raise RegionKilled from None
+            raise
+
+    def end(self) -> None:
+        """Cancel everything and refuse what comes."""
+        self._ended = True
+        for task in tuple(self._running):
+            task.cancel()
+
+    async def wait(self) -> None:
+        """Return once everything that runs now has ended, well or badly.
+
+        The calling task is not waited for.
+        """
+        others = [task for task in self._running if task is not asyncio.current_task()]
+        if others:
+            await asyncio.wait(others)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is not None and not isinstance(error, RegionKilled):
+        log.error("%s failed", task.get_name(), exc_info=error)

@@ -1,0 +1,58 @@
+"""Long polls on runs: wake whoever waits for a run to change. Carries no data: who wakes looks again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mockcloud.core.run import RunKey
+from mockcloud.engine.commit import Committed
+from mockcloud.engine.namespaces import Namespace
+
+
+class Watcher:
+    """One waiter of one run. Changes from its making on are not missed."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def notify(self) -> None:
+        """The run changed."""
+        self._changed.set()
+
+    async def wait(self, deadline: float) -> bool:
+        """Whether the run has changed since the last call; False at the loop's time `deadline`."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        self._changed.clear()
+        return True
+
+
+class Watch:
+    """All waiters of a region, by run."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[RunKey, set[Watcher]] = {}
+
+    def committed(self, namespace: Namespace, committed: Committed) -> None:
+        """Listener of `Changes`."""
+        if self._watchers:
+            for watcher in self._watchers.get(committed.run.key, ()):
+                watcher.notify()
+
+    @contextmanager
+    def watching(self, key: RunKey) -> Iterator[Watcher]:
+        """A waiter of the run, from now to the end of the block."""
+        watcher = Watcher()
+        watchers = self._watchers.setdefault(key, set())
+        watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            watchers.discard(watcher)
+            if not watchers and self._watchers.get(key) is watchers:
+                del self._watchers[key]
