@@ -1,0 +1,1 @@
+"""What clients dial: the namespace endpoint that follows the active region, and regional endpoints."""
