@@ -1,0 +1,1 @@
+"""Replication between regions: sender, receiver, apply, resend, parked batches, dead letters, lag."""

@@ -1,0 +1,357 @@
+"""Applies a peer's tasks.
+
+Group them, meet their needs, retry what fails, park or bury what cannot be applied.
+
+Where a task ends:
+
+    applied        in one transaction with others of its workflow id, if it can
+    parked         its reconciliation is not built, or an earlier task of its run is parked; it waits,
+                   durable, and is tried again when the region starts
+    dead letter    it failed after all retries; kept with its reason
+
+None of them blocks another workflow id. Applying a task again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.core import reapply
+from mockcloud.core.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    NamespaceNotActive,
+    NotFound,
+    RegionKilled,
+    ServiceError,
+    Unavailable,
+)
+from mockcloud.core.ports import Clock
+from mockcloud.engine.changes import Changes
+from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.plans import InTransaction, Loaded, Replicated
+from mockcloud.replication.peers import Peers
+from mockcloud.replication.plan import (
+    Helped,
+    NeedRangeError,
+    NeedReapplyError,
+    NeedRecordError,
+    ParkedError,
+    PlanEndedError,
+    TaskPlan,
+)
+from mockcloud.replication.receiver import workflow_of
+from mockcloud.replication.settings import Settings
+from mockcloud.store import parked as parked_rows
+from mockcloud.store import positions
+from mockcloud.store.database import Store
+from mockcloud.store.dead_letters import DeadLetter, put_dead_letter
+from mockcloud.store.parked import ParkedTask
+
+_logger = logging.getLogger(__name__)
+
+# Not the task's fault: a peer or the database cannot be reached, or the active region moves.
+_PASSING = (Unavailable, DeadlineExceeded, NamespaceNotActive)
+
+# A fetched range may itself miss something; deeper than this, something is wrong.
+_DEEPEST_FETCH = 4
+
+
+class Apply:
+    """One region's hand for what its peers send."""
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        changes: Changes,
+        namespaces: NamespaceRegistry,
+        store: Store,
+        clock: Clock,
+        peers: Peers,
+        settings: Settings,
+    ) -> None:
+        self._region = region
+        self._changes = changes
+        self._namespaces = namespaces
+        self._store = store
+        self._clock = clock
+        self._peers = peers
+        self._settings = settings
+        self._parked: set[tuple[str, str, str]] = set()  # (namespace id, workflow id, run id)
+
+    async def apply_record(self, source: str, task: ReplicationTask) -> None:
+        """Take in a peer's namespace record; one that cannot be taken is a dead letter."""
+        record = task.namespace_record
+        try:
+            await self._namespaces.receive(record)
+        except ServiceError as error:
+            await self._bury(record.id, source, task, 1, error.message)
+
+    async def apply_together(
+        self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None
+    ) -> set[str]:
+        """Apply what needs no care, in one transaction; the workflow ids whose tasks are left for `apply_tasks`.
+
+        With `position`, and if nothing is left, the transaction stores that as applied, too.
+        """
+        namespace = self._namespaces.by_id(namespace_id)
+        complete: list[InTransaction] = []
+        if position is not None:
+            complete.append(
+                lambda connection: positions.set_applied(connection, namespace_id, source, position)
+            )
+        plans = {workflow_id: self._plan(namespace, own) for workflow_id, own in tasks.items()}
+        return await self._changes.replicate_together(namespace, plans, complete)
+
+    def _plan(
+        self, namespace: Namespace, tasks: Sequence[ReplicationTask]
+    ) -> Callable[[Loaded], Awaitable[Replicated]]:
+        async def plan(loaded: Loaded) -> Replicated:
+            work = TaskPlan(loaded, Helped())
+            for task in tasks:
+                if self._waits(namespace, task):
+                    raise ParkedError("behind an earlier one")
+                await work.add(task)
+            return Replicated(work.outcomes)
+
+        return plan
+
+    async def apply_tasks(
+        self, namespace_id: str, source: str, workflow_id: str, tasks: list[ReplicationTask]
+    ) -> None:
+        """Apply tasks of one workflow id in their order; returns when each has come to its end."""
+        namespace = self._namespaces.by_id(namespace_id)
+        while tasks:
+            done = await self._apply_group(namespace, workflow_id, tasks)
+            if not done:
+                await self._apply_alone(namespace, source, workflow_id, tasks[0])
+                done = 1
+            tasks = tasks[done:]
+
+    async def retry_parked(self, namespace: Namespace) -> None:
+        """Try what waits again, run by run: rules that were not built may be now."""
+        stopped: set[tuple[str, str, str]] = set()
+        after = 0
+        while page := await self._store.read(
+            lambda connection, last=after: parked_rows.list_parked(connection, namespace.id, last)  # type: ignore[misc]
+        ):
+            for waiting in page:
+                after = waiting.parked_id
+                run = (namespace.id, waiting.workflow_id, waiting.run_id)
+                if run in stopped or not await self._unpark(namespace, waiting):
+                    stopped.add(run)
+        self._parked = {run for run in self._parked if run[0] != namespace.id} | stopped
+
+    async def _unpark(self, namespace: Namespace, waiting: ParkedTask) -> bool:
+        task = ReplicationTask.FromString(waiting.task)
+
+        def remove(connection: sqlite3.Connection) -> None:
+            parked_rows.unpark(connection, waiting.parked_id)
+
+        try:
+            await self._settle(namespace, waiting.source, waiting.workflow_id, task, Helped(), also=[remove])
+        except RegionKilled:
+            raise
+        except (PlanEndedError, ServiceError):
+            return False
+        return True
+
+    async def _apply_group(
+        self, namespace: Namespace, workflow_id: str, tasks: Sequence[ReplicationTask]
+    ) -> int:
+        """Apply as many of `tasks` as one transaction takes; 0: the first one needs care of its own."""
+        count = len(tasks)
+        while count:
+            failed_at = await self._try(namespace, workflow_id, tasks[:count])
+            if failed_at is None:
+                return count
+            count = failed_at
+        return 0
+
+    async def _try(
+        self, namespace: Namespace, workflow_id: str, tasks: Sequence[ReplicationTask]
+    ) -> int | None:
+        """Apply `tasks` in one transaction; the index of the one that prevents it, or None."""
+        failed_at = 0
+
+        async def plan(loaded: Loaded) -> Replicated:
+            nonlocal failed_at
+            work = TaskPlan(loaded, Helped())
+            for index, task in enumerate(tasks):
+                failed_at = index
+                if self._waits(namespace, task):
+                    raise ParkedError("behind an earlier one")
+                await work.add(task)
+            failed_at = 0  # from here on it is the commit that fails
+            return Replicated(work.outcomes)
+
+        try:
+            await self._changes.replicate(namespace, workflow_id, plan)
+        except RegionKilled:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the task that causes it meets it again, alone
+            return failed_at
+        return None
+
+    async def _apply_alone(
+        self, namespace: Namespace, source: str, workflow_id: str, task: ReplicationTask
+    ) -> None:
+        """Apply one task with everything it needs, with retries, to its end."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        started, pause, attempts = loop.time(), settings.retry_first, 0
+        helped = Helped()
+        while True:
+            if self._waits(namespace, task):
+                await self._park(namespace, source, task, "an earlier task of the run is parked")
+                return
+            attempts += 1
+            try:
+                await self._settle(namespace, source, workflow_id, task, helped)
+            except RegionKilled:
+                raise
+            except ParkedError as parked:
+                await self._park(namespace, source, task, parked.reason)
+                return
+            except _PASSING as error:
+                reason = error.message
+                if loop.time() - started > settings.patience:
+                    break
+            except Exception as error:  # noqa: BLE001 - a task that fails must not end the stream of all others
+                reason = str(error) or type(error).__name__
+                if attempts >= settings.attempts:
+                    break
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, settings.retry_most)
+        await self._bury(namespace.id, source, task, attempts, reason)
+
+    async def _settle(
+        self,
+        namespace: Namespace,
+        source: str,
+        workflow_id: str,
+        task: ReplicationTask,
+        helped: Helped,
+        *,
+        also: Sequence[InTransaction] = (),
+        depth: int = 0,
+    ) -> None:
+        """Apply one task, meeting what it needs. Raises ParkedError, and what it fails with."""
+
+        async def plan(loaded: Loaded) -> Replicated:
+            work = TaskPlan(loaded, helped)
+            await work.add(task)
+            return Replicated(work.outcomes, list(also))
+
+        while True:
+            try:
+                await self._changes.replicate(namespace, workflow_id, plan)
+            except NeedRecordError:
+                await self._refresh(namespace, source)
+                helped.refreshed = True
+            except NeedReapplyError as need:
+                await self._send_reapply(need)
+                helped.reapplied = True
+            except NeedRangeError as need:
+                if depth >= _DEEPEST_FETCH:
+                    raise
+                if not await self._fetch(namespace, source, need, depth + 1):
+                    return  # the source has deleted the run
+            else:
+                return
+
+    async def _fetch(self, namespace: Namespace, source: str, need: NeedRangeError, depth: int) -> bool:
+        """Fetch and apply missing events; False: the source does not have the run any more."""
+        after = need.after.event_id
+        while after < need.until.event_id:
+            try:
+                batches = await self._peers.history_range(source, need.key, after, need.until)
+            except NotFound:
+                return False
+            if not batches or batches[-1].items[-1].event_id <= after:
+                raise FailedPrecondition(f"{source} does not send events of {need.key} after {after}")
+            for batch in batches:
+                fetched = ReplicationTask(history=batch)
+                await self._settle(namespace, source, need.key.workflow_id, fetched, Helped(), depth=depth)
+            after = batches[-1].items[-1].event_id
+        return True
+
+    async def _refresh(self, namespace: Namespace, source: str) -> None:
+        """Learn who is active from the region that knows more [14b].
+
+        While it cannot be asked, its log will tell.
+        """
+        try:
+            await self._namespaces.receive(await self._peers.namespace_record(source, namespace.id))
+        except _PASSING as error:
+            _logger.warning("namespace record of %s not refreshed: %s", source, error.message)
+
+    async def _send_reapply(self, need: NeedReapplyError) -> None:
+        """Have signals reapplied where the namespace is active; re-routed once."""
+        region = need.region
+        try:
+            try:
+                await self._peers.reapply_events(region, need.key, need.events)
+            except NamespaceNotActive as error:
+                if error.active_cluster in (region, self._region, ""):
+                    raise
+                await self._peers.reapply_events(error.active_cluster, need.key, need.events)
+        except FailedPrecondition as error:
+            if error.message == reapply.CLOSED_TARGET:
+                raise ParkedError(error.message) from error
+            raise
+
+    def _waits(self, namespace: Namespace, task: ReplicationTask) -> bool:
+        return bool(self._parked) and (namespace.id, *_run_of(task)) in self._parked
+
+    async def _park(self, namespace: Namespace, source: str, task: ReplicationTask, reason: str) -> None:
+        workflow_id, run_id = _run_of(task)
+        row = ParkedTask(
+            parked_id=0,
+            namespace_id=namespace.id,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            source=source,
+            position=task.position,
+            parked_at=self._clock.now(),
+            reason=reason,
+            task=task.SerializeToString(),
+        )
+        await self._store.transact(lambda connection: parked_rows.park(connection, row))
+        self._parked.add((namespace.id, workflow_id, run_id))
+        _logger.warning("run %s of %s parked: %s", run_id, workflow_id, reason)
+
+    async def _bury(
+        self, namespace_id: str, source: str, task: ReplicationTask, attempts: int, reason: str
+    ) -> None:
+        workflow_id, run_id = _run_of(task)
+        letter = DeadLetter(
+            message_id=0,
+            namespace_id=namespace_id,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            source=source,
+            position=task.position,
+            failed_at=self._clock.now(),
+            attempts=attempts,
+            reason=reason,
+            task=task.SerializeToString(),
+        )
+        await self._store.transact(lambda connection: put_dead_letter(connection, letter))
+        _logger.error("dead letter for run %s of %s: %s", run_id, workflow_id, reason)
+
+
+def _run_of(task: ReplicationTask) -> tuple[str, str]:
+    """(workflow id, run id) that a task belongs to; empty for those of the namespace."""
+    kind = task.WhichOneof("task")
+    if not workflow_of(task) or kind is None:
+        return "", ""
+    part = getattr(task, kind)
+    return str(part.workflow_id), str(part.run_id)

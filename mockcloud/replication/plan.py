@@ -1,0 +1,296 @@
+"""Replication tasks of one workflow id become outcomes, under its lock.
+
+`core` decides, this carries the pieces.
+
+What cannot be done under the lock ends the plan with a need; the caller meets it and plans again:
+
+    NeedRangeError     events before the batch are missing: fetch them from the source
+    NeedReapplyError   signals of a losing branch belong into the region that is active: send them there first
+    NeedRecordError    the batch was written under a failover version unknown here: ask who is active
+    ParkedError        reconciliation that is not built
+    RefusedError       no healthy region sends this
+
+A plan that ends so has changed runs in memory; the engine drops them. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History, HistoryEvent
+
+from mockcloud.api.replication.v1.replication_pb2 import (
+    ActivityState,
+    HistoryBatch,
+    ReplicationTask,
+    RunStateRecord,
+)
+from mockcloud.core import conflict, failover, fold, passive, reapply, version_history
+from mockcloud.core.change import Outcome, RunChange
+from mockcloud.core.conflict import (
+    Append,
+    Backfill,
+    Duplicate,
+    Existing,
+    Incoming,
+    Invalid,
+    Missing,
+    Park,
+    Switch,
+    UnknownRun,
+)
+from mockcloud.core.run import Run, RunKey
+from mockcloud.core.version_history import Item
+from mockcloud.engine.plans import Loaded
+
+
+class PlanEndedError(Exception):
+    """The plan cannot go on; see the classes below."""
+
+
+@dataclass
+class NeedRangeError(PlanEndedError):
+    """The events of the run after `after`, up to and including `until`, are missing."""
+
+    key: RunKey
+    after: Item
+    until: Item
+
+
+@dataclass
+class NeedReapplyError(PlanEndedError):
+    """Events of a losing branch of run `key` must be reapplied in `region` before it is stored."""
+
+    region: str
+    key: RunKey
+    events: list[HistoryEvent]
+
+
+class NeedRecordError(PlanEndedError):
+    """The namespace record here is older than the batch."""
+
+
+@dataclass
+class ParkedError(PlanEndedError):
+    """The task waits with its run."""
+
+    reason: str
+
+
+@dataclass
+class RefusedError(PlanEndedError):
+    """The task makes no sense."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass
+class Helped:
+    """What was done outside the lock for the task that is planned again."""
+
+    reapplied: bool = False
+    refreshed: bool = False
+
+
+class TaskPlan:
+    """Outcomes of tasks that are applied in one transaction, in their order."""
+
+    def __init__(self, loaded: Loaded, helped: Helped) -> None:
+        self._loaded = loaded
+        self._helped = helped
+        self._runs: dict[str, Run | None] = {}
+        self._current_run_id: str | None = None
+        self.outcomes: list[Outcome] = []
+
+    async def add(self, task: ReplicationTask) -> None:
+        """Plan one more task. Raises PlanEndedError."""
+        try:
+            match task.WhichOneof("task"):
+                case "history":
+                    await self._history(task.history)
+                case "activity":
+                    await self._activity(task.activity)
+                case "run_state":
+                    await self._run_state(task.run_state)
+                case kind:
+                    raise ParkedError(f"replication tasks of kind {kind} are not built")
+        except fold.UnsupportedEvent as error:
+            raise ParkedError(str(error)) from error
+        except (DecodeError, version_history.NoCommonAncestorError) as error:
+            raise RefusedError(str(error)) from error
+
+    async def _run(self, run_id: str) -> Run | None:
+        if run_id not in self._runs:
+            self._runs[run_id] = await self._loaded.run(run_id)
+        return self._runs[run_id]
+
+    async def _current(self) -> Run | None:
+        """The current run of the workflow id, as this plan leaves it."""
+        if self._current_run_id is None:
+            row = await self._loaded.current()
+            self._current_run_id = row.run_id if row else ""
+        return await self._run(self._current_run_id) if self._current_run_id else None
+
+    def _put(self, outcome: Outcome) -> None:
+        self._runs[outcome.run.key.run_id] = outcome.run
+        last = self.outcomes[-1] if self.outcomes else None
+        # Batches that follow each other share the work of a commit.
+        if last is not None and last.run is outcome.run and not last.replicate and not outcome.replicate:
+            last.forks += outcome.forks
+            last.batches += outcome.batches
+            return
+        self.outcomes.append(outcome)
+
+    async def _history(self, batch: HistoryBatch) -> None:
+        events = list(History.FromString(batch.events).events)
+        incoming = _incoming(batch, events)
+        record = self._loaded.namespace.record
+        if incoming.last.version > record.failover_version and not self._helped.refreshed:
+            raise NeedRecordError
+        key = self._loaded.key(batch.run_id)
+        run = await self._run(batch.run_id)
+        plan = conflict.decide(run.record.version_histories if run else None, incoming)
+        if run is not None and not isinstance(plan, Duplicate | Invalid | Missing):
+            settled = passive.settle(run, self._loaded.context())
+            if settled is not None:
+                self._put(settled)
+                plan = conflict.decide(run.record.version_histories, incoming)
+        await self._carry_out(key, run, batch, events, plan)
+        if batch.HasField("new_run"):
+            await self._history(batch.new_run)
+
+    async def _carry_out(
+        self,
+        key: RunKey,
+        run: Run | None,
+        batch: HistoryBatch,
+        events: list[HistoryEvent],
+        plan: conflict.Plan,
+    ) -> None:
+        context = self._loaded.context()
+        extra = passive.Extra(batch.create_request_id, _signal_request_ids(batch, events))
+        match plan:
+            case Duplicate():
+                return
+            case Invalid(reason):
+                raise RefusedError(reason)
+            case Park(reason):
+                raise ParkedError(reason)
+            case Missing(after, until):
+                raise NeedRangeError(key, after, until)
+            case UnknownRun(is_start=False):
+                before = events[0].event_id - 1
+                items = version_history.values(batch.items)
+                raise NeedRangeError(key, Item(0, 0), version_history.until(items, before)[-1])
+            case UnknownRun():
+                await self._create(key, events, extra)
+                return
+        assert run is not None, "only an unknown run has no branches"
+        events = [event for event in events if event.event_id >= plan.first_event_id]
+        match plan:
+            case Append():
+                self._put(passive.append(run, events, context, extra))
+            case Backfill():
+                wanted = reapply.candidates(events)
+                if isinstance(wanted, Park):
+                    raise ParkedError(wanted.reason)
+                self._put(passive.backfill(run, plan.target, events, context))
+                await self._reapply(run, wanted)
+            case Switch():
+                target = plan.target
+                index = target.index if isinstance(target, Existing) else target.parent_index
+                branch_id = run.record.version_histories.histories[index].branch_id
+                shared = await self._loaded.fold_branch(key.run_id, branch_id, plan.first_event_id)
+                self._put(passive.switch(run, shared, target, events, context, extra))
+
+    async def _create(self, key: RunKey, events: list[HistoryEvent], extra: passive.Extra) -> None:
+        if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            raise ParkedError("reset runs not built: the first event of the run does not start it")
+        last = Item(events[-1].event_id, events[-1].version)
+        place = passive.new_run_place(last, events[-1].task_id, await self._current())
+        if place is not None:
+            raise ParkedError(place.reason)
+        self._put(passive.create(key, events, self._loaded.context(), extra))
+        self._current_run_id = key.run_id
+
+    async def _reapply(self, source: Run, events: list[HistoryEvent]) -> None:
+        """Signals of a losing branch go to the current run, in the region that is active."""
+        if not events:
+            return
+        namespace = self._loaded.namespace
+        if not namespace.active:
+            if not self._helped.reapplied:
+                raise NeedReapplyError(namespace.record.active_cluster, source.key, events)
+            return
+        target = await self._current()
+        assert target is not None, "where a run is, its workflow id has a current one"
+        context = self._loaded.context()
+        if target is not source:
+            events = reapply.without_own(events, context.clusters, context.region)
+        events = reapply.not_yet_reapplied(target.record.reapplied, source.key.run_id, events)
+        if not events:
+            return
+        if not target.open:
+            raise ParkedError(reapply.CLOSED_TARGET)
+        namespace.require_writable()
+        change = RunChange(target, context)
+        failover.touch(change)
+        reapply.reapply(change, source.key.run_id, events)
+        change.require_active()
+        self._put(change.finish())
+
+    async def _activity(self, state: ActivityState) -> None:
+        run = await self._run(state.run_id)
+        if run is None:
+            return  # the run is deleted here
+        items = version_history.values(state.items)
+        if not version_history.is_well_formed(items):
+            raise RefusedError("an activity's version history is malformed")
+        done = passive.sync_activity(run, items, state.activity, self._loaded.context())
+        if isinstance(done, Missing):
+            raise NeedRangeError(run.key, done.after, done.until)
+        if done is not None:
+            self._put(done)
+
+    async def _run_state(self, state: RunStateRecord) -> None:
+        run = await self._run(state.run_id)
+        if run is None:
+            return
+        done = passive.merge_reapplied(run, state.reapplied)
+        if done is not None:
+            self._put(done)
+
+
+def _incoming(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> Incoming:
+    """The batch as the plan sees it. Raises RefusedError where events and version history disagree."""
+    items = version_history.values(batch.items)
+    if not events or not items:
+        raise RefusedError("a batch without events or version history")
+    first = events[0].event_id
+    if [event.event_id for event in events] != list(range(first, first + len(events))):
+        raise RefusedError("the event ids of a batch must be consecutive")
+    if any(event.version != items[-1].version for event in events):
+        raise RefusedError("the events of a batch must have one version")
+    if events[-1].event_id != items[-1].event_id:
+        raise RefusedError("a batch ends where its version history ends")
+    return Incoming(items, first)
+
+
+def _signal_request_ids(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> list[str]:
+    """Request ids by which a signal sent twice is known.
+
+    A batch that was fetched again has them in its events.
+    """
+    found = list(batch.request_ids)
+    for event in events:
+        if event.event_type == reapply.SIGNALED:
+            request_id = event.workflow_execution_signaled_event_attributes.request_id
+            if request_id and request_id not in found:
+                found.append(request_id)
+    return found

@@ -1,0 +1,254 @@
+"""One direction of one namespace, seen from the region that applies.
+
+Take messages in order, apply, acknowledge.
+
+    received   everything up to here is in memory or applied; one that starts beyond is refused (resend)
+    applied    everything up to here is durable: the watermark that is stored and answered
+
+The tasks of a message are applied together, in one transaction. Those of a workflow id that needs more
+care (it is busy, something is missing, it fails) go to a lane of its own, where they are applied in their
+order, and so do later ones while that lane lasts: no workflow id holds up another. A namespace record waits
+for everything before it and holds up everything after it: it changes who is active.
+
+A crash between applying and storing the watermark makes the peer send again; applying is idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mockcloud.api.replication.v1.replication_pb2 import FromReceiver, FromSender, ReplicationTask
+from mockcloud.core.errors import ServiceError
+from mockcloud.replication.settings import Settings
+from mockcloud.rpc.transport import Stream
+from mockcloud.store import positions
+from mockcloud.store.database import Store
+
+
+class Applier(Protocol):
+    """What applies tasks. It deals with failures itself: retries, dead letters, parking."""
+
+    async def apply_together(
+        self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None
+    ) -> set[str]:
+        """Apply tasks by workflow id in one transaction; the workflow ids whose tasks need `apply_tasks`.
+
+        If none does, `position` (unless it is None) is durable as applied when this returns.
+        """
+        ...
+
+    async def apply_tasks(
+        self, namespace_id: str, source: str, workflow_id: str, tasks: list[ReplicationTask]
+    ) -> None:
+        """Apply tasks of one workflow id, in their order."""
+        ...
+
+    async def apply_record(self, source: str, task: ReplicationTask) -> None:
+        """Take in a peer's namespace record."""
+        ...
+
+
+@dataclass(slots=True)
+class _Message:
+    """A slice of the peer's log that is being applied."""
+
+    position: int
+    unfinished: int
+
+
+def workflow_of(task: ReplicationTask) -> str:
+    """The workflow id whose lane a task belongs to; empty: none."""
+    kind = task.WhichOneof("task")
+    if kind is None or kind == "namespace_record":
+        return ""
+    return str(getattr(task, kind).workflow_id)
+
+
+class Receiver:
+    """Applies one peer's log of one namespace. One stream at a time: a new one replaces the old one."""
+
+    def __init__(
+        self, namespace_id: str, source: str, *, store: Store, applier: Applier, settings: Settings
+    ) -> None:
+        self._namespace_id = namespace_id
+        self._source = source
+        self._store = store
+        self._applier = applier
+        self._settings = settings
+        self._serving: asyncio.Task[None] | None = None
+
+    async def serve(self, stream: Stream) -> None:
+        """Apply what comes over `stream` until it ends or another stream replaces it."""
+        older, self._serving = self._serving, asyncio.current_task()
+        if older is not None and not older.done():
+            older.cancel()
+            await asyncio.wait([older])
+        session = _Session(
+            self._namespace_id, self._source, stream, self._store, self._applier, self._settings
+        )
+        await session.run()
+
+
+class _Session:
+    def __init__(
+        self,
+        namespace_id: str,
+        source: str,
+        stream: Stream,
+        store: Store,
+        applier: Applier,
+        settings: Settings,
+    ) -> None:
+        self._namespace_id = namespace_id
+        self._source = source
+        self._stream = stream
+        self._store = store
+        self._applier = applier
+        self._settings = settings
+        self._received = 0
+        self._applied = 0  # durable
+        self._watermark = 0  # finished, not necessarily durable
+        self._refused = -1  # `received` at the last refusal: one is enough for one gap
+        self._want: int | None = None  # a refusal to be told
+        self._answer = asyncio.Event()
+        self._paused = False
+        self._messages: deque[_Message] = deque()
+        self._unfinished = 0
+        self._lanes: dict[str, deque[tuple[ReplicationTask, _Message]]] = {}
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._group = asyncio.TaskGroup()
+
+    async def run(self) -> None:
+        self._applied = self._received = self._watermark = await self._store.read(
+            lambda connection: positions.applied(connection, self._namespace_id, self._source)
+        )
+        self._answer.set()  # the peer learns at once from where it is wanted
+        try:
+            async with self._group as group:
+                answers = group.create_task(self._answers())
+                try:
+                    while (raw := await self._stream.receive()) is not None:
+                        await self._take(FromSender.FromString(raw))
+                    await self._drained.wait()
+                finally:
+                    answers.cancel()
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def _take(self, message: FromSender) -> None:
+        if message.previous_position > self._received:
+            if self._refused != self._received:
+                self._refused = self._received
+                self._want = self._received
+                self._answer.set()
+            return
+        if message.position <= self._received:
+            self._answer.set()  # it did not know
+            return
+        tasks = [task for task in message.tasks if task.position > self._received]
+        self._received = message.position
+        slice_ = _Message(message.position, len(tasks))
+        self._messages.append(slice_)
+        self._unfinished += len(tasks)
+        if not tasks:
+            self._advance()
+        if not self._paused and self._unfinished > self._settings.high_water:
+            self._paused = True
+            self._answer.set()
+        together: dict[str, list[ReplicationTask]] = {}
+        for task in tasks:
+            workflow_id = workflow_of(task)
+            if task.WhichOneof("task") == "namespace_record":
+                await self._apply(together, slice_)
+                together = {}
+                await self._barrier(task, slice_)
+            elif workflow_id in self._lanes:
+                self._enqueue(workflow_id, task, slice_)
+            else:
+                together.setdefault(workflow_id, []).append(task)
+        await self._apply(together, slice_)
+
+    async def _apply(self, tasks: Mapping[str, list[ReplicationTask]], slice_: _Message) -> None:
+        """Apply tasks of workflow ids without lanes; what is left over gets some."""
+        if not tasks:
+            return
+        count = sum(map(len, tasks.values()))
+        # Is the message all that is outstanding, and this all that is left of it? Then its position is reached.
+        last = len(self._messages) == 1 and slice_.unfinished == count
+        position = slice_.position if last else None
+        left = await self._applier.apply_together(self._namespace_id, self._source, tasks, position)
+        for workflow_id in left:
+            for task in tasks[workflow_id]:
+                self._enqueue(workflow_id, task, slice_)
+        if position is not None and not left:
+            self._applied = position
+        self._finish([slice_] * (count - sum(len(tasks[workflow_id]) for workflow_id in left)))
+
+    async def _barrier(self, task: ReplicationTask, slice_: _Message) -> None:
+        await self._drained.wait()
+        await self._applier.apply_record(self._source, task)
+        self._finish([slice_])
+
+    def _enqueue(self, workflow_id: str, task: ReplicationTask, slice_: _Message) -> None:
+        self._drained.clear()
+        lane = self._lanes.get(workflow_id)
+        if lane is None:
+            lane = self._lanes[workflow_id] = deque()
+            self._group.create_task(self._work(workflow_id, lane))
+        lane.append((task, slice_))
+
+    async def _work(self, workflow_id: str, lane: deque[tuple[ReplicationTask, _Message]]) -> None:
+        while lane:
+            batch = list(lane)
+            lane.clear()
+            await self._applier.apply_tasks(
+                self._namespace_id, self._source, workflow_id, [task for task, _ in batch]
+            )
+            self._finish([slice_ for _, slice_ in batch])
+        del self._lanes[workflow_id]
+        if not self._lanes:
+            self._drained.set()
+
+    def _finish(self, slices: list[_Message]) -> None:
+        for slice_ in slices:
+            slice_.unfinished -= 1
+        self._unfinished -= len(slices)
+        self._advance()
+        if self._paused and self._unfinished < self._settings.low_water:
+            self._paused = False
+            self._answer.set()
+
+    def _advance(self) -> None:
+        while self._messages and not self._messages[0].unfinished:
+            self._watermark = self._messages.popleft().position
+            self._answer.set()
+
+    async def _answers(self) -> None:
+        """Make the watermark durable, then tell it; whatever came meanwhile shares the next round."""
+        while True:
+            await self._answer.wait()
+            self._answer.clear()
+            watermark = self._watermark
+            if watermark > self._applied:
+                await self._store.transact(
+                    lambda connection, position=watermark: positions.set_applied(  # type: ignore[misc]
+                        connection, self._namespace_id, self._source, position
+                    )
+                )
+                self._applied = max(self._applied, watermark)
+            want, self._want = self._want, None
+            answer = FromReceiver(
+                applied_position=self._applied,
+                want_after=want or 0,
+                resend=want is not None,
+                pause=self._paused,
+            )
+            try:
+                await self._stream.send(answer.SerializeToString())
+            except ServiceError:
+                return  # the stream is over: the receiving half learns it too

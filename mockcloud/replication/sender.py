@@ -1,0 +1,327 @@
+"""One direction of one namespace, seen from the region whose log it is.
+
+Read the log, push it, follow the watermark.
+
+The sender promises nothing about messages: the link may lose, double or reorder them. Positions mend
+that:
+
+    acked     what the peer has made durable; stored now and then, so a restart sends a little again
+    sent      what is on its way: (acked, sent] is the window
+
+    the peer answers with its watermark       acked rises
+    the peer misses a message (resend)        sent falls back to where it wants it from
+    no progress for the ack time-out          sent falls back to acked
+    the stream ends, or the link heals        a new stream, sent = acked
+
+It waits for something to happen, never polls: a commit, an answer, a time-out, a link that heals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mockcloud.api.replication.v1.replication_pb2 import FromReceiver, FromSender, ReplicationTask
+from mockcloud.core.errors import Code, RegionKilled, ServiceError
+from mockcloud.core.ports import Clock
+from mockcloud.replication import names
+from mockcloud.replication.lag import LagReport, LagWindow
+from mockcloud.replication.settings import Settings
+from mockcloud.rpc.transport import Stream, Transport
+from mockcloud.store import log, positions
+from mockcloud.store.database import Store
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Whose log goes where."""
+
+    namespace_id: str
+    source: str
+    peer: str
+
+
+class Sender:
+    """Pushes one namespace's log to one peer, for as long as `run` runs."""
+
+    def __init__(
+        self,
+        route: Route,
+        *,
+        store: Store,
+        transport: Transport,
+        clock: Clock,
+        settings: Settings,
+        introduce: Callable[[str, str], Awaitable[None]],
+        save: Callable[[str, str, int], Awaitable[None]],
+    ) -> None:
+        """Make a sender.
+
+        It needs `introduce(namespace_id, peer)`, which tells the peer of a namespace it does not
+        """
+        self.route = route
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._settings = settings
+        self._introduce = introduce
+        self._save = save
+        self._lags = LagWindow()
+        self._wake = asyncio.Event()  # something for the sending half to look at
+        self._retry_now = asyncio.Event()
+        self._advanced = asyncio.Condition()
+        self._news = 0  # rises with each commit; tells a read from before it
+        self._acked = 0
+        self._saved = 0
+        self._saving: asyncio.TimerHandle | None = None
+        self._saves: set[asyncio.Task[None]] = set()
+        self._sent = 0
+        self._in_flight: deque[tuple[int, int]] = (
+            deque()
+        )  # (position, created at) of what was sent, once each
+        self._ack_deadline = 0.0
+        self._ack_timeout = settings.ack_timeout
+        self._paused = False
+        self._connected = False
+        self._last_error = ""
+
+    @property
+    def acked(self) -> int:
+        """What the peer has made durable of this region's log."""
+        return self._acked
+
+    def wake(self) -> None:
+        """The log has grown."""
+        self._news += 1
+        self._wake.set()
+
+    def healed(self) -> None:
+        """The link may work again: do not wait for a time-out."""
+        self._retry_now.set()
+        if self._sent > self._acked:
+            self._fall_back(self._acked)
+
+    async def wait_acked(self, position: int) -> None:
+        """Return when the peer has made `position` durable."""
+        async with self._advanced:
+            await self._advanced.wait_for(lambda: self._acked >= position)
+
+    async def report(self) -> LagReport:
+        """The lag now."""
+        route, acked = self.route, self._acked
+        last, oldest = await self._store.read(
+            lambda connection: (
+                log.last_position(connection, route.namespace_id),
+                log.read_log(connection, route.namespace_id, acked, limit_rows=1),
+            )
+        )
+        now = self._clock.now()
+        age = max(0, now - ReplicationTask.FromString(oldest[0].task).created_at) if oldest else 0
+        p50, p95, p99 = self._lags.percentiles(now, 50, 95, 99)
+        return LagReport(
+            namespace_id=route.namespace_id,
+            peer=route.peer,
+            last_position=max(last, acked),
+            acked_position=acked,
+            age=age,
+            p50=p50,
+            p95=p95,
+            p99=p99,
+            paused=self._paused,
+            connected=self._connected,
+            last_error=self._last_error,
+        )
+
+    async def run(self) -> None:
+        """Send until cancelled, or until the region is killed."""
+        route = self.route
+        try:
+            self._acked = self._saved = await self._store.read(
+                lambda connection: positions.acked(connection, route.namespace_id, route.peer)
+            )
+            await self._sessions()
+        except RegionKilled:
+            return
+        finally:
+            self._connected = False
+            if self._saving is not None:
+                self._saving.cancel()
+
+    async def _sessions(self) -> None:
+        pause = self._settings.reconnect_first
+        introduced = False
+        while True:
+            before = self._acked
+            self._retry_now.clear()
+            try:
+                await self._session()
+                self._last_error = "the stream ended"
+            except ServiceError as error:
+                self._last_error = error.message
+                # Once: a peer that knows the namespace now, and still does not find it, has another trouble.
+                if error.code == Code.NOT_FOUND and not introduced:
+                    introduced = await self._introduced()
+                    if introduced:
+                        continue
+            if self._acked > before:
+                introduced = False
+                pause = self._settings.reconnect_first
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._retry_now.wait()
+                pause = self._settings.reconnect_first
+            pause = min(pause * 2, self._settings.reconnect_most)
+
+    async def _introduced(self) -> bool:
+        """The peer did not know the namespace: tell it."""
+        try:
+            await self._introduce(self.route.namespace_id, self.route.peer)
+        except ServiceError as error:
+            self._last_error = error.message
+            return False
+        return True
+
+    async def _session(self) -> None:
+        """One stream: both halves until one of them ends."""
+        route = self.route
+        stream = await self._transport.stream(
+            route.peer,
+            names.REPLICATE,
+            metadata={names.NAMESPACE_ID: route.namespace_id, names.SOURCE_REGION: route.source},
+        )
+        self._sent = self._acked
+        self._paused = False
+        self._restart_ack_timer(fresh=True)
+        sending = asyncio.create_task(self._send_all(stream), name=f"send {route.peer}")
+        receiving = asyncio.create_task(self._receive_all(stream), name=f"receive {route.peer}")
+        halves = (sending, receiving)
+        try:
+            done, _ = await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._connected = False
+            for half in halves:
+                half.cancel()
+            await asyncio.gather(*halves, return_exceptions=True)
+            await stream.close()
+        # What the peer said is worth more than that sending to it failed.
+        for half in (receiving, sending):
+            if half in done:
+                half.result()
+
+    async def _send_all(self, stream: Stream) -> None:
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        next_send = 0.0
+        while True:
+            self._wake.clear()
+            news = self._news
+            room = settings.window - (self._sent - self._acked)
+            # A full page need not wait for company.
+            if room > 0 and not self._paused:
+                delay = next_send - loop.time()
+                if delay > 0 and self._sent > self._acked:
+                    await asyncio.sleep(delay)
+                    room = settings.window - (self._sent - self._acked)
+                if await self._send_page(stream, min(room, settings.page_rows)):
+                    next_send = loop.time() + settings.pacing
+                    continue
+            if self._news != news:
+                continue
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until something happens; without progress on what was sent, fall back."""
+        if self._sent == self._acked:
+            await self._wake.wait()
+            return
+        try:
+            async with asyncio.timeout_at(self._ack_deadline):
+                await self._wake.wait()
+        except TimeoutError:
+            if asyncio.get_running_loop().time() >= self._ack_deadline and not self._paused:
+                self._ack_timeout = min(self._ack_timeout * 2, self._settings.ack_timeout_most)
+                self._fall_back(self._acked)
+            self._restart_ack_timer()
+
+    async def _send_page(self, stream: Stream, rows: int) -> bool:
+        """Send what comes after `sent`; whether there was anything."""
+        after, namespace_id, settings = self._sent, self.route.namespace_id, self._settings
+        page = await self._store.read(
+            lambda connection: log.read_log(connection, namespace_id, after, rows, settings.page_bytes)
+        )
+        if self._sent != after:
+            return True  # an answer moved the window meanwhile
+        if not page:
+            return False
+        tasks = [ReplicationTask.FromString(row.task) for row in page if not row.events_gone]
+        message = FromSender(
+            previous_position=after, position=page[-1].position, tasks=tasks, sent_at=self._clock.now()
+        )
+        highest = self._in_flight[-1][0] if self._in_flight else self._acked
+        self._in_flight.extend((task.position, task.created_at) for task in tasks if task.position > highest)
+        if self._sent == self._acked:
+            self._restart_ack_timer()
+        self._sent = message.position
+        await stream.send(message.SerializeToString())
+        return True
+
+    async def _receive_all(self, stream: Stream) -> None:
+        while (raw := await stream.receive()) is not None:
+            answer = FromReceiver.FromString(raw)
+            if not self._connected:
+                self._connected = True
+                self._last_error = ""
+            self._paused = answer.pause
+            if answer.applied_position > self._acked:
+                await self._advance(answer.applied_position)
+            if answer.resend and answer.want_after < self._sent:
+                self._fall_back(max(answer.want_after, self._acked))
+            self._wake.set()
+
+    async def _advance(self, position: int) -> None:
+        self._acked = position
+        self._sent = max(self._sent, position)
+        self._restart_ack_timer(fresh=True)
+        created = []
+        while self._in_flight and self._in_flight[0][0] <= position:
+            created.append(self._in_flight.popleft()[1])
+        self._lags.add(self._clock.now(), created)
+        async with self._advanced:
+            self._advanced.notify_all()
+        if self._saving is None:
+            loop = asyncio.get_running_loop()
+            self._saving = loop.call_later(self._settings.save_positions, self._save_soon)
+
+    def _save_soon(self) -> None:
+        self._saving = None
+        task = asyncio.get_running_loop().create_task(self.save())
+        self._saves.add(task)
+        task.add_done_callback(self._saves.discard)
+
+    async def save(self) -> None:
+        """Store how far the peer is."""
+        position = self._acked
+        if position <= self._saved:
+            return
+        with contextlib.suppress(RegionKilled):
+            try:
+                await self._save(self.route.namespace_id, self.route.peer, position)
+                self._saved = position
+            except ServiceError as error:  # the next acknowledgement tries again
+                _logger.warning("position of %s not stored: %s", self.route.peer, error.message)
+
+    def _fall_back(self, position: int) -> None:
+        self._sent = position
+        self._wake.set()
+        self._news += 1
+
+    def _restart_ack_timer(self, *, fresh: bool = False) -> None:
+        if fresh:
+            self._ack_timeout = self._settings.ack_timeout
+        self._ack_deadline = asyncio.get_running_loop().time() + self._ack_timeout

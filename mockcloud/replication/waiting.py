@@ -1,0 +1,72 @@
+"""What replication could not apply, to be shown: parked tasks and dead letters, with their reasons.
+
+Real for dead letters: the history task DLQ (`temporal operator dlq`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.api.history.v1 import History
+
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.store import dead_letters, parked
+from mockcloud.store.database import Store
+from mockcloud.store.dead_letters import DeadLetter
+from mockcloud.store.parked import ParkedTask
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much of a namespace waits in one region."""
+
+    parked_tasks: int
+    parked_runs: int
+    dead_letters: int
+
+
+async def counts(store: Store, namespace_id: str) -> Counts:
+    """For `status`."""
+    waiting, dead = await store.read(
+        lambda connection: (
+            parked.count_parked(connection, namespace_id),
+            dead_letters.count_dead_letters(connection, namespace_id),
+        )
+    )
+    return Counts(waiting.tasks, waiting.runs, dead)
+
+
+async def list_parked(
+    store: Store, namespace_id: str, after_id: int = 0, limit: int = 100
+) -> list[ParkedTask]:
+    """A page of parked tasks, oldest first."""
+    return await store.read(lambda connection: parked.list_parked(connection, namespace_id, after_id, limit))
+
+
+async def parked_of_run(store: Store, namespace_id: str, workflow_id: str, run_id: str) -> list[ParkedTask]:
+    """What waits with one run, for its history view."""
+    return await store.read(
+        lambda connection: parked.parked_of(connection, namespace_id, workflow_id, run_id)
+    )
+
+
+async def list_dead_letters(
+    store: Store, namespace_id: str, after_id: int = 0, limit: int = 100
+) -> list[DeadLetter]:
+    """A page of dead letters, oldest first."""
+    return await store.read(
+        lambda connection: dead_letters.list_dead_letters(connection, namespace_id, after_id, limit)
+    )
+
+
+async def dead_letter(store: Store, message_id: int) -> DeadLetter | None:
+    """One dead letter."""
+    return await store.read(lambda connection: dead_letters.get_dead_letter(connection, message_id))
+
+
+def describe_task(raw: bytes) -> tuple[str, History]:
+    """The kind of a stored task ("history", "activity", …), and the events in it, if it has some."""
+    task = ReplicationTask.FromString(raw)
+    kind = task.WhichOneof("task") or ""
+    events = History.FromString(task.history.events) if kind == "history" else History()
+    return kind, events

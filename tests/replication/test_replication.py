@@ -1,0 +1,494 @@
+"""The stream, what it carries and what becomes of it, over links with faults and through crashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.command.v1 import (
+    Command,
+    ContinueAsNewWorkflowExecutionCommandAttributes,
+    ScheduleActivityTaskCommandAttributes,
+)
+from temporalio.api.common.v1 import ActivityType, WorkflowType
+from temporalio.api.enums.v1 import CommandType
+from temporalio.api.history.v1 import History, HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
+
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.core import activity, reapply, signals, times
+from mockcloud.core.change import RunChange
+from mockcloud.core.derive import derive
+from mockcloud.core.derived import TaskKind
+from mockcloud.core.errors import NamespaceNotActive
+from mockcloud.replication import waiting
+from mockcloud.store import log
+from mockcloud.store.log import LogWrite
+from tests.replication.golden import seen
+from tests.replication.regions import NAMESPACE, Pair, Region
+from tests.replication.test_golden import complete_workflow, started
+
+
+def schedule_activity(activity_id: str) -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
+        schedule_activity_task_command_attributes=ScheduleActivityTaskCommandAttributes(
+            activity_id=activity_id,
+            activity_type=ActivityType(name="charge"),
+            task_queue=TaskQueue(name="tq"),
+            start_to_close_timeout=Duration(seconds=60),
+        ),
+    )
+
+
+def continue_as_new() -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+        continue_as_new_workflow_execution_command_attributes=ContinueAsNewWorkflowExecutionCommandAttributes(
+            workflow_type=WorkflowType(name="wf"), task_queue=TaskQueue(name="tq")
+        ),
+    )
+
+
+async def take_activity(region: Region, workflow_id: str) -> None:
+    def rule(change: RunChange) -> None:
+        offer = next(o for o in derive(change.run).offers if o.kind is TaskKind.ACTIVITY)
+        assert activity.start_activity(change, offer, "poll-1", "worker-A") is not None
+
+    await region.changes.update(region.namespace, workflow_id, "", rule)
+
+
+async def request_cancel(region: Region, workflow_id: str) -> None:
+    request = RequestCancelWorkflowExecutionRequest(namespace=NAMESPACE, identity="someone", request_id="c1")
+    await region.changes.update(
+        region.namespace, workflow_id, "", lambda change: signals.request_cancel(change, request)
+    )
+
+
+async def next_run(pair: Pair) -> None:
+    """The run that continues begins after the least interval between two of them."""
+    pair.clock.advance(times.SECOND)
+    await pair.a.fire_due("w1")
+    await pair.a.work("w1")
+
+
+async def split_signals(pair: Pair, workflow_id: str, count: int) -> None:
+    """A run that both sides went on with, `count` signals each."""
+    for number in range(count):
+        await pair.a.signal(workflow_id, f"a{number}")
+        await pair.a.work(workflow_id)
+        await pair.b.signal(workflow_id, f"b{number}")
+        await pair.b.work(workflow_id)
+
+
+class TestWhatReplicates:
+    async def test_a_namespace_reaches_a_peer_that_does_not_know_it(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            assert pair.b.namespace.record == pair.a.namespace.record
+            assert not pair.b.namespace.active
+
+    async def test_an_update_of_a_namespace(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            await pair.b.activate("B")
+            await pair.converge()
+            assert pair.a.namespace.record == pair.b.namespace.record
+            assert not pair.a.namespace.active
+
+    async def test_an_activity_that_a_worker_has(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            await pair.a.start_workflow("w1")
+            await pair.a.work("w1", schedule_activity("a1"))
+            await take_activity(pair.a, "w1")
+            await pair.same("w1")
+            (ours,) = (await pair.a.loaded("w1")).activities.values()
+            (theirs,) = (await pair.b.loaded("w1")).activities.values()
+            assert theirs.started
+            assert theirs.record == ours.record
+
+    async def test_a_run_that_continues_as_new(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            first = await pair.a.start_workflow("w1")
+            await pair.a.work("w1", continue_as_new())
+            await next_run(pair)
+            await pair.same("w1")
+            assert len(await pair.b.run_ids("w1")) == 2
+            assert await pair.b.current_run_id("w1") != first
+
+    async def test_workflow_ids_are_used_again(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            for _ in range(3):
+                await pair.a.start_workflow("w1")
+                await pair.a.work("w1", complete_workflow("done"))
+            await pair.same("w1")
+            assert len(await pair.b.run_ids("w1")) == 3
+
+    async def test_a_request_id_is_known_after_a_failover(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            run_id = await pair.a.start_workflow("w1", request_id="start-1")
+            await pair.a.signal("w1", "s", request_id="signal-1")
+            await pair.converge()
+            await pair.b.activate("B")
+            await pair.converge()
+            assert await pair.b.start_workflow("w1", request_id="start-1") == run_id
+            before = await pair.b.types("w1")
+            await pair.b.signal("w1", "s", request_id="signal-1")
+            assert await pair.b.types("w1") == before
+
+    async def test_nothing_echoes(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            assert await pair.b.log_position() == 0
+
+    async def test_the_log_is_trimmed_by_what_the_peer_has(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            await pair.stop("A")
+            region = await pair.open("A")
+            rows = await region.store.read(lambda c: log.read_log(c, region.namespace.id, 0))
+            assert rows == []
+
+
+class TestFaultyLinks:
+    @pytest.mark.parametrize(
+        "kinds", [("drop",), ("duplicate",), ("reorder",), ("drop", "duplicate", "reorder")]
+    )
+    async def test_lost_doubled_and_reordered_messages_give_the_same_result(
+        self, tmp_path: Path, kinds: tuple[str, ...]
+    ) -> None:
+        async with Pair(tmp_path, seed=7) as pair:
+            await pair.register()
+            for kind in kinds:
+                pair.links.add(kind, "A", "B", probability=0.3)
+            for number in range(5):
+                await pair.a.start_workflow(f"w{number}")
+            for round_ in range(4):
+                for number in range(5):
+                    await pair.a.signal(f"w{number}", f"s{round_}")
+                    await pair.a.work(f"w{number}")
+            for number in range(5):
+                await pair.same(f"w{number}")
+
+    async def test_faults_on_a_healing_split(self, tmp_path: Path) -> None:
+        """The same split over a clean link and over a bad one ends in the same pictures."""
+        ends = []
+        for name, kinds in (("clean", ()), ("bad", ("drop", "duplicate", "reorder"))):
+            directory = tmp_path / name
+            directory.mkdir()
+            async with Pair(directory, seed=3) as pair:
+                await started(pair)
+                pair.split()
+                await pair.b.activate("B")
+                await split_signals(pair, "w1", 3)
+                for kind in kinds:
+                    pair.links.add(kind, "A", "B", probability=0.3)
+                pair.mend()
+                await pair.same("w1")
+                ends.append(await seen(pair.a))
+        assert ends[0] == ends[1]
+
+    async def test_what_was_cut_off_comes_when_the_link_heals(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.a.start_workflow("w1")
+            report = (await pair.a.replication.lag(pair.a.namespace.id))[0]
+            assert report.outstanding > 0
+            assert report.age > 0
+            pair.mend()
+            await pair.same("w1")
+            report = (await pair.a.replication.lag(pair.a.namespace.id))[0]
+            assert (report.outstanding, report.age) == (0, 0)
+            assert report.p99 >= report.p50 > 0
+
+
+class TestMissingEvents:
+    async def test_a_missing_range_is_fetched(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            await self.lose(pair, "w1", signals_=2)
+            await pair.a.signal("w1", "found")
+            await pair.same("w1")
+
+    async def test_an_unknown_run_is_fetched_whole(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.a.start_workflow("w1", request_id="start-1")
+            await pair.a.work("w1")
+            await self.forget_log(pair)
+            pair.mend()
+            await pair.a.signal("w1", "s")
+            await pair.same("w1")
+            record = await pair.b.record("w1")
+            assert record is not None
+            assert record.create_request_id == "start-1"
+
+    async def test_a_run_fetched_whole_brings_the_one_that_continues_it(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.a.start_workflow("w1")
+            await self.forget_log(pair)
+            await pair.a.work("w1", continue_as_new())
+            await next_run(pair)
+            pair.mend()
+            await pair.same("w1")
+            assert len(await pair.b.run_ids("w1")) == 2
+
+    async def lose(self, pair: Pair, workflow_id: str, signals_: int) -> None:
+        pair.split()
+        for number in range(signals_):
+            await pair.a.signal(workflow_id, f"lost{number}")
+        await self.forget_log(pair)
+        pair.mend()
+
+    async def forget_log(self, pair: Pair) -> None:
+        """What is in A's log is never sent: as after a dead letter, or a region that joined late."""
+        namespace_id = pair.a.namespace.id
+        last = await pair.a.log_position()
+        await pair.a.store.transact(lambda c: log.trim_log(c, namespace_id, last))
+
+
+class TestCrashes:
+    async def test_the_receiver_is_killed(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            for number in range(10):
+                await pair.a.signal("w1", f"s{number}")
+            await pair.kill("B")
+            for number in range(10, 20):
+                await pair.a.signal("w1", f"s{number}")
+            await pair.open("B")
+            await pair.same("w1")
+            assert (await pair.b.loaded("w1")).signal_count == 20
+
+    async def test_the_sender_is_killed(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            for number in range(10):
+                await pair.a.signal("w1", f"s{number}")
+            await pair.kill("A")
+            pair.mend()
+            await pair.open("A")
+            await pair.same("w1")
+            assert (await pair.b.loaded("w1")).signal_count == 10
+
+    async def test_the_winner_is_killed_while_it_reconciles(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await split_signals(pair, "w1", 4)
+            pair.heal("A", "B")
+            await pair.kill("B")
+            await pair.open("B")
+            pair.mend()
+            await pair.same("w1")
+            run = await pair.b.loaded("w1")
+            assert run.signal_count == 8
+
+
+class TestReconciliation:
+    async def test_a_losing_signal_waits_for_the_winners_workflow_task(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await pair.a.signal("w1", "lost")
+            await pair.b.signal("w1", "b")
+            token = await pair.b.poll("w1")
+            pair.mend()
+            await pair.converge()
+            run = await pair.b.loaded("w1")
+            assert (run.signal_count, len(run.record.buffered_events)) == (2, 1)
+            await pair.b.complete(token)
+            await pair.same("w1")
+            assert [name for name, _ in await pair.a.types("w1")][-3:] == [
+                "WORKFLOW_TASK_COMPLETED",
+                "WORKFLOW_EXECUTION_SIGNALED",
+                "WORKFLOW_TASK_SCHEDULED",
+            ]
+
+    async def test_buffered_events_of_the_loser_are_flushed_under_its_version(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.a.signal("w1", "a1")
+            await pair.a.poll("w1")
+            await pair.a.signal("w1", "buffered")
+            await pair.b.activate("B")
+            await pair.b.signal("w1", "b1")
+            pair.mend()
+            await pair.same("w1")
+            assert (await pair.b.loaded("w1")).signal_count == 3
+            loser = await pair.a.events("w1", branch=0)
+            assert {event.version for event in loser} == {1}
+            assert loser[-1].event_id == 10  # failed, the buffered signal, scheduled
+
+    async def test_a_failed_over_batch_makes_the_receiver_ask_who_is_active(self, tmp_path: Path) -> None:
+        """[14b]: here the record itself never comes, because it is not in the log any more."""
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            last = await pair.b.log_position()
+            await pair.b.store.transact(lambda c: log.trim_log(c, pair.b.namespace.id, last))
+            await pair.b.signal("w1", "b1")
+            pair.mend()
+            await pair.same("w1")
+            assert pair.a.namespace.record.failover_version == 2
+            assert not pair.a.namespace.active
+
+    async def test_a_regions_own_lost_signals_are_ignored(self, tmp_path: Path) -> None:
+        """1→2→11, and B hears of v11 before A's tail of v1 reaches it."""
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.a.signal("w1", "own")
+            await pair.b.activate("B")
+            await pair.b.signal("w1", "b1")
+            await pair.b.work("w1")
+            pair.heal("B", "A")
+            await pair.arrived("B", "A")
+            await pair.a.activate("A")
+            await pair.b.namespaces.receive(pair.a.namespace.record)
+            pair.mend()
+            await pair.same("w1")
+            assert (await pair.a.loaded("w1")).signal_count == 1
+            assert len((await pair.b.branches("w1"))[0]) == 2
+
+    async def test_signals_are_reapplied_once(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await split_signals(pair, "w1", 2)
+            pair.mend()
+            await pair.same("w1")
+            record = await pair.a.record("w1")
+            assert record is not None
+            assert len(record.reapplied) == 2
+            # The same events are asked to be reapplied again, from elsewhere.
+            lost = [e for e in await pair.b.events("w1", branch=1) if e.event_type == reapply.SIGNALED]
+            before = await pair.b.types("w1")
+            key = (await pair.b.loaded("w1")).key
+            await pair.a.replication._peers.reapply_events("B", key, lost)
+            assert await pair.b.types("w1") == before
+
+    async def test_events_sent_for_reapply_are_applied_where_the_namespace_is_active(
+        self, tmp_path: Path
+    ) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            await pair.b.activate("B")
+            await pair.converge()
+            key = (await pair.b.loaded("w1")).key
+            attributes = WorkflowExecutionSignaledEventAttributes(signal_name="late", identity="me")
+            event = HistoryEvent(event_id=5, version=1, event_type=reapply.SIGNALED)
+            event.workflow_execution_signaled_event_attributes.CopyFrom(attributes)
+            with pytest.raises(NamespaceNotActive):
+                await pair.b.replication._peers.reapply_events("A", key, [event])
+            for _ in range(2):
+                await pair.a.replication._peers.reapply_events("B", key, [event])
+            await pair.same("w1")
+            assert (await pair.a.types("w1"))[4:] == [
+                ("WORKFLOW_EXECUTION_SIGNALED", 2),
+                ("WORKFLOW_TASK_SCHEDULED", 2),
+            ]
+            record = await pair.a.record("w1")
+            assert record is not None
+            assert len(record.reapplied) == 1
+
+
+class TestWhatWaits:
+    async def test_a_cancel_request_on_a_losing_branch_parks_its_run_alone(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            await pair.a.start_workflow("w2")
+            await pair.converge()
+            pair.split()
+            await pair.b.activate("B")
+            await request_cancel(pair.a, "w1")
+            await pair.a.signal("w1", "behind")
+            await pair.a.signal("w2", "a")
+            await pair.b.signal("w1", "b")
+            await pair.b.signal("w2", "b")
+            pair.mend()
+            await pair.converge()
+
+            parked = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
+            assert {task.workflow_id for task in parked} == {"w1"}
+            assert "a cancel request" in parked[0].reason
+            assert parked[-1].reason == "an earlier task of the run is parked"
+            assert (await pair.b.loaded("w2")).signal_count == 2
+            await pair.same("w2")
+
+            # It is still there, and still waits, after a restart.
+            await pair.kill("B")
+            await pair.open("B")
+            again = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
+            assert [task.parked_id for task in again] == [task.parked_id for task in parked]
+            assert (await waiting.counts(pair.b.store, pair.b.namespace.id)).parked_runs == 1
+
+    async def test_a_late_signal_for_a_closed_winner_parks(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await pair.a.signal("w1", "late")
+            await pair.b.signal("w1", "b")
+            await pair.b.work("w1", complete_workflow("done"))
+            pair.mend()
+            await pair.converge()
+            (first, *_) = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
+            assert first.reason == reapply.CLOSED_TARGET
+            kind, events = waiting.describe_task(first.task)
+            assert (kind, len(events.events)) == ("history", 2)
+
+    async def test_two_runs_of_one_workflow_id_park(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.b.activate("B")
+            ours, theirs = await pair.a.start_workflow("w1"), await pair.b.start_workflow("w1")
+            pair.mend()
+            await pair.converge()
+            (at_a,) = await waiting.list_parked(pair.a.store, pair.a.namespace.id)
+            (at_b,) = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
+            assert (at_a.run_id, at_b.run_id) == (theirs, ours)
+            assert "suppression" in at_a.reason
+            assert "zombie" in at_b.reason
+            assert await pair.a.run_ids("w1") == [ours]
+
+    async def test_a_poisoned_task_becomes_a_dead_letter_and_blocks_nobody(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            task = await self.poison(pair)
+            await pair.a.signal("w1", "after")
+            await pair.same("w1")
+            (letter,) = await waiting.list_dead_letters(pair.b.store, pair.b.namespace.id)
+            assert letter.reason == "a batch ends where its version history ends"
+            assert letter.attempts == pair.settings.attempts
+            assert (await waiting.dead_letter(pair.b.store, letter.message_id)) == letter
+            assert ReplicationTask.FromString(letter.task).history.run_id == task.history.run_id
+
+    async def poison(self, pair: Pair) -> ReplicationTask:
+        """A task in A's log whose events and version history disagree."""
+        events = await pair.a.events("w1")
+        task = ReplicationTask(created_at=pair.clock.now())
+        task.history.workflow_id = "w9"
+        task.history.run_id = "poisoned"
+        task.history.items.add(event_id=9, version=1)
+        task.history.events = History(events=events[:2]).SerializeToString()
+        write = LogWrite(task.SerializeToString())
+        await pair.a.store.transact(lambda c: log.append_log(c, pair.a.namespace.id, write))
+        return task
