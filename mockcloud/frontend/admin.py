@@ -1,0 +1,348 @@
+"""RegionAdmin: what a region tells about itself, and takes from the control plane, on its peer server.
+
+It reads beside the engine and writes nothing but namespace records, by the registry. It must never change a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+
+from mockcloud.api.admin.v1 import region_admin_pb2 as admin
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord
+from mockcloud.core import times
+from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
+from mockcloud.core.version_history import lowest_common_ancestor, values
+from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.replication.lag import LagReport
+from mockcloud.rpc.transport import Handlers, Stream
+from mockcloud.store import dead_letters, history, log, parked, runs, visibility
+from mockcloud.store.database import Store
+from mockcloud.store.dead_letters import DeadLetter
+from mockcloud.store.parked import ParkedTask
+
+R = TypeVar("R", bound=Message)
+
+SERVICE: Final = admin.DESCRIPTOR.services_by_name["RegionAdmin"]
+
+_PAGE: Final = 100
+_OPEN: Final = visibility.VisibilityFilter(
+    statuses=(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,)
+)
+
+
+class RegionParts(Protocol):
+    """What this service uses of a region (`engine.region.Region`)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def namespaces(self) -> NamespaceRegistry: ...
+
+
+class ReplicationParts(Protocol):
+    """What it uses of the region's replication (`replication.service.Replication`)."""
+
+    async def lag(self, namespace_id: str) -> list[LagReport]:
+        """How far each peer is behind this region's log."""
+        ...
+
+    async def wait_acked(self, namespace_id: str, peer: str, position: int) -> None:
+        """Return when `peer` has made `position` of this region's log durable."""
+        ...
+
+
+class RegionAdmin:
+    """The handlers of one region."""
+
+    def __init__(self, region: RegionParts, replication: ReplicationParts) -> None:
+        self._region: Final = region
+        self._replication: Final = replication
+
+    def register(self, handlers: Handlers) -> None:
+        """Serve every method of the service on `handlers`."""
+        _serve(handlers, "ListNamespaces", admin.ListNamespacesRequest, self._list_namespaces)
+        _serve(handlers, "GetNamespace", admin.GetNamespaceRequest, self._get_namespace)
+        _serve(handlers, "AdoptNamespaceRecord", admin.AdoptNamespaceRecordRequest, self._adopt)
+        _serve(handlers, "NamespaceStatus", admin.NamespaceStatusRequest, self._status)
+        _serve(handlers, "AwaitReplicated", admin.AwaitReplicatedRequest, self._await_replicated)
+        _serve(handlers, "Lag", admin.LagRequest, self._lag)
+        _serve(handlers, "HistoryTree", admin.HistoryTreeRequest, self._history_tree)
+        _serve(handlers, "ListParked", admin.ListParkedRequest, self._list_parked)
+        _serve(handlers, "ListDeadLetters", admin.ListDeadLettersRequest, self._list_dead_letters)
+        _serve(handlers, "ShowDeadLetter", admin.ShowDeadLetterRequest, self._show_dead_letter)
+        handlers.stream(f"/{SERVICE.full_name}/WatchNamespaces", self._watch_namespaces)
+
+    # Namespaces
+
+    async def _list_namespaces(self, _request: admin.ListNamespacesRequest) -> Message:
+        records = [namespace.record for namespace in self._region.namespaces.all()]
+        return admin.ListNamespacesResponse(records=records)
+
+    async def _get_namespace(self, request: admin.GetNamespaceRequest) -> Message:
+        return admin.GetNamespaceResponse(record=self._find(request.namespace).record)
+
+    async def _adopt(self, request: admin.AdoptNamespaceRecordRequest) -> Message:
+        if not request.record.id or not request.record.name:
+            raise InvalidArgument("the record has no id or no name")
+        namespace = await self._region.namespaces.receive(request.record)
+        return admin.AdoptNamespaceRecordResponse(record=namespace.record)
+
+    async def _watch_namespaces(self, stream: Stream, _metadata: Mapping[str, str]) -> None:
+        registry = self._region.namespaces
+        changed: dict[str, Namespace] = {}  # by id: several changes of one are told once, as the last one
+        wake = asyncio.Event()
+
+        def listen(namespace: Namespace, _before: NamespaceRecord | None) -> None:
+            changed[namespace.id] = namespace
+            wake.set()
+
+        async def tell() -> None:
+            for namespace in registry.all():
+                await _send(stream, admin.NamespaceChange(record=namespace.record))
+            await _send(stream, admin.NamespaceChange(complete=True))
+            while True:
+                await wake.wait()
+                wake.clear()
+                told, changes = list(changed.values()), changed
+                changes.clear()
+                for namespace in told:
+                    await _send(stream, admin.NamespaceChange(record=namespace.record))
+
+        async def listen_for_the_end() -> None:
+            while await stream.receive() is not None:
+                pass  # the request; there is nothing to ask for
+
+        registry.listeners.append(listen)
+        halves = (asyncio.create_task(tell()), asyncio.create_task(listen_for_the_end()))
+        try:
+            await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            registry.listeners.remove(listen)
+            for half in halves:
+                half.cancel()
+            # What either ended with is that the caller is gone: nobody is left to be told.
+            await asyncio.gather(*halves, return_exceptions=True)
+
+    async def _status(self, request: admin.NamespaceStatusRequest) -> Message:
+        namespace = self._find(request.namespace)
+
+        def read(connection: sqlite3.Connection) -> tuple[int, int, int, list[ParkedTask], int]:
+            return (
+                log.last_position(connection, namespace.id),
+                visibility.count_runs(connection, namespace.id, _OPEN),
+                parked.count_parked(connection, namespace.id).runs,
+                parked.first_parked(connection, namespace.id, _PAGE),
+                dead_letters.count_dead_letters(connection, namespace.id),
+            )
+
+        position, opened, waiting, first, dead = await self._region.store.read(read)
+        return admin.NamespaceStatusResponse(
+            region=self._region.name,
+            record=namespace.record,
+            last_position=position,
+            peers=await self._peers(namespace),
+            open_workflows=opened,
+            parked=waiting,
+            parked_tasks=map(_parked_task, first),
+            dead_letters=dead,
+        )
+
+    # Replication
+
+    async def _await_replicated(self, request: admin.AwaitReplicatedRequest) -> Message:
+        namespace = self._find(request.namespace)
+        # Changes and the record that set HANDOVER are committed in order, so all that was admitted before is in this.
+        position = request.position or await self._region.store.read(
+            lambda connection: log.last_position(connection, namespace.id)
+        )
+        try:
+            async with asyncio.timeout(request.timeout / times.SECOND if request.timeout else None):
+                await self._replication.wait_acked(namespace.id, request.peer, position)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{request.peer} has not acknowledged position {position} in time"
+            ) from None
+        return admin.AwaitReplicatedResponse(position=position)
+
+    async def _lag(self, request: admin.LagRequest) -> Message:
+        registry = self._region.namespaces
+        wanted = [self._find(request.namespace)] if request.namespace else registry.all()
+        return admin.LagResponse(
+            namespaces=[
+                admin.NamespaceLag(
+                    namespace=namespace.name,
+                    region=self._region.name,
+                    peers=await self._peers(namespace),
+                )
+                for namespace in wanted
+            ]
+        )
+
+    async def _peers(self, namespace: Namespace) -> list[admin.PeerLag]:
+        return [_peer_lag(report) for report in await self._replication.lag(namespace.id)]
+
+    # Histories
+
+    async def _history_tree(self, request: admin.HistoryTreeRequest) -> Message:
+        namespace = self._find(request.namespace)
+        trees = await self._region.store.read(
+            lambda connection: _trees(connection, namespace.id, request.workflow_id, request.run_id)
+        )
+        return admin.HistoryTreeResponse(region=self._region.name, runs=trees)
+
+    # What waits, and what failed
+
+    async def _list_parked(self, request: admin.ListParkedRequest) -> Message:
+        namespace, limit = self._find(request.namespace), request.limit or _PAGE
+        page = await self._region.store.read(
+            lambda connection: parked.list_parked(connection, namespace.id, request.after_id, limit)
+        )
+        return admin.ListParkedResponse(
+            tasks=map(_parked_task, page), next_after_id=page[-1].parked_id if len(page) == limit else 0
+        )
+
+    async def _list_dead_letters(self, request: admin.ListDeadLettersRequest) -> Message:
+        namespace, limit = self._find(request.namespace), request.limit or _PAGE
+        page = await self._region.store.read(
+            lambda connection: dead_letters.list_dead_letters(
+                connection, namespace.id, request.after_id, limit
+            )
+        )
+        letters = [self._letter(letter, b"") for letter in page]
+        return admin.ListDeadLettersResponse(
+            letters=letters, next_after_id=page[-1].message_id if len(page) == limit else 0
+        )
+
+    async def _show_dead_letter(self, request: admin.ShowDeadLetterRequest) -> Message:
+        letter = await self._region.store.read(
+            lambda connection: dead_letters.get_dead_letter(connection, request.id)
+        )
+        if letter is None:
+            raise NotFound(f"region {self._region.name} has no dead letter {request.id}")
+        return admin.ShowDeadLetterResponse(letter=self._letter(letter, letter.task))
+
+    def _letter(self, letter: DeadLetter, task: bytes) -> admin.DeadLetter:
+        namespace = self._region.namespaces.find_id(letter.namespace_id)
+        return admin.DeadLetter(
+            id=letter.message_id,
+            region=self._region.name,
+            namespace=namespace.name if namespace else "",
+            workflow_id=letter.workflow_id,
+            run_id=letter.run_id,
+            source=letter.source,
+            position=letter.position,
+            failed_at=letter.failed_at,
+            attempts=letter.attempts,
+            reason=letter.reason,
+            task=task,
+        )
+
+    def _find(self, name: str) -> Namespace:
+        if not name:
+            raise InvalidArgument("Namespace not set on request.")
+        return self._region.namespaces.by_name(name)
+
+
+def _serve(handlers: Handlers, method: str, kind: type[R], answer: Callable[[R], Awaitable[Message]]) -> None:
+    async def serve(raw: bytes, _metadata: Mapping[str, str], _timeout: float | None) -> bytes:
+        try:
+            request = kind.FromString(raw)
+        except DecodeError as error:
+            raise InvalidArgument(f"{kind.DESCRIPTOR.full_name} does not parse") from error
+        return (await answer(request)).SerializeToString()
+
+    handlers.unary(f"/{SERVICE.full_name}/{method}", serve)
+
+
+async def _send(stream: Stream, message: Message) -> None:
+    await stream.send(message.SerializeToString())
+
+
+def _peer_lag(report: LagReport) -> admin.PeerLag:
+    return admin.PeerLag(
+        peer=report.peer,
+        acked_position=report.acked_position,
+        tasks=report.outstanding,
+        age=report.age,
+        p50=report.p50,
+        p95=report.p95,
+        p99=report.p99,
+        connected=report.connected,
+        paused=report.paused,
+        last_error=report.last_error,
+    )
+
+
+def _parked_task(task: ParkedTask) -> admin.ParkedTask:
+    return admin.ParkedTask(
+        id=task.parked_id,
+        workflow_id=task.workflow_id,
+        run_id=task.run_id,
+        source=task.source,
+        position=task.position,
+        parked_at=task.parked_at,
+        reason=task.reason,
+    )
+
+
+def _trees(
+    connection: sqlite3.Connection, namespace_id: str, workflow_id: str, run_id: str
+) -> list[admin.RunTree]:
+    current = runs.load_current(connection, namespace_id, workflow_id)
+    waiting = _parked_reasons(connection, namespace_id, workflow_id)
+    trees = [
+        admin.RunTree(
+            run_id=row.run_id,
+            status=row.status,
+            current=current is not None and current.run_id == row.run_id,
+            zombie=row.zombie,
+            parked_reason=waiting.pop(row.run_id, ""),
+            branches=_branches(connection, RunRecord.FromString(row.record)),
+        )
+        for row in runs.runs_of(connection, namespace_id, workflow_id)
+    ]
+    # What is left waits for a run of which nothing is here yet: one empty branch.
+    trees += [
+        admin.RunTree(run_id=unknown, parked_reason=reason, branches=[admin.BranchView(current=True)])
+        for unknown, reason in waiting.items()
+    ]
+    return [tree for tree in trees if run_id in {"", tree.run_id}]
+
+
+def _parked_reasons(connection: sqlite3.Connection, namespace_id: str, workflow_id: str) -> dict[str, str]:
+    """Run id -> why the first of its waiting tasks waits."""
+    reasons: dict[str, str] = {}
+    after = 0
+    while page := parked.list_parked(connection, namespace_id, after, _PAGE):
+        for task in page:
+            if task.workflow_id == workflow_id:
+                reasons.setdefault(task.run_id, task.reason)
+        after = page[-1].parked_id
+    return reasons
+
+
+def _branches(connection: sqlite3.Connection, record: RunRecord) -> list[admin.BranchView]:
+    """The current branch first, then the others in the order of the record."""
+    histories = record.version_histories
+    current = values(histories.histories[histories.current_index].items)
+    views = []
+    for index, branch in enumerate(histories.histories):
+        is_current = index == histories.current_index
+        batches = history.read_branch(connection, branch.branch_id)
+        shared = 0 if is_current else lowest_common_ancestor(current, values(branch.items)).event_id
+        view = admin.BranchView(
+            current=is_current,
+            items=branch.items,
+            events=b"".join(batch.data for batch in batches),
+            last_shared_event_id=shared,
+        )
+        views.append(view)
+    return sorted(views, key=lambda view: not view.current)

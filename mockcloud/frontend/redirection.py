@@ -1,0 +1,112 @@
+"""Which region answers a call: this one, or the namespace's active one, to which it is then forwarded.
+
+A forwarded call carries a header and is never forwarded again: where it meets a namespace that is not active
+it gets NamespaceNotActive, polls and reads included, and the region that sent it sends it once more, to the
+region that the error names. So no call can loop. Nothing here parses a request: what goes on is the bytes
+that came in.
+
+Real: common/rpc/interceptor, redirection.go and dc_redirection_policy.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from mockcloud.engine.namespaces import Namespace
+from mockcloud.frontend.methods import Method, Routing
+from mockcloud.frontend.settings import FrontendSettings, PassivePolls, RedirectionPolicy
+from mockcloud.rpc.methods import Call
+from mockcloud.rpc.transport import Transport
+
+ALLOWED_HEADER: Final = "xdc-redirection"
+FORWARDED_HEADER: Final = "xdc-redirection-api"
+SOURCE_HEADER: Final = "xdc-redirection-source-cell"
+
+# Headers of a call that its hop to another region makes anew.
+_OF_THE_HOP: Final = frozenset(
+    {"content-type", "te", "user-agent", "grpc-timeout", "grpc-accept-encoding", ALLOWED_HEADER}
+)
+
+# Spellings of false that Go's strconv.ParseBool knows; anything else leaves redirection on.
+_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+
+_LAST_WORD: Final = (
+    0.25  # seconds that a region which has just lost a namespace has to end the polls forwarded to it
+)
+
+
+def forwarded(metadata: Mapping[str, str]) -> bool:
+    """Whether another region sent the call on to this one."""
+    return metadata.get(FORWARDED_HEADER) == "true"
+
+
+def allowed(method: Method, metadata: Mapping[str, str]) -> bool:
+    """Whether redirection looks at the call: the method is no local one, and the client did not forbid it."""
+    return method.routing is not Routing.LOCAL and metadata.get(ALLOWED_HEADER) not in _FALSE
+
+
+def may_forward(method: Method, metadata: Mapping[str, str], settings: FrontendSettings) -> bool:
+    """Whether the call goes to the active region, and again where that turns out to be another one."""
+    if not allowed(method, metadata) or forwarded(metadata):
+        return False
+    if method.routing is Routing.SELECTED:
+        return True
+    if settings.redirection is RedirectionPolicy.SELECTED:
+        return False
+    return not method.poll or settings.passive_polls is PassivePolls.FORWARD
+
+
+def refuse_passive(
+    method: Method, metadata: Mapping[str, str], settings: FrontendSettings, namespace: Namespace
+) -> None:
+    """Raise NamespaceNotActive for what the passive region may not answer by itself.
+
+    That is whatever was forwarded here, and, where the settings say so, a poll. Writes find out themselves.
+    """
+    if namespace.active or method.routing is Routing.LOCAL:
+        return
+    if forwarded(metadata) or (method.poll and settings.passive_polls is PassivePolls.ERROR):
+        namespace.require_active()
+
+
+async def forward(
+    call: Call,
+    method: Method,
+    namespace: Namespace,
+    target: str,
+    transport: Transport,
+    deadline: float | None,
+) -> bytes:
+    """Have `target` answer the call. A poll ends empty when this region turns active meanwhile.
+
+    Raises what the other region answered; Unavailable where it cannot be reached.
+    """
+    loop = asyncio.get_running_loop()
+    metadata = {key: value for key, value in call.metadata.items() if key not in _OF_THE_HOP}
+    metadata[FORWARDED_HEADER] = "true"
+    metadata[SOURCE_HEADER] = namespace.region
+    timeout = None if deadline is None else max(0.0, deadline - loop.time())
+    answer = transport.unary(target, method.full_name, call.request, metadata=metadata, timeout=timeout)
+    if not method.poll:
+        return await answer
+    return await _until_active(asyncio.ensure_future(answer), namespace)
+
+
+async def _until_active(answer: asyncio.Future[bytes], namespace: Namespace) -> bytes:
+    """The answer of a poll that waits elsewhere, or an empty one once this region is the active one.
+
+    The other region ends its polls as well when it learns of the switch. It gets a moment to do so: what it
+    had handed out just before must not be thrown away.
+    """
+    active: asyncio.Future[None] = asyncio.ensure_future(namespace.wait_until(lambda current: current.active))
+    either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {answer, active}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            await asyncio.wait({answer}, timeout=_LAST_WORD)
+        return await answer if answer.done() else b""
+    finally:
+        active.cancel()
+        answer.cancel()
