@@ -1,0 +1,150 @@
+"""The control plane's own SQLite file: opening it, and transactions that are one function each.
+
+Traffic is a few writes per failover, so transactions run one after the other on aiosqlite's public calls. A caller that
+is cancelled leaves its transaction to end by itself: it is never half there, and never blocks the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import aiosqlite
+
+from mockcloud.core.errors import StartupError, Unavailable
+
+if TYPE_CHECKING:
+    import threading
+
+T = TypeVar("T")
+
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE namespaces (
+    namespace_id TEXT PRIMARY KEY,
+    name         TEXT NOT NULL,
+    record       BLOB NOT NULL,   -- mockcloud.state.v1.NamespaceRecord: the highest counters seen in any region
+    port         INTEGER,         -- of its endpoint; NULL: none yet
+    modified     INTEGER NOT NULL -- when the record last changed; 0: never
+) WITHOUT ROWID;
+CREATE TABLE operations (
+    number       INTEGER PRIMARY KEY, -- rising: the order in which they were accepted
+    id           TEXT NOT NULL UNIQUE,
+    namespace_id TEXT NOT NULL,
+    namespace    TEXT NOT NULL,
+    source       TEXT NOT NULL,
+    target       TEXT NOT NULL,
+    forced       INTEGER NOT NULL,
+    who          TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    step         TEXT NOT NULL,
+    mode         TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    started      INTEGER NOT NULL,
+    finished     INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    after_id     TEXT NOT NULL
+);
+CREATE INDEX operations_running ON operations (number) WHERE finished = 0;
+CREATE TABLE owed_releases (
+    namespace_id TEXT NOT NULL,
+    region       TEXT NOT NULL,   -- left in HANDOVER because it could not be reached
+    PRIMARY KEY (namespace_id, region)
+) WITHOUT ROWID;
+"""
+
+
+class Closed(Unavailable):
+    """The control plane was killed or closed."""
+
+    def __init__(self) -> None:
+        super().__init__("the control plane is down")
+
+
+class Database:
+    """An open file. Belongs to one event loop."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection: Final = connection
+        self._one_by_one: Final = asyncio.Lock()
+        self._running: Final[set[asyncio.Task[object]]] = set()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, *, durable: bool) -> Database:
+        """Open or create `path`. Raises StartupError when it cannot be used or has a newer schema."""
+        connecting = aiosqlite.connect(path, isolation_level=None)
+        # Never keep the process alive; before 0.22 the connection is the thread itself.
+        cast("threading.Thread", getattr(connecting, "_thread", connecting)).daemon = True
+        try:
+            connection = await connecting
+        except sqlite3.Error as error:
+            raise StartupError(f"{path} cannot be opened: {error}") from error
+        try:
+            await _prepare(connection, path, durable=durable)
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise StartupError(f"{path} cannot be opened: {error}") from error
+            raise
+        return cls(connection)
+
+    async def transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction; its result once that is committed.
+
+        Raises what `work` raised, with nothing changed; `Closed` after `fence`.
+        """
+        if self._closed:
+            raise Closed
+        task = asyncio.get_running_loop().create_task(self._transact(work), name="control-transaction")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    def fence(self) -> None:
+        """From now on nothing begins; what runs is committed or not."""
+        self._closed = True
+
+    async def close(self) -> None:
+        """Let what runs end, and close the file."""
+        self.fence()
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._connection.close()
+
+    async def _transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+        connection = self._connection
+        async with self._one_by_one:
+            if self._closed:
+                raise Closed
+            await connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = await work(connection)
+                await connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    await connection.execute("ROLLBACK")
+                raise
+            return result
+
+
+async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: bool) -> None:
+    for pragma in (
+        "busy_timeout = 1000",
+        "journal_mode = WAL",
+        f"synchronous = {'FULL' if durable else 'OFF'}",
+        f"fullfsync = {int(durable)}",
+    ):
+        await connection.execute(f"PRAGMA {pragma}")
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    version = int(row[0]) if row else 0
+    if version > SCHEMA_VERSION:
+        raise StartupError(f"{path} has schema {version}, this mockcloud knows only {SCHEMA_VERSION}")
+    if version == 0:
+        await connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

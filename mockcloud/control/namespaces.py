@@ -1,0 +1,244 @@
+"""What the control plane knows of namespaces: learnt from every region, kept on disk, published to the endpoints.
+
+A namespace may be registered at any region, so each region is watched. Of two records the rules of replication decide
+(`core.namespace_rules.receive`): the active region is the owner of the highest failover version seen anywhere, whatever
+a region that is cut off believes. Endpoints hear of it before anything is stored: the regions are the truth, and what
+is stored here is asked only until they answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import aiosqlite
+
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.control.database import Closed, Database
+from mockcloud.core import namespace_rules
+from mockcloud.core.errors import MockcloudError, NamespaceNotFound, StartupError
+from mockcloud.core.ports import Clock
+
+_logger = logging.getLogger(__name__)
+
+
+class Endpoints(Protocol):
+    """What the control plane needs of whoever holds the namespace endpoints; they outlive it."""
+
+    async def open(self, namespace: str, port: int | None) -> tuple[str, int]:
+        """Open the endpoint of a namespace, or find it open; its host and port.
+
+        `port` is the one it had before, None when it never had one. StartupError when there is no port to be had.
+        """
+        ...
+
+    def follow(self, namespace: str, region: str) -> None:
+        """From now on the endpoint leads to `region`, as when DNS has changed. Told only of changes."""
+        ...
+
+
+@dataclass(slots=True)
+class KnownNamespace:
+    """One namespace. `record` has the highest counters seen in any region; it is replaced, never changed."""
+
+    record: NamespaceRecord
+    port: int | None = None
+    host: str = ""
+    modified: int = 0  # 0: never since it was created
+    views: dict[str, NamespaceRecord] = field(default_factory=dict)  # region -> its record when last seen
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def active_region(self) -> str:
+        return self.record.active_cluster
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(self.record.clusters)
+
+    @property
+    def endpoint(self) -> str:
+        """HOST:PORT; empty while it has none."""
+        return f"{self.host}:{self.port}" if self.host else ""
+
+    @property
+    def resource_version(self) -> str:
+        """Changes whenever the namespace does."""
+        return f"{self.record.failover_version}.{self.record.config_version}"
+
+
+class Directory:
+    """All namespaces of the cloud."""
+
+    def __init__(self, database: Database, endpoints: Endpoints, clock: Clock) -> None:
+        self._database: Final = database
+        self._endpoints: Final = endpoints
+        self._clock: Final = clock
+        self._by_id: Final[dict[str, KnownNamespace]] = {}
+        self._by_name: Final[dict[str, KnownNamespace]] = {}
+        self._opening: Final[dict[str, asyncio.Task[None]]] = {}
+        self._dirty: Final[set[str]] = set()
+        self._saving: asyncio.Task[None] | None = None
+
+    async def load(self) -> None:
+        """Take over what is stored, and have the endpoints opened on the ports that they had."""
+
+        async def work(connection: aiosqlite.Connection) -> list[tuple[bytes, int | None, int]]:
+            sql = "SELECT record, port, modified FROM namespaces ORDER BY port IS NULL, port, name"
+            async with connection.execute(sql) as cursor:
+                return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+        for data, port, modified in await self._database.transact(work):
+            known = KnownNamespace(NamespaceRecord.FromString(data), port=port, modified=modified)
+            self._add(known)
+            try:
+                await self._open(known)
+            except StartupError:
+                # Someone else has the port now. Where it is not asked for by name, another one does.
+                known.port = None
+                await self._open(known)
+                self._save(known)
+
+    def all(self) -> list[KnownNamespace]:
+        """Every namespace, by name."""
+        return [self._by_name[name] for name in sorted(self._by_name)]
+
+    def find(self, name: str) -> KnownNamespace | None:
+        """The namespace of that name, or None."""
+        return self._by_name.get(name)
+
+    def find_id(self, namespace_id: str) -> KnownNamespace | None:
+        """The namespace of that id, or None."""
+        return self._by_id.get(namespace_id)
+
+    def by_name(self, name: str) -> KnownNamespace:
+        """The namespace of that name. NamespaceNotFound."""
+        known = self._by_name.get(name)
+        if known is None:
+            raise NamespaceNotFound(name)
+        return known
+
+    def observe(self, region: str, record: NamespaceRecord) -> KnownNamespace | None:
+        """A region has this record. None when another namespace has its name."""
+        known = self._by_id.get(record.id)
+        if known is None:
+            if record.name in self._by_name:
+                _logger.warning("there are two namespaces %s, one of them in %s", record.name, region)
+                return None
+            known = KnownNamespace(namespace_rules.receive(None, record).record)
+            self._add(known)
+            task = asyncio.create_task(self._open_new(known), name=f"open {known.name}")
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it is logged
+            self._opening[known.id] = task
+        else:
+            self._merge(known, record)
+        known.views[region] = record
+        return known
+
+    def switched(self, known: KnownNamespace, region: str, version: int) -> None:
+        """`region` answered that it is active under `version`: endpoints follow before its record is seen."""
+        self._merge(
+            known,
+            NamespaceRecord(
+                id=known.id,
+                name=known.name,
+                active_cluster=region,
+                failover_version=version,
+                failover_history=known.record.failover_history,
+            ),
+        )
+
+    async def opened(self, known: KnownNamespace) -> None:
+        """Return when the namespace has its endpoint and that is on disk. StartupError: none could be opened."""
+        task = self._opening.get(known.id)
+        if task is not None:
+            await asyncio.shield(task)
+        elif not known.host:
+            # That it could not be opened was logged; now somebody waits for it.
+            await self._open(known)
+            self._save(known)
+        await self.saved()
+
+    async def saved(self) -> None:
+        """Return when what is known so far is on disk."""
+        if self._saving is not None:
+            await asyncio.shield(self._saving)
+
+    def stop(self) -> list[asyncio.Task[None]]:
+        """Cancel what runs, without waiting. What was cancelled."""
+        tasks = [*self._opening.values(), *((self._saving,) if self._saving is not None else ())]
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    def _merge(self, known: KnownNamespace, record: NamespaceRecord) -> None:
+        before = known.active_region
+        update = namespace_rules.receive(known.record, record)
+        if not update.changed:
+            return
+        known.record = update.record
+        known.modified = self._clock.now()
+        if known.active_region != before:
+            self._publish(known)
+        self._save(known)
+
+    def _publish(self, known: KnownNamespace) -> None:
+        if known.host:
+            self._endpoints.follow(known.name, known.active_region)
+
+    def _add(self, known: KnownNamespace) -> None:
+        self._by_id[known.id] = known
+        self._by_name[known.name] = known
+
+    async def _open(self, known: KnownNamespace) -> None:
+        known.host, known.port = await self._endpoints.open(known.name, known.port)
+        self._publish(known)
+
+    async def _open_new(self, known: KnownNamespace) -> None:
+        try:
+            await self._open(known)
+        except MockcloudError as error:
+            _logger.error("namespace %s has no endpoint: %s", known.name, error)  # noqa: TRY400
+            raise
+        finally:
+            self._opening.pop(known.id, None)
+            self._save(known)
+
+    def _save(self, known: KnownNamespace) -> None:
+        self._dirty.add(known.id)
+        if self._saving is None:
+            self._saving = asyncio.create_task(self._save_all(), name="save namespaces")
+
+    async def _save_all(self) -> None:
+        try:
+            while self._dirty:
+                rows = [self._row(self._by_id[namespace_id]) for namespace_id in sorted(self._dirty)]
+                self._dirty.clear()
+
+                async def work(
+                    connection: aiosqlite.Connection, rows: list[tuple[object, ...]] = rows
+                ) -> None:
+                    await connection.executemany(
+                        "INSERT OR REPLACE INTO namespaces (namespace_id, name, record, port, modified)"
+                        " VALUES (?, ?, ?, ?, ?)",
+                        rows,
+                    )
+
+                await self._database.transact(work)
+        except Closed:
+            return
+        finally:
+            self._saving = None
+
+    @staticmethod
+    def _row(known: KnownNamespace) -> tuple[object, ...]:
+        return (known.id, known.name, known.record.SerializeToString(), known.port, known.modified)

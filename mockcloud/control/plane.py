@@ -1,0 +1,279 @@
+"""One life of the control plane: its parts put together, its recovery from disk, its end.
+
+    start   what is stored is known again, endpoints are open, operations go on, every region is watched
+    kill    the fence: nothing of this life reaches the disk any more; all tasks end at once
+    close   what is queued is stored, the file is closed
+
+It lives outside all regions. It must never reach into one but by its peer server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from temporalio.api.replication.v1 import ClusterReplicationConfig
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+
+from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
+from mockcloud.control.cloud_ops import CloudOps
+from mockcloud.control.database import Closed, Database
+from mockcloud.control.failover import Failovers
+from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
+from mockcloud.control.operations import Operation, Operations
+from mockcloud.control.regions import RegionClient
+from mockcloud.control.settings import ControlSettings
+from mockcloud.control.waiting import wait_for
+from mockcloud.core import times
+from mockcloud.core.errors import InvalidArgument, ServiceError, Unavailable
+from mockcloud.core.ports import Ports
+from mockcloud.rpc.methods import Call
+from mockcloud.rpc.transport import Transport
+
+_logger = logging.getLogger(__name__)
+
+
+class ControlPlane:
+    """After `kill` or `close` it is of no use; a new one is started over its file."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        regions: Sequence[str],
+        transport: Transport,
+        endpoints: Endpoints,
+        ports: Ports | None = None,
+        settings: ControlSettings | None = None,
+        durable: bool = True,
+    ) -> None:
+        """Nothing happens before `start`.
+
+        Args:
+            path: of the SQLite file.
+            regions: of the cloud, in their order.
+            transport: the way to the regions' peer servers; whoever made it closes it.
+            endpoints: of namespaces.
+            ports: time and ids.
+            settings: figures.
+            durable: whether what was answered survives loss of power.
+        """
+        self._path: Final = path
+        self._durable: Final = durable
+        self._endpoints: Final = endpoints
+        self._ports: Final = ports or Ports()
+        self._settings: Final = settings or ControlSettings()
+        self._regions: Final = {name: RegionClient(name, transport) for name in regions}
+        self._parts: _Parts | None = None
+        self._watches: Final[dict[str, asyncio.Task[None]]] = {}
+        self._retry: Final = {name: asyncio.Event() for name in regions}
+
+    # Life
+
+    async def start(self) -> None:
+        """Recover and begin. StartupError: the file cannot be used, or an endpoint's port is taken."""
+        assert self._parts is None, "a control plane starts once"
+        database = await Database.open(self._path, durable=self._durable)
+        parts = self._parts = _Parts(database, self._regions, self._endpoints, self._ports, self._settings)
+        try:
+            await parts.directory.load()
+            await parts.failovers.resume()
+        except BaseException:
+            await self.kill()
+            raise
+        for region in self._regions.values():
+            name = f"watch {region.name}"
+            self._watches[region.name] = asyncio.create_task(self._watch(parts, region), name=name)
+
+    async def kill(self) -> None:
+        """End as a crash would, in the middle of whatever it does. Returns when the file is free again."""
+        parts = self._parts
+        if parts is None:
+            return
+        self._parts = None
+        parts.database.fence()
+        await self._end(parts)
+
+    async def close(self) -> None:
+        """End in good order: what is known is stored. Operations go on after the next start."""
+        parts = self._parts
+        if parts is None:
+            return
+        self._parts = None
+        await parts.directory.saved()
+        parts.database.fence()
+        await self._end(parts)
+
+    async def _end(self, parts: _Parts) -> None:
+        tasks = [*self._watches.values(), *parts.failovers.stop(), *parts.directory.stop()]
+        for task in self._watches.values():
+            task.cancel()
+        parts.operations.drop(Closed())
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.database.close()
+
+    @property
+    def _running(self) -> _Parts:
+        if self._parts is None:
+            raise Closed
+        return self._parts
+
+    # Watching regions
+
+    def region_started(self, region: str) -> None:
+        """The region serves (again): do not wait for the next try to reach it."""
+        self._retry[region].set()
+
+    async def _watch(self, parts: _Parts, region: RegionClient) -> None:
+        retry = self._retry[region.name]
+        while True:
+            retry.clear()
+            try:
+                async for change in region.watch():
+                    if change.complete:
+                        parts.failovers.region_seen(region.name)
+                    else:
+                        parts.directory.observe(region.name, change.record)
+            except Closed:
+                return
+            except ServiceError as error:
+                _logger.debug("region %s is not watched: %s", region.name, error.message)
+            await wait_for(retry, self._settings.watch_retry)
+
+    # What it does for its callers. All raise Closed (UNAVAILABLE) after its end.
+
+    async def dispatch(self, call: Call) -> bytes:
+        """Answer one call of CloudService."""
+        return await self._running.cloud_ops.dispatch(call)
+
+    def find(self, name: str) -> KnownNamespace | None:
+        """The namespace of that name, or None."""
+        return self._running.directory.find(name)
+
+    def namespaces(self) -> list[KnownNamespace]:
+        """Every namespace, by name."""
+        return self._running.directory.all()
+
+    async def create_namespace(self, request: admin.CreateNamespaceRequest) -> admin.CreateNamespaceResponse:
+        """Make a namespace; returns when it has its endpoint and all its regions that can be reached know it.
+
+        Raises:
+            InvalidArgument: no such region, or what a region says of the request.
+            NamespaceAlreadyExists: it is there.
+            Unavailable: the region where it shall be active cannot be reached.
+        """
+        parts, timeout = self._running, self._settings.call_timeout
+        names = list(request.regions) or list(self._regions)
+        for name in names:
+            if name not in self._regions:
+                raise InvalidArgument(
+                    f"region {name!r} does not exist; there are: {', '.join(self._regions)}"
+                )
+        first, *others = names
+        await self._regions[first].register(
+            RegisterNamespaceRequest(
+                namespace=request.name,
+                workflow_execution_retention_period=times.duration(
+                    request.retention or self._settings.retention
+                ),
+                active_cluster_name=first,
+                clusters=[ClusterReplicationConfig(cluster_name=name) for name in names],
+                is_global_namespace=True,
+            ),
+            timeout,
+        )
+        record = await self._regions[first].namespace(request.name, timeout)
+        known = parts.directory.observe(first, record)
+        if known is None:
+            raise Unavailable(f"namespace {request.name!r} exists twice")
+        told = await asyncio.gather(
+            *(self._regions[name].adopt(record, timeout) for name in others), return_exceptions=True
+        )
+        for name, answer in zip(others, told, strict=True):
+            if isinstance(answer, ServiceError):
+                # The link tells it, too.
+                _logger.warning(
+                    "region %s was not told of namespace %s: %s", name, request.name, answer.message
+                )
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                parts.directory.observe(name, answer)
+        await parts.directory.opened(known)
+        return admin.CreateNamespaceResponse(endpoint=known.endpoint, namespace_id=known.id)
+
+    async def failover(self, request: admin.FailoverRequest) -> admin.OperationView:
+        """Fail over, and wait for the end unless the request says otherwise. Raises as `Failovers.request`."""
+        parts = self._running
+        operation = await parts.failovers.request(
+            request.namespace,
+            request.region,
+            forced=request.forced,
+            who=request.who,
+            operation_id=request.operation_id,
+        )
+        if not operation.ended and not request.no_wait:
+            operation = await parts.operations.end_of(operation.id)
+        return operation_view(operation)
+
+    async def operation(self, operation_id: str) -> admin.OperationView:
+        """How far an operation is. NotFound."""
+        return operation_view(await self._running.operations.get(operation_id))
+
+    def running_operation(self, namespace: str) -> admin.OperationView | None:
+        """The failover of a namespace that runs now. NamespaceNotFound."""
+        parts = self._running
+        running = parts.operations.running(parts.directory.by_name(namespace).id)
+        return operation_view(running) if running else None
+
+
+class _Parts:
+    """What exists while it runs."""
+
+    def __init__(
+        self,
+        database: Database,
+        regions: dict[str, RegionClient],
+        endpoints: Endpoints,
+        ports: Ports,
+        settings: ControlSettings,
+    ) -> None:
+        self.database: Final = database
+        self.directory: Final = Directory(database, endpoints, ports.clock)
+        self.operations: Final = Operations(database)
+        self.failovers: Final = Failovers(
+            database=database,
+            regions=regions,
+            directory=self.directory,
+            operations=self.operations,
+            ports=ports,
+            settings=settings,
+        )
+        self.cloud_ops: Final = CloudOps(
+            regions=list(regions),
+            directory=self.directory,
+            operations=self.operations,
+            failovers=self.failovers,
+            settings=settings,
+        )
+
+
+def operation_view(operation: Operation) -> admin.OperationView:
+    """An operation as CloudAdmin shows it."""
+    return admin.OperationView(
+        id=operation.id,
+        namespace=operation.namespace,
+        region=operation.target,
+        source=operation.source,
+        state=operation.state,
+        step=operation.step,
+        mode=operation.mode,
+        reason=operation.reason,
+        who=operation.who,
+        started_time=operation.started,
+        finished_time=operation.finished,
+        version=operation.version,
+    )

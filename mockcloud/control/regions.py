@@ -1,0 +1,103 @@
+"""A region as the control plane sees it: typed calls to its peer server, and nothing else of it.
+
+Time-outs are nanoseconds. Whatever a region answers, or that it cannot be reached, comes out as a ServiceError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
+from temporalio.api.enums.v1 import ReplicationState
+from temporalio.api.replication.v1 import NamespaceReplicationConfig
+from temporalio.api.workflowservice.v1 import (
+    RegisterNamespaceRequest,
+    RegisterNamespaceResponse,
+    UpdateNamespaceRequest,
+    UpdateNamespaceResponse,
+)
+from temporalio.api.workflowservice.v1 import service_pb2 as workflow_service
+
+from mockcloud.api.admin.v1 import region_admin_pb2 as admin
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import times
+from mockcloud.rpc.transport import Transport
+
+R = TypeVar("R", bound=Message)
+
+WORKFLOW_SERVICE: Final = workflow_service.DESCRIPTOR.services_by_name["WorkflowService"].full_name
+REGION_ADMIN: Final = admin.DESCRIPTOR.services_by_name["RegionAdmin"].full_name
+
+HANDOVER: Final = ReplicationState.REPLICATION_STATE_HANDOVER
+NORMAL: Final = ReplicationState.REPLICATION_STATE_NORMAL
+
+
+class RegionClient:
+    """One region."""
+
+    def __init__(self, name: str, transport: Transport) -> None:
+        self.name: Final = name
+        self._transport: Final = transport
+
+    async def set_state(self, namespace: str, state: ReplicationState.ValueType, timeout: int) -> None:
+        """Enter or leave HANDOVER here."""
+        config = NamespaceReplicationConfig(state=state)
+        await self._update(namespace, config, timeout)
+
+    async def make_active(self, namespace: str, timeout: int) -> UpdateNamespaceResponse:
+        """Issue the switch here: this region becomes the active one. Done already: the version stays."""
+        config = NamespaceReplicationConfig(active_cluster_name=self.name)
+        return await self._update(namespace, config, timeout)
+
+    async def register(self, request: RegisterNamespaceRequest, timeout: int) -> None:
+        """Make a namespace."""
+        method = f"/{WORKFLOW_SERVICE}/RegisterNamespace"
+        await self._call(method, request, RegisterNamespaceResponse, timeout)
+
+    async def namespace(self, namespace: str, timeout: int) -> NamespaceRecord:
+        """The record as it is here. NamespaceNotFound."""
+        request = admin.GetNamespaceRequest(namespace=namespace)
+        method = f"/{REGION_ADMIN}/GetNamespace"
+        return (await self._call(method, request, admin.GetNamespaceResponse, timeout)).record
+
+    async def adopt(self, record: NamespaceRecord, timeout: int) -> NamespaceRecord:
+        """Tell of a record as a peer would; the record as it is here afterwards."""
+        request = admin.AdoptNamespaceRecordRequest(record=record)
+        method = f"/{REGION_ADMIN}/AdoptNamespaceRecord"
+        return (await self._call(method, request, admin.AdoptNamespaceRecordResponse, timeout)).record
+
+    async def await_replicated(self, namespace: str, peer: str, timeout: int) -> None:
+        """Return when `peer` has all that this region had written when it was asked. DeadlineExceeded."""
+        request = admin.AwaitReplicatedRequest(namespace=namespace, peer=peer, timeout=timeout)
+        method = f"/{REGION_ADMIN}/AwaitReplicated"
+        await self._call(method, request, admin.AwaitReplicatedResponse, timeout)
+
+    async def status(self, namespace: str, timeout: int) -> admin.NamespaceStatusResponse:
+        """State and lag of a namespace here."""
+        request = admin.NamespaceStatusRequest(namespace=namespace)
+        method = f"/{REGION_ADMIN}/NamespaceStatus"
+        return await self._call(method, request, admin.NamespaceStatusResponse, timeout)
+
+    async def watch(self) -> AsyncIterator[admin.NamespaceChange]:
+        """All records, then each that changes, until the region or the link to it ends."""
+        stream = await self._transport.stream(self.name, f"/{REGION_ADMIN}/WatchNamespaces", metadata={})
+        try:
+            await stream.send(admin.WatchNamespacesRequest().SerializeToString())
+            while (message := await stream.receive()) is not None:
+                yield admin.NamespaceChange.FromString(message)
+        finally:
+            await stream.close()
+
+    async def _update(
+        self, namespace: str, config: NamespaceReplicationConfig, timeout: int
+    ) -> UpdateNamespaceResponse:
+        request = UpdateNamespaceRequest(namespace=namespace, replication_config=config)
+        return await self._call(
+            f"/{WORKFLOW_SERVICE}/UpdateNamespace", request, UpdateNamespaceResponse, timeout
+        )
+
+    async def _call(self, method: str, request: Message, answer: type[R], timeout: int) -> R:
+        seconds = max(timeout, 0) / times.SECOND
+        data = await self._transport.unary(self.name, method, request.SerializeToString(), timeout=seconds)
+        return answer.FromString(data)

@@ -1,0 +1,35 @@
+"""The control plane's figures. Durations are nanoseconds; tests scale them down."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mockcloud.core import times
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Defaults are those of Temporal Cloud where its documentation gives one."""
+
+    graceful: int = 10 * times.SECOND  # the whole graceful attempt of a failover; then it is forced
+    call_timeout: int = 2 * times.SECOND  # of a call to a region that is not part of that attempt
+    retry_first: int = 20 * times.MILLISECOND  # of a switch that the target did not answer; doubles
+    retry_most: int = times.SECOND
+    watch_retry: int = 100 * times.MILLISECOND  # before a region that went away is called again
+    check_after: int = (
+        100 * times.MILLISECOND
+    )  # what a client is told to wait before it asks for an operation again
+    retention: int = 3 * times.DAY  # of namespaces made without one
+
+    @property
+    def catch_up(self) -> int:
+        """How long the replica may take to catch up before HANDOVER is set regardless."""
+        return self.graceful // 2
+
+    def scaled(self, factor: float) -> ControlSettings:
+        """The same with all waits multiplied by `factor`; retention stays."""
+        exact = Fraction(factor)
+        waits = ("graceful", "call_timeout", "retry_first", "retry_most", "watch_retry", "check_after")
+        return dataclasses.replace(self, **{name: max(1, int(getattr(self, name) * exact)) for name in waits})
