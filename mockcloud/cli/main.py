@@ -1,0 +1,304 @@
+"""The commands. Their verbs and fault names are those of the Python API."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from mockcloud.cli.up import up
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_CLOUD = "127.0.0.1:7243"
+KINDS = ("partition", "delay", "drop", "duplicate", "reorder", "pause")
+
+
+@click.group()
+def main() -> None:
+    """Temporal Cloud with High Availability on a laptop."""
+
+
+main.add_command(up)
+
+
+def talks_to_cloud(function: F) -> F:
+    """Give a command `--cloud` and `-o`, and hand it a Connection as its first argument."""
+
+    @click.option(
+        "--cloud", envvar="MOCKCLOUD", default=DEFAULT_CLOUD, show_default=True, help="Cloud Ops address."
+    )
+    @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    @functools.wraps(function)
+    def command(cloud: str, output: str, **arguments: Any) -> None:
+        from mockcloud.cli.client import Connection
+
+        function(Connection(cloud, json_output=output == "json"), **arguments)
+
+    return command  # type: ignore[return-value]  # click replaces it by a Command
+
+
+@main.command()
+@talks_to_cloud
+def status(connection: Any) -> None:
+    """Regions, namespaces, lag and faults."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import StatusRequest, StatusResponse
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    answer = connection.call("Status", StatusRequest(), StatusResponse)
+    if connection.json_output:
+        connection.print_json(plain(answer))
+    else:
+        text.print_status(answer)
+
+
+@main.command()
+@click.argument("namespace", default="")
+@talks_to_cloud
+def lag(connection: Any, namespace: str) -> None:
+    """Replication lag of a namespace, or of all: each direction."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import CloudLagRequest, CloudLagResponse
+    from mockcloud.cli import text
+
+    answer = connection.call("CloudLag", CloudLagRequest(namespace=namespace), CloudLagResponse)
+    rows = text.lag_rows(answer)
+    if connection.json_output:
+        connection.print_json(rows)
+    else:
+        text.print_lag(rows)
+
+
+@main.command()
+@click.argument("namespace")
+@click.argument("region")
+@click.option("--forced", is_flag=True, help="At once, without the graceful attempt.")
+@talks_to_cloud
+def failover(connection: Any, namespace: str, region: str, *, forced: bool) -> None:
+    """Fail NAMESPACE over to REGION; ends when the operation has ended."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoverRequest, FailoverResponse
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    request = FailoverRequest(namespace=namespace, region=region, forced=forced, who="mockcloud failover")
+    operation = connection.call("Failover", request, FailoverResponse).operation
+    if connection.json_output:
+        connection.print_json(plain(operation))
+    else:
+        click.echo(text.operation_line(operation))
+    if operation.state != "FULFILLED":
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("namespace")
+@click.argument("workflow_id", metavar="WORKFLOW")
+@talks_to_cloud
+def history(connection: Any, namespace: str, workflow_id: str) -> None:
+    """Each run and branch of WORKFLOW in each region, side by side, losing branches included."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import HistoryRequest, HistoryResponse
+    from mockcloud.cli import text
+
+    request = HistoryRequest(namespace=namespace, workflow_id=workflow_id)
+    answer = connection.call("History", request, HistoryResponse)
+    if connection.json_output:
+        connection.print_json(text.history_values(answer))
+    else:
+        text.print_history(answer)
+
+
+@main.group()
+def fault() -> None:
+    """Faults of the links between regions."""
+
+
+@fault.command("add")
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--one-way", is_flag=True, help="Only messages from FROM to TO.")
+@click.option("--name", default="", help="To remove it by. [default: made from the kind]")
+@click.option("--seconds", default=0.0, help="Of a delay.")
+@click.option("--probability", default=1.0, show_default=True, help="Of drop, duplicate and reorder.")
+@talks_to_cloud
+def fault_add(
+    connection: Any,
+    kind: str,
+    source: str,
+    target: str,
+    *,
+    one_way: bool,
+    name: str,
+    seconds: float,
+    probability: float,
+) -> None:
+    """Put a fault on the link between two regions; prints its name.
+
+    KIND is partition, delay, drop, duplicate, reorder or pause.
+    """
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import AddFaultRequest, AddFaultResponse, Fault
+    from mockcloud.cli.client import plain
+
+    wanted = Fault(
+        name=name,
+        kind=kind,
+        source=source,
+        target=target,
+        one_way=one_way,
+        seconds=seconds,
+        probability=probability,
+    )
+    answer = connection.call("AddFault", AddFaultRequest(fault=wanted), AddFaultResponse)
+    if connection.json_output:
+        connection.print_json(plain(answer.fault))
+    else:
+        click.echo(answer.fault.name)
+
+
+@fault.command("list")
+@talks_to_cloud
+def fault_list(connection: Any) -> None:
+    """The faults in force."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import ListFaultsRequest, ListFaultsResponse
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    answer = connection.call("ListFaults", ListFaultsRequest(), ListFaultsResponse)
+    if connection.json_output:
+        connection.print_json([plain(entry) for entry in answer.faults])
+    else:
+        for entry in answer.faults:
+            click.echo(text.fault_line(entry))
+
+
+@fault.command("remove")
+@click.argument("name")
+@talks_to_cloud
+def fault_remove(connection: Any, name: str) -> None:
+    """Remove a fault."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import RemoveFaultRequest, RemoveFaultResponse
+
+    connection.call("RemoveFault", RemoveFaultRequest(name=name), RemoveFaultResponse)
+    if connection.json_output:
+        connection.print_json({"removed": [name]})
+
+
+@fault.command("reset")
+@talks_to_cloud
+def fault_reset(connection: Any) -> None:
+    """Remove all faults."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import ResetFaultsRequest, ResetFaultsResponse
+
+    answer = connection.call("ResetFaults", ResetFaultsRequest(), ResetFaultsResponse)
+    if connection.json_output:
+        connection.print_json({"removed": [entry.name for entry in answer.removed]})
+
+
+@main.group()
+def region() -> None:
+    """Kill and start regions."""
+
+
+@region.command("kill")
+@click.argument("name", metavar="REGION")
+@talks_to_cloud
+def region_kill(connection: Any, name: str) -> None:
+    """Drop a region's servers, tasks and memory at once; its files stay."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import KillRegionRequest, KillRegionResponse
+
+    connection.call("KillRegion", KillRegionRequest(region=name), KillRegionResponse)
+    if connection.json_output:
+        connection.print_json({"region": name, "up": False})
+
+
+@region.command("start")
+@click.argument("name", metavar="REGION")
+@talks_to_cloud
+def region_start(connection: Any, name: str) -> None:
+    """Bring a region back from its database."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import StartRegionRequest, StartRegionResponse
+
+    connection.call("StartRegion", StartRegionRequest(region=name), StartRegionResponse)
+    if connection.json_output:
+        connection.print_json({"region": name, "up": True})
+
+
+@main.group()
+def control() -> None:
+    """Kill and start the control plane."""
+
+
+@control.command("kill")
+@talks_to_cloud
+def control_kill(connection: Any) -> None:
+    """Drop the control plane in the middle of whatever it does."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import KillControlRequest, KillControlResponse
+
+    connection.call("KillControl", KillControlRequest(), KillControlResponse)
+    if connection.json_output:
+        connection.print_json({"control": "down"})
+
+
+@control.command("start")
+@talks_to_cloud
+def control_start(connection: Any) -> None:
+    """Bring the control plane back; operations in flight go on."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import StartControlRequest, StartControlResponse
+
+    connection.call("StartControl", StartControlRequest(), StartControlResponse)
+    if connection.json_output:
+        connection.print_json({"control": "up"})
+
+
+@main.group()
+def dlq() -> None:
+    """Dead letters: replicated tasks that could not be applied."""
+
+
+@dlq.command("list")
+@click.argument("namespace", default="")
+@talks_to_cloud
+def dlq_list(connection: Any, namespace: str) -> None:
+    """The dead letters of NAMESPACE, or of all, in every region that is up."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import (
+        ListCloudDeadLettersRequest,
+        ListCloudDeadLettersResponse,
+    )
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    answer = connection.call(
+        "ListCloudDeadLetters", ListCloudDeadLettersRequest(namespace=namespace), ListCloudDeadLettersResponse
+    )
+    if connection.json_output:
+        connection.print_json([plain(letter) for letter in answer.letters])
+    else:
+        for letter in answer.letters:
+            click.echo(text.letter_line(letter))
+
+
+@dlq.command("show")
+@click.argument("region")
+@click.argument("number", type=click.IntRange(1, 2**63 - 1), metavar="ID")
+@talks_to_cloud
+def dlq_show(connection: Any, region: str, number: int) -> None:
+    """One dead letter with its task."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import ShowCloudDeadLetterRequest, ShowCloudDeadLetterResponse
+    from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    request = ShowCloudDeadLetterRequest(region=region, id=number)
+    letter = connection.call("ShowCloudDeadLetter", request, ShowCloudDeadLetterResponse).letter
+    task = ReplicationTask.FromString(letter.task)
+    if connection.json_output:
+        connection.print_json(plain(letter) | {"task": plain(task)})
+    else:
+        click.echo(text.letter_line(letter))
+        click.echo(str(task))
+
+
+if __name__ == "__main__":
+    main()

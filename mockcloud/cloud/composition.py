@@ -1,0 +1,508 @@
+"""The composition root: regions, links, control plane and endpoints of one cloud, on one event loop.
+
+It chooses implementations, files and ports, and it kills and starts parts. It decides nothing about workflows or
+failovers: those belong to the regions and to the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.history.v1 import History
+
+from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
+from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
+from mockcloud.cloud.admin import CloudAdmin, fault_message
+from mockcloud.cloud.control_node import ControlNode
+from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
+from mockcloud.cloud.region_node import RegionNode
+from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, CloudSettings
+from mockcloud.cloud.views import (
+    Branch,
+    Lag,
+    NamespaceStatus,
+    NamespaceView,
+    Operation,
+    ParkedRun,
+    RegionStatus,
+    RunView,
+    Status,
+)
+from mockcloud.core import times
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NamespaceAlreadyExists,
+    NamespaceNotFound,
+    StartupError,
+    Unavailable,
+)
+from mockcloud.endpoints.proxy import Address
+from mockcloud.rpc.faults import Links
+from mockcloud.rpc.grpc_transport import GrpcTransport
+
+_CLOUD_FILE: Final = "cloud.json"
+_REGION_ADMIN: Final = "/mockcloud.admin.v1.RegionAdmin/"
+_CALL_SECONDS: Final = 10.0
+
+
+class Cloud:
+    """One cloud. Made, started and closed on one event loop."""
+
+    def __init__(self, settings: CloudSettings) -> None:
+        settings.check()
+        self.settings: Final = settings
+        rng = random.Random(settings.seed) if settings.seed is not None else random.SystemRandom()  # noqa: S311
+        self._rng: Final = rng
+        self.links: Final = Links(rng)
+        self._clusters: Final = Clusters.of(settings.regions)
+        self._nodes: Final[dict[str, RegionNode]] = {}
+        self._ports: Final = {
+            name: settings.port + 1 + index if settings.port else 0
+            for index, name in enumerate(settings.regions)
+        }
+        first = settings.namespaces[0] if settings.namespaces else ""
+        self.endpoints: Final = NamespaceEndpoints(
+            settings.host, {first: settings.port} if settings.port else {}, self._public_address
+        )
+        self._directory: Path | None = None
+        # The control plane's and the command line's way to the regions: no link, so no faults of links.
+        self._transport: Final = GrpcTransport(self._peer_address)
+        self._control: ControlNode | None = None
+        self._changing: Final = asyncio.Lock()
+
+    # Life
+
+    async def start(self) -> None:
+        """Start everything, and make the namespaces of the settings that are not there yet.
+
+        Raises:
+            StartupError: a port is taken, or the data directory cannot be used.
+        """
+        try:
+            self._directory = self._open_directory()
+            if self.settings.port and self.settings.namespaces:
+                # The one endpoint whose port was asked for: taken, it is known before anything is made.
+                await self.endpoints.open(self.settings.namespaces[0], None)
+            await self._start_nodes()
+            control = ControlNode(
+                self._directory / "control.sqlite",
+                self.settings.port + CLOUD_OPS_OFFSET if self.settings.port else 0,
+                settings=self.settings,
+                transport=self._transport,
+                endpoints=self.endpoints,
+                admin=CloudAdmin(self),
+                rng=self._rng,
+            )
+            self._control = control
+            await control.start()
+            for name in self.settings.namespaces:
+                if control.plane.find(name) is None:
+                    with contextlib.suppress(NamespaceAlreadyExists):
+                        await self.create_namespace(name)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop everything in good order; temporary files are removed."""
+        await self.endpoints.close()
+        if self._control is not None:
+            await self._control.close()
+        await asyncio.gather(*(node.close() for node in self._nodes.values()))
+        self._nodes.clear()
+        await self._transport.close()
+        if self._directory is not None and self.settings.data_dir is None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _open_directory(self) -> Path:
+        """The directory of the databases; a cloud that was started there before had the same regions."""
+        directory = self.settings.data_dir
+        if directory is None:
+            return Path(tempfile.mkdtemp(prefix="mockcloud-"))
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            file = directory / _CLOUD_FILE
+            # The order decides which failover versions belong to which region.
+            regions = json.loads(file.read_text())["regions"] if file.exists() else None
+            if regions is None:
+                file.write_text(json.dumps({"regions": self.settings.regions}) + "\n")
+        except (OSError, ValueError, KeyError) as error:
+            raise StartupError(f"the data directory {directory} cannot be used: {error}") from error
+        if regions is not None and regions != list(self.settings.regions):
+            raise StartupError(f"the data directory {directory} belongs to a cloud of {', '.join(regions)}")
+        return directory
+
+    # Regions
+
+    def require_region(self, name: str) -> None:
+        """Raises InvalidArgument when the cloud has no such region."""
+        if name not in self.settings.regions:
+            there = ", ".join(self.settings.regions)
+            raise InvalidArgument(f"region {name!r} does not exist; there are: {there}")
+
+    async def _start_nodes(self) -> None:
+        """All of them have ended to start, well or badly, when this returns: what is up can be closed."""
+        started = await asyncio.gather(
+            *(self._start_node(name) for name in self.settings.regions), return_exceptions=True
+        )
+        for failure in started:
+            if failure is not None:
+                raise failure
+
+    async def _start_node(self, name: str) -> None:
+        assert self._directory is not None, "the directory comes first"
+        node = await RegionNode.start(
+            name,
+            self._directory / f"{name}.sqlite",
+            self._ports[name],
+            settings=self.settings,
+            clusters=self._clusters,
+            links=self.links,
+            peer_address=self._peer_address,
+            rng=self._rng,
+        )
+        self._nodes[name] = node
+        # The regional endpoint keeps its port over the region's lives.
+        self._ports[name] = int(node.address.rpartition(":")[2])
+
+    async def kill_region(self, name: str) -> None:
+        """Drop a region in the middle of whatever it does. Raises FailedPrecondition when it is down already."""
+        self.require_region(name)
+        async with self._changing:
+            node = self._nodes.pop(name, None)
+            if node is None:
+                raise FailedPrecondition(f"region {name} is down already")
+            await node.kill()
+
+    async def start_region(self, name: str) -> None:
+        """Bring a region back from its database. Raises FailedPrecondition when it is up."""
+        self.require_region(name)
+        async with self._changing:
+            if name in self._nodes:
+                raise FailedPrecondition(f"region {name} is up already")
+            await self._start_node(name)
+            self.control.region_started(name)
+
+    def region_address(self, name: str) -> str:
+        """HOST:PORT of the regional endpoint, also while the region is down."""
+        self.require_region(name)
+        return f"{self.settings.host}:{self._ports[name]}"
+
+    def node(self, name: str) -> RegionNode:
+        """A region that is up. Raises Unavailable."""
+        self.require_region(name)
+        node = self._nodes.get(name)
+        if node is None:
+            raise Unavailable(f"region {name} is down")
+        return node
+
+    def _peer_address(self, name: str) -> str | None:
+        node = self._nodes.get(name)
+        return node.peer_address if node is not None else None
+
+    def _public_address(self, name: str) -> Address | None:
+        return (self.settings.host, self._ports[name]) if name in self._nodes else None
+
+    # Control plane
+
+    @property
+    def control(self) -> ControlNode:
+        """The control plane's place, whether it is up or not."""
+        assert self._control is not None, "the cloud has been started"
+        return self._control
+
+    @property
+    def cloud_ops_address(self) -> str:
+        """HOST:PORT of the Cloud Ops API."""
+        return self.control.address
+
+    async def kill_control(self) -> None:
+        """Drop the control plane. Raises FailedPrecondition when it is down already."""
+        async with self._changing:
+            if not self.control.up:
+                raise FailedPrecondition("the control plane is down already")
+            await self.control.kill()
+
+    async def start_control(self) -> None:
+        """Bring the control plane back. Raises FailedPrecondition when it is up."""
+        async with self._changing:
+            if self.control.up:
+                raise FailedPrecondition("the control plane is up already")
+            await self.control.restart()
+
+    # Namespaces
+
+    def addresses(self) -> dict[str, Any]:
+        """What `mockcloud up -o json` prints."""
+        return {
+            "namespaces": {name: {"endpoint": self.endpoint(name)} for name in self.endpoints.namespaces},
+            "regions": {name: self.region_address(name) for name in self.settings.regions},
+            "cloud_ops": self.cloud_ops_address,
+        }
+
+    def endpoint(self, namespace: str) -> str:
+        """HOST:PORT of a namespace's endpoint."""
+        address = self.endpoints.address(namespace)
+        if address is None:
+            raise InvalidArgument(f"namespace {namespace!r} has no endpoint")
+        return address
+
+    async def create_namespace(self, name: str, regions: Sequence[str] | None = None) -> None:
+        """Make a namespace and wait until all of its regions that can be reached know it."""
+        await self.create_namespace_message(admin.CreateNamespaceRequest(name=name, regions=regions or ()))
+
+    async def create_namespace_message(
+        self, request: admin.CreateNamespaceRequest
+    ) -> admin.CreateNamespaceResponse:
+        """`create_namespace`, in messages."""
+        return await self.control.plane.create_namespace(request)
+
+    async def failover(self, namespace: str, region: str, *, forced: bool = False) -> Operation:
+        """Fail over; returns when the operation has ended."""
+        request = admin.FailoverRequest(namespace=namespace, region=region, forced=forced, who="MockCloud")
+        view = await self.failover_message(request)
+        return Operation(
+            id=view.id,
+            namespace=view.namespace,
+            region=view.region,
+            state=view.state,
+            reason=view.reason,
+            mode=view.mode,
+            seconds=max(0, view.finished_time - view.started_time) / times.SECOND,
+        )
+
+    async def failover_message(self, request: admin.FailoverRequest) -> admin.OperationView:
+        """`failover`, in messages."""
+        return await self.control.plane.failover(request)
+
+    async def replicated(self, namespace: str) -> None:
+        """Wait until every region that is up has applied what the others have written, reapplied events included."""
+        settled: dict[tuple[str, str], int] = {}
+        while True:
+            before = dict(settled)
+            for source in list(self._nodes):
+                for peer in list(self._nodes):
+                    if source != peer and await self._replicates(namespace, source, peer):
+                        request = region_admin.AwaitReplicatedRequest(namespace=namespace, peer=peer)
+                        answer = region_admin.AwaitReplicatedResponse.FromString(
+                            await self._transport.unary(
+                                source, f"{_REGION_ADMIN}AwaitReplicated", request.SerializeToString()
+                            )
+                        )
+                        settled[source, peer] = answer.position
+            # What one region applied may have made it write in turn: again, until nothing is new.
+            if settled == before:
+                return
+
+    async def _replicates(self, namespace: str, source: str, peer: str) -> bool:
+        status = await self._namespace_status(namespace, source)
+        return status is not None and {source, peer} <= set(status.record.clusters)
+
+    # What it tells
+
+    async def _namespace_status(
+        self, namespace: str, region: str
+    ) -> region_admin.NamespaceStatusResponse | None:
+        request = region_admin.NamespaceStatusRequest(namespace=namespace)
+        with contextlib.suppress(Unavailable):
+            raw = await self._transport.unary(
+                region,
+                f"{_REGION_ADMIN}NamespaceStatus",
+                request.SerializeToString(),
+                timeout=_CALL_SECONDS,
+            )
+            return region_admin.NamespaceStatusResponse.FromString(raw)
+        return None
+
+    async def status_message(self) -> admin.StatusResponse:
+        """The whole cloud, now."""
+        answer = admin.StatusResponse(
+            regions=[
+                admin.RegionState(name=name, address=self.region_address(name), up=name in self._nodes)
+                for name in self.settings.regions
+            ],
+            control_up=self.control.up,
+            cloud_ops=self.cloud_ops_address,
+            faults=[fault_message(fault) for fault in self.links.faults],
+        )
+        for name in self.endpoints.namespaces:
+            overview = answer.namespaces.add(
+                name=name, endpoint=self.endpoint(name), active_region=self.endpoints.followed(name)
+            )
+            for region in sorted(self._nodes):
+                if self._nodes[region].region.namespaces.find(name) is None:
+                    continue
+                status = await self._namespace_status(name, region)
+                if status is not None:
+                    overview.regions.append(status)
+            if self.control.up and (running := self.control.plane.running_operation(name)) is not None:
+                overview.operation.CopyFrom(running)
+        return answer
+
+    async def status(self) -> Status:
+        """The whole cloud, now, as plain values."""
+        message = await self.status_message()
+        return Status(
+            regions=tuple(RegionStatus(entry.name, entry.address, entry.up) for entry in message.regions),
+            control_up=message.control_up,
+            cloud_ops=message.cloud_ops,
+            namespaces=tuple(_namespace_status(entry) for entry in message.namespaces),
+            faults=tuple(entry.name for entry in message.faults),
+        )
+
+    async def lag_messages(self, namespace: str = "") -> list[region_admin.NamespaceLag]:
+        """Replication from each region that is up."""
+        request = region_admin.LagRequest(namespace=namespace).SerializeToString()
+        answers = [
+            await self._transport.unary(region, f"{_REGION_ADMIN}Lag", request, timeout=_CALL_SECONDS)
+            for region in sorted(self._nodes)
+        ]
+        return [lag for raw in answers for lag in region_admin.LagResponse.FromString(raw).namespaces]
+
+    async def lag(self, namespace: str) -> list[Lag]:
+        """Replication of a namespace in each direction, as plain values."""
+        return [
+            _lag(entry.namespace, entry.region, peer)
+            for entry in await self.lag_messages(namespace)
+            for peer in entry.peers
+        ]
+
+    async def history_messages(
+        self, namespace: str, workflow_id: str, run_id: str = ""
+    ) -> list[region_admin.HistoryTreeResponse]:
+        """Runs and branches of a workflow id, in each region that is up and has the namespace.
+
+        Raises NamespaceNotFound where none of them has it.
+        """
+        holders = self._holders(namespace)
+        request = region_admin.HistoryTreeRequest(
+            namespace=namespace, workflow_id=workflow_id, run_id=run_id
+        ).SerializeToString()
+        return [
+            region_admin.HistoryTreeResponse.FromString(
+                await self._transport.unary(
+                    region, f"{_REGION_ADMIN}HistoryTree", request, timeout=_CALL_SECONDS
+                )
+            )
+            for region in holders
+        ]
+
+    def _holders(self, namespace: str) -> list[str]:
+        """The regions that are up and have the namespace. NamespaceNotFound, or Unavailable when none is up."""
+        holders = [
+            name
+            for name, node in sorted(self._nodes.items())
+            if node.region.namespaces.find(namespace) is not None
+        ]
+        if not self._nodes:
+            raise Unavailable("no region is up")
+        if not holders:
+            raise NamespaceNotFound(namespace)
+        return holders
+
+    async def history(self, namespace: str, workflow_id: str) -> dict[str, list[RunView]]:
+        """Runs and branches of a workflow id, as plain values by region."""
+        trees = await self.history_messages(namespace, workflow_id)
+        return {tree.region: [_run(run) for run in tree.runs] for tree in trees}
+
+    async def dead_letters(self, namespace: str, region: str) -> list[region_admin.DeadLetter]:
+        """Dead letters of one namespace or all, in one region or all that are up. NamespaceNotFound."""
+        if region:
+            self.node(region)
+        if namespace:
+            self._holders(namespace)
+        letters: list[region_admin.DeadLetter] = []
+        for name in [region] if region else sorted(self._nodes):
+            for handle in self._nodes[name].region.namespaces.all():
+                if namespace not in {"", handle.name}:
+                    continue
+                request = region_admin.ListDeadLettersRequest(namespace=handle.name)
+                while True:
+                    raw = await self._transport.unary(
+                        name,
+                        f"{_REGION_ADMIN}ListDeadLetters",
+                        request.SerializeToString(),
+                        timeout=_CALL_SECONDS,
+                    )
+                    answer = region_admin.ListDeadLettersResponse.FromString(raw)
+                    letters.extend(answer.letters)
+                    if not answer.next_after_id:
+                        break
+                    request.after_id = answer.next_after_id
+        return letters
+
+    async def dead_letter(self, region: str, number: int) -> region_admin.DeadLetter:
+        """One dead letter with its task."""
+        self.node(region)
+        request = region_admin.ShowDeadLetterRequest(id=number).SerializeToString()
+        raw = await self._transport.unary(
+            region, f"{_REGION_ADMIN}ShowDeadLetter", request, timeout=_CALL_SECONDS
+        )
+        return region_admin.ShowDeadLetterResponse.FromString(raw).letter
+
+
+def _lag(namespace: str, source: str, peer: region_admin.PeerLag) -> Lag:
+    return Lag(
+        namespace=namespace,
+        source=source,
+        target=peer.peer,
+        tasks=peer.tasks,
+        age=peer.age / times.SECOND,
+        p50=peer.p50 / times.SECOND,
+        p95=peer.p95 / times.SECOND,
+        p99=peer.p99 / times.SECOND,
+    )
+
+
+def _namespace_status(entry: admin.NamespaceOverview) -> NamespaceStatus:
+    return NamespaceStatus(
+        name=entry.name,
+        endpoint=entry.endpoint,
+        active_region=entry.active_region,
+        regions=tuple(
+            NamespaceView(
+                region=view.region,
+                active_region=view.record.active_cluster,
+                failover_version=view.record.failover_version,
+                handover=view.record.handover,
+                open_workflows=view.open_workflows,
+                parked=view.parked,
+                parked_runs=tuple(
+                    ParkedRun(task.workflow_id, task.run_id, task.reason) for task in view.parked_tasks
+                ),
+                dead_letters=view.dead_letters,
+            )
+            for view in entry.regions
+        ),
+        lag=tuple(_lag(entry.name, view.region, peer) for view in entry.regions for peer in view.peers),
+    )
+
+
+def _run(run: region_admin.RunTree) -> RunView:
+    status = WorkflowExecutionStatus.Name(WorkflowExecutionStatus.ValueType(run.status))
+    return RunView(
+        run_id=run.run_id,
+        status=status.removeprefix("WORKFLOW_EXECUTION_STATUS_"),
+        current=run.current,
+        zombie=run.zombie,
+        parked=run.parked_reason,
+        branches=tuple(
+            Branch(
+                current=branch.current,
+                items=tuple((item.event_id, item.version) for item in branch.items),
+                events=tuple(History.FromString(branch.events).events),
+            )
+            for branch in run.branches
+        ),
+    )

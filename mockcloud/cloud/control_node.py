@@ -1,0 +1,123 @@
+"""The control plane's place: the Cloud Ops server, and the life of the control plane behind it.
+
+The server outlives a killed control plane, because the service that starts it again is served there too.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Final
+
+from mockcloud.cloud.admin import CloudAdmin
+from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
+from mockcloud.cloud.settings import CloudSettings
+from mockcloud.control.cloud_ops import CLOUD_SERVICE
+from mockcloud.control.plane import ControlPlane
+from mockcloud.control.settings import ControlSettings
+from mockcloud.core import times
+from mockcloud.core.errors import Unavailable
+from mockcloud.core.ports import Ports
+from mockcloud.rpc.grpc_transport import GrpcTransport, serve_handlers
+from mockcloud.rpc.health import Health
+from mockcloud.rpc.methods import Call, serve_services
+from mockcloud.rpc.reflection import reflection
+from mockcloud.rpc.server import Server, ServerOptions
+from mockcloud.rpc.transport import Handlers
+
+
+class ControlNode:
+    """One control plane after the other, over the same file and behind the same address."""
+
+    def __init__(
+        self,
+        path: Path,
+        port: int,
+        *,
+        settings: CloudSettings,
+        transport: GrpcTransport,
+        endpoints: NamespaceEndpoints,
+        admin: CloudAdmin,
+        rng: random.Random,
+    ) -> None:
+        self._path: Final = path
+        self._settings: Final = settings
+        self._transport: Final = transport
+        self._endpoints: Final = endpoints
+        self._rng: Final = rng
+        self._plane: ControlPlane | None = None
+        handlers = Handlers()
+        admin.register(handlers)
+        self._server: Final = Server(
+            [
+                serve_services((CLOUD_SERVICE,), self._dispatch, message_bytes=settings.limits.message_bytes),
+                serve_handlers(handlers),
+                Health([CLOUD_SERVICE.full_name]).methods(),
+                reflection((CLOUD_SERVICE,)),
+            ],
+            ServerOptions(
+                connection_age=int(settings.connection_age * times.SECOND),
+                connection_age_grace=int(settings.connection_grace * times.SECOND),
+            ),
+        )
+        self._port: Final = port
+
+    @property
+    def up(self) -> bool:
+        return self._plane is not None
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the Cloud Ops API."""
+        return self._server.address
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The control plane that is up. Raises Unavailable."""
+        if self._plane is None:
+            raise Unavailable("the control plane is down")
+        return self._plane
+
+    async def start(self) -> None:
+        """Serve, and start the control plane. Raises StartupError."""
+        self._server.bind(self._settings.host, self._port)
+        await self.restart()
+        await self._server.start()
+
+    async def restart(self) -> None:
+        """Bring the control plane back from its database; operations in flight go on."""
+        plane = ControlPlane(
+            self._path,
+            regions=self._settings.regions,
+            transport=self._transport,
+            endpoints=self._endpoints,
+            ports=Ports(rng=self._rng),
+            settings=ControlSettings(
+                graceful=int(self._settings.failover_timeout * times.SECOND),
+                retention=self._settings.retention_days * times.DAY,
+            ),
+            durable=self._settings.data_dir is not None,
+        )
+        await plane.start()
+        self._plane = plane
+
+    def region_started(self, region: str) -> None:
+        """A region serves again."""
+        if self._plane is not None:
+            self._plane.region_started(region)
+
+    async def kill(self) -> None:
+        """Drop the control plane in the middle of whatever it does."""
+        plane, self._plane = self._plane, None
+        if plane is not None:
+            await plane.kill()
+
+    async def close(self) -> None:
+        """End in good order."""
+        await self._server.stop(0.1)
+        plane, self._plane = self._plane, None
+        if plane is not None:
+            await plane.close()
+
+    async def _dispatch(self, call: Call) -> bytes:
+        return await self.plane.dispatch(call)

@@ -1,0 +1,437 @@
+"""`MockCloud`, the Python face: start a cloud, connect clients, fail over, cut links, kill regions.
+
+Every method that takes time comes twice: awaitable on `MockCloud` and its handles, blocking on their `.blocking` twins
+and in `with MockCloud() as cloud:`. Faults of links are in force when the call returns, in both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from temporalio.client import Client
+
+from mockcloud.cloud.composition import Cloud
+from mockcloud.cloud.runtime import LoopThread
+from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
+from mockcloud.cloud.views import Lag, Operation, RunView, Status
+from mockcloud.rpc.faults import Fault, FaultKind
+
+T = TypeVar("T")
+
+
+class MockCloud:
+    """A cloud of replicated regions in this process, on a thread of its own.
+
+    Args:
+        regions: region ids; the first is where new namespaces are active. Two by default, at most nine.
+        namespaces: made at the start, active in the first region.
+        data_dir: where the databases live; temporary files that vanish at the end when None. With it, everything
+            survives a kill, and an answered write survives loss of power.
+        port: of the first namespace's endpoint, the others as `mockcloud up` lays them out; 0 takes free ports.
+        settings: everything else; the arguments above win over it.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[str] = DEFAULT_REGIONS,
+        *,
+        namespaces: Sequence[str] = (),
+        data_dir: str | Path | None = None,
+        port: int = 0,
+        settings: CloudSettings | None = None,
+    ) -> None:
+        self._settings = (settings or CloudSettings()).replace(
+            regions=tuple(regions),
+            namespaces=tuple(namespaces),
+            data_dir=Path(data_dir) if data_dir is not None else None,
+            port=port,
+        )
+        self._thread: LoopThread | None = None
+        self._cloud: Cloud | None = None
+
+    # Life
+
+    def start(self) -> None:
+        """Start the cloud and block until it serves.
+
+        Raises:
+            StartupError: a port is taken, or the data directory cannot be used.
+        """
+        assert self._thread is None, "a cloud starts once"
+        thread = LoopThread()
+        try:
+            cloud = thread.call(lambda: Cloud(self._settings))
+            thread.wait(cloud.start())
+        except BaseException:
+            thread.stop()
+            raise
+        self._thread, self._cloud = thread, cloud
+
+    def stop(self) -> None:
+        """Stop everything; temporary files are removed. Stopping twice is no error."""
+        thread, cloud = self._thread, self._cloud
+        self._thread = self._cloud = None
+        if thread is not None and cloud is not None:
+            try:
+                thread.wait(cloud.close())
+            finally:
+                thread.stop()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.get_running_loop().run_in_executor(None, self.start)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.stop)
+
+    def __enter__(self) -> BlockingCloud:
+        self.start()
+        return self.blocking
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    @property
+    def blocking(self) -> BlockingCloud:
+        """The same cloud for code without an event loop."""
+        return BlockingCloud(self)
+
+    # Plumbing for the handles of this module
+
+    @property
+    def cloud(self) -> Cloud:
+        """The composition behind this face; its coroutines belong to the cloud's own loop."""
+        if self._cloud is None:
+            raise RuntimeError("the cloud is not running: use it as a context manager, or call start()")
+        return self._cloud
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of the composition on the cloud's loop, blocking."""
+        if self._thread is None:
+            coroutine.close()
+            raise RuntimeError("the cloud is not running")
+        return self._thread.wait(coroutine)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function on the cloud's loop, blocking: what it changes is in force when this returns."""
+        if self._thread is None:
+            raise RuntimeError("the cloud is not running")
+        return self._thread.call(function)
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of the composition on the cloud's loop, awaiting it from any other loop."""
+        if self._thread is None:
+            coroutine.close()
+            raise RuntimeError("the cloud is not running")
+        return await asyncio.wrap_future(self._thread.submit(coroutine))
+
+    # What people do with a cloud
+
+    @property
+    def cloud_ops(self) -> str:
+        """HOST:PORT of the Cloud Ops API (gRPC)."""
+        return self.cloud.cloud_ops_address
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        return self._settings.regions
+
+    def namespace(self, name: str) -> Namespace:
+        """The handle of a namespace that exists."""
+        return Namespace(self, name)
+
+    async def create_namespace(self, name: str, regions: Sequence[str] | None = None) -> Namespace:
+        """Make a namespace, active in the first of its regions (by default all of the cloud's)."""
+        await self.run(self.cloud.create_namespace(name, regions))
+        return self.namespace(name)
+
+    def region(self, name: str) -> Region:
+        """The handle of a region, up or down."""
+        if name not in self._settings.regions:
+            raise ValueError(f"no region {name}; there are {', '.join(self._settings.regions)}")
+        return Region(self, name)
+
+    @property
+    def control(self) -> Control:
+        """The handle of the control plane."""
+        return Control(self)
+
+    def link(self, a: str, b: str) -> Link:
+        """The link between two regions; for one-way faults, the direction from a to b."""
+        for name in (a, b):
+            self.region(name)
+        return Link(self, a, b)
+
+    def faults(self) -> list[Fault]:
+        """All faults in force."""
+        return self.call(lambda: list(self.cloud.links.faults))
+
+    def reset_faults(self) -> None:
+        """Remove all faults of all links."""
+        self.call(self.cloud.links.reset)
+
+    async def status(self) -> Status:
+        """Regions, namespaces, lag and faults, now."""
+        return await self.run(self.cloud.status())
+
+
+class Namespace:
+    """A namespace of a running cloud."""
+
+    def __init__(self, owner: MockCloud, name: str) -> None:
+        self._owner = owner
+        self.name = name
+
+    @property
+    def endpoint(self) -> str:
+        """HOST:PORT that follows the active region, as DNS does."""
+        return self._owner.cloud.endpoint(self.name)
+
+    async def client(self, region: str | None = None, **options: Any) -> Client:
+        """A temporalio Client at the namespace endpoint, or at one region's own endpoint.
+
+        `options` go to `temporalio.client.Client.connect`.
+        """
+        target = self.endpoint if region is None else self._owner.cloud.region_address(region)
+        return await Client.connect(target, namespace=self.name, **options)
+
+    async def failover(self, region: str, *, forced: bool = False) -> Operation:
+        """Fail over to `region`; returns when the operation has ended, whichever way."""
+        return await self._owner.run(self._owner.cloud.failover(self.name, region, forced=forced))
+
+    async def history(self, workflow_id: str) -> Mapping[str, Sequence[RunView]]:
+        """Runs, branches and events of a workflow id, per region that is up."""
+        return await self._owner.run(self._owner.cloud.history(self.name, workflow_id))
+
+    async def lag(self) -> Sequence[Lag]:
+        """Replication lag in each direction."""
+        return await self._owner.run(self._owner.cloud.lag(self.name))
+
+    async def replicated(self) -> None:
+        """Wait until every region that is up has applied what the others have written so far."""
+        await self._owner.run(self._owner.cloud.replicated(self.name))
+
+
+class Region:
+    """A region of a running cloud."""
+
+    def __init__(self, owner: MockCloud, name: str) -> None:
+        self._owner = owner
+        self.name = name
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the regional endpoint."""
+        return self._owner.cloud.region_address(self.name)
+
+    async def kill(self) -> None:
+        """Drop its servers, tasks and memory at once, in the middle of whatever it does. Its files stay."""
+        await self._owner.run(self._owner.cloud.kill_region(self.name))
+
+    async def start(self) -> None:
+        """Bring it back from its database."""
+        await self._owner.run(self._owner.cloud.start_region(self.name))
+
+
+class Control:
+    """The control plane of a running cloud."""
+
+    def __init__(self, owner: MockCloud) -> None:
+        self._owner = owner
+
+    async def kill(self) -> None:
+        """Drop it in the middle of whatever it does."""
+        await self._owner.run(self._owner.cloud.kill_control())
+
+    async def start(self) -> None:
+        """Bring it back from its database; operations in flight go on."""
+        await self._owner.run(self._owner.cloud.start_control())
+
+
+class Link:
+    """The link between two regions. Each method returns a fault with `.remove()`, in force when it returns."""
+
+    def __init__(self, owner: MockCloud, a: str, b: str) -> None:
+        self._owner = owner
+        self._a = a
+        self._b = b
+
+    def _add(self, kind: FaultKind, one_way: bool, name: str, **parameters: float) -> AppliedFault:
+        links = self._owner.cloud.links
+        fault = self._owner.call(
+            lambda: links.add(kind, self._a, self._b, one_way=one_way, name=name, **parameters)
+        )
+        return AppliedFault(self._owner, fault)
+
+    def partition(self, *, one_way: bool = False, name: str = "") -> AppliedFault:
+        """Cut the link: nothing passes."""
+        return self._add(FaultKind.PARTITION, one_way, name)
+
+    def delay(self, seconds: float, *, one_way: bool = False, name: str = "") -> AppliedFault:
+        """Let every message take `seconds` longer, in order."""
+        return self._add(FaultKind.DELAY, one_way, name, seconds=seconds)
+
+    def drop(self, probability: float = 1.0, *, one_way: bool = False, name: str = "") -> AppliedFault:
+        """Lose messages."""
+        return self._add(FaultKind.DROP, one_way, name, probability=probability)
+
+    def duplicate(self, probability: float = 1.0, *, one_way: bool = False, name: str = "") -> AppliedFault:
+        """Let replication messages arrive twice."""
+        return self._add(FaultKind.DUPLICATE, one_way, name, probability=probability)
+
+    def reorder(self, probability: float = 1.0, *, one_way: bool = False, name: str = "") -> AppliedFault:
+        """Let replication messages overtake each other."""
+        return self._add(FaultKind.REORDER, one_way, name, probability=probability)
+
+    def pause(self, *, one_way: bool = False, name: str = "") -> AppliedFault:
+        """Hold messages back, in order, until `resume`."""
+        return self._add(FaultKind.PAUSE, one_way, name)
+
+    def resume(self) -> None:
+        """Remove the pauses of this link."""
+        self._remove({FaultKind.PAUSE})
+
+    def heal(self) -> None:
+        """Remove all faults of this link."""
+        self._remove(set(FaultKind))
+
+    def _remove(self, kinds: set[FaultKind]) -> None:
+        links = self._owner.cloud.links
+        between = {self._a, self._b}
+
+        def remove() -> None:
+            for fault in list(links.faults):
+                if fault.kind in kinds and {fault.source, fault.target} == between:
+                    links.remove(fault.name)
+
+        self._owner.call(remove)
+
+
+class AppliedFault:
+    """A fault in force."""
+
+    def __init__(self, owner: MockCloud, fault: Fault) -> None:
+        self._owner = owner
+        self._fault = fault
+
+    @property
+    def name(self) -> str:
+        return self._fault.name
+
+    def remove(self) -> None:
+        """Take it away; removing twice is no error."""
+        self._owner.call(self._fault.remove)
+
+
+class BlockingCloud:
+    """`MockCloud` for code without an event loop: the same methods, blocking."""
+
+    def __init__(self, owner: MockCloud) -> None:
+        self.asynchronous = owner
+        self.link = owner.link
+        self.faults = owner.faults
+        self.reset_faults = owner.reset_faults
+        self.stop = owner.stop
+
+    @property
+    def cloud_ops(self) -> str:
+        """HOST:PORT of the Cloud Ops API (gRPC)."""
+        return self.asynchronous.cloud_ops
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        return self.asynchronous.region_names
+
+    def namespace(self, name: str) -> BlockingNamespace:
+        """The handle of a namespace that exists."""
+        return BlockingNamespace(self.asynchronous, name)
+
+    def create_namespace(self, name: str, regions: Sequence[str] | None = None) -> BlockingNamespace:
+        """Make a namespace, active in the first of its regions (by default all of the cloud's)."""
+        self.asynchronous.wait(self.asynchronous.cloud.create_namespace(name, regions))
+        return self.namespace(name)
+
+    def region(self, name: str) -> BlockingRegion:
+        """The handle of a region, up or down."""
+        return BlockingRegion(self.asynchronous.region(name), self.asynchronous)
+
+    @property
+    def control(self) -> BlockingControl:
+        """The handle of the control plane."""
+        return BlockingControl(self.asynchronous)
+
+    def status(self) -> Status:
+        """Regions, namespaces, lag and faults, now."""
+        return self.asynchronous.wait(self.asynchronous.cloud.status())
+
+
+class BlockingNamespace:
+    """A namespace, blocking. Clients are asynchronous by nature: make them with `client()` inside your own loop."""
+
+    def __init__(self, owner: MockCloud, name: str) -> None:
+        self._owner = owner
+        self.name = name
+
+    @property
+    def endpoint(self) -> str:
+        """HOST:PORT that follows the active region, as DNS does."""
+        return self._owner.cloud.endpoint(self.name)
+
+    async def client(self, region: str | None = None, **options: Any) -> Client:
+        """As `Namespace.client`: a coroutine, because the client belongs to the loop that awaits it."""
+        return await Namespace(self._owner, self.name).client(region, **options)
+
+    def failover(self, region: str, *, forced: bool = False) -> Operation:
+        """Fail over to `region`; returns when the operation has ended, whichever way."""
+        return self._owner.wait(self._owner.cloud.failover(self.name, region, forced=forced))
+
+    def history(self, workflow_id: str) -> Mapping[str, Sequence[RunView]]:
+        """Runs, branches and events of a workflow id, per region that is up."""
+        return self._owner.wait(self._owner.cloud.history(self.name, workflow_id))
+
+    def lag(self) -> Sequence[Lag]:
+        """Replication lag in each direction."""
+        return self._owner.wait(self._owner.cloud.lag(self.name))
+
+    def replicated(self) -> None:
+        """Wait until every region that is up has applied what the others have written so far."""
+        self._owner.wait(self._owner.cloud.replicated(self.name))
+
+
+class BlockingRegion:
+    """A region, blocking."""
+
+    def __init__(self, region: Region, owner: MockCloud) -> None:
+        self._owner = owner
+        self.name = region.name
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the regional endpoint."""
+        return self._owner.cloud.region_address(self.name)
+
+    def kill(self) -> None:
+        """Drop its servers, tasks and memory at once."""
+        self._owner.wait(self._owner.cloud.kill_region(self.name))
+
+    def start(self) -> None:
+        """Bring it back from its database."""
+        self._owner.wait(self._owner.cloud.start_region(self.name))
+
+
+class BlockingControl:
+    """The control plane, blocking."""
+
+    def __init__(self, owner: MockCloud) -> None:
+        self._owner = owner
+
+    def kill(self) -> None:
+        """Drop it in the middle of whatever it does."""
+        self._owner.wait(self._owner.cloud.kill_control())
+
+    def start(self) -> None:
+        """Bring it back from its database; operations in flight go on."""
+        self._owner.wait(self._owner.cloud.start_control())

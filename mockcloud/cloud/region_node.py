@@ -1,0 +1,153 @@
+"""One region put together: database, engine, replication, frontend, and its two servers.
+
+The public server is the regional endpoint, on a port that stays. The peer server is for the other regions and the
+control plane: replication, the region's admin service and forwarded calls; its port is a free one each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
+from temporalio.api.workflowservice.v1 import service_pb2 as workflow_service
+
+from mockcloud.cloud.settings import CloudSettings
+from mockcloud.core import times
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.ports import Ports
+from mockcloud.engine.region import Region
+from mockcloud.frontend.admin import RegionAdmin
+from mockcloud.frontend.service import Frontend
+from mockcloud.frontend.settings import FrontendSettings, HandoverPolicy, PassivePolls, RedirectionPolicy
+from mockcloud.replication.service import Replication
+from mockcloud.rpc.faults import Links
+from mockcloud.rpc.faulty_transport import FaultyTransport
+from mockcloud.rpc.grpc_transport import GrpcTransport, serve_handlers
+from mockcloud.rpc.health import Health
+from mockcloud.rpc.methods import serve_services
+from mockcloud.rpc.reflection import reflection
+from mockcloud.rpc.server import PEER, Server, ServerOptions
+from mockcloud.rpc.transport import Handlers
+from mockcloud.store.database import Store
+
+SERVICES = (
+    workflow_service.DESCRIPTOR.services_by_name["WorkflowService"],
+    operator_service.DESCRIPTOR.services_by_name["OperatorService"],
+)
+
+# How long calls in flight may take to end when a region closes in good order.
+CLOSE_GRACE_SECONDS = 0.1
+
+
+class RegionNode:
+    """A running region. Made by `start`; ends by `close` or, as a crash would end it, by `kill`."""
+
+    def __init__(
+        self,
+        name: str,
+        region: Region,
+        store: Store,
+        transport: FaultyTransport,
+        replication: Replication,
+        servers: tuple[Server, Server],
+    ) -> None:
+        self.name = name
+        self.region = region
+        self.replication = replication
+        self._store = store
+        self._transport = transport
+        self._public, self._peer = servers
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the regional endpoint."""
+        return self._public.address
+
+    @property
+    def peer_address(self) -> str:
+        """HOST:PORT of the peer server."""
+        return self._peer.address
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        path: Path,
+        port: int,
+        *,
+        settings: CloudSettings,
+        clusters: Clusters,
+        links: Links,
+        peer_address: Callable[[str], str | None],
+        rng: random.Random,
+    ) -> RegionNode:
+        """Open the database, recover what is in it, and serve.
+
+        Raises:
+            StartupError: the port is taken or the database cannot be used.
+        """
+        store = await Store.open(path, durable=settings.data_dir is not None)
+        try:
+            region = await Region.open(name, clusters, store, Ports(rng=rng), settings.limits)
+            transport = FaultyTransport(GrpcTransport(peer_address), name, links)
+            replication = Replication(region, transport, links=links)
+            frontend = Frontend(
+                region,
+                transport,
+                FrontendSettings(
+                    handover=HandoverPolicy(settings.handover),
+                    redirection=RedirectionPolicy(settings.redirection),
+                    passive_polls=PassivePolls(settings.passive_polls),
+                ),
+            )
+            handlers = Handlers()
+            replication.register(handlers)
+            RegionAdmin(region, replication).register(handlers)
+            handlers.services(SERVICES, frontend.dispatch)
+            public = Server(
+                [
+                    serve_services(SERVICES, frontend.dispatch, message_bytes=settings.limits.message_bytes),
+                    Health([service.full_name for service in SERVICES]).methods(),
+                    reflection(SERVICES),
+                ],
+                ServerOptions(
+                    connection_age=int(settings.connection_age * times.SECOND),
+                    connection_age_grace=int(settings.connection_grace * times.SECOND),
+                ),
+            )
+            peer = Server([serve_handlers(handlers)], PEER)
+            public.bind(settings.host, port)
+            peer.bind(settings.host, 0)
+        except BaseException:
+            await store.close()
+            raise
+        node = cls(name, region, store, transport, replication, (public, peer))
+        await region.start()
+        await peer.start()
+        await public.start()
+        # A peer that is not up yet is tried again, soon.
+        await replication.start()
+        return node
+
+    async def close(self) -> None:
+        """End in good order: everything that was answered is stored, and so are the replication positions."""
+        await asyncio.gather(self._public.stop(CLOSE_GRACE_SECONDS), self._peer.stop(CLOSE_GRACE_SECONDS))
+        await self.replication.stop()
+        await self.region.close()
+        await self._transport.close()
+        await self._store.close()
+
+    async def kill(self) -> None:
+        """End as a crash would: the fence first, then servers without grace, then tasks.
+
+        Returns when the database file and the port are free again.
+        """
+        self._store.kill()
+        self.region.kill()
+        self.replication.kill()
+        await asyncio.gather(self._public.kill(), self._peer.kill())
+        await self._transport.close()
+        await self._store.wait_closed()

@@ -1,0 +1,37 @@
+"""What cannot be started says so in one line, with exit code 1 or click's own 2, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "code"),
+    [
+        (["--port", "65530"], "not a port with room for 10 more after it: 65530", 1),
+        (["--port", "0", "--namespace", ""], "a namespace has a name", 1),
+        (["--port", "0", "--region", "a b"], "not a region id: 'a b'", 1),
+        (["--port", "0", "--region", "a", "--region", "a"], "a region is named twice: a, a", 1),
+        (["--port", "0", "--data-dir", ""], "the name of a directory is empty", 2),
+    ],
+)
+def test_one_clear_line(tmp_path: Path, options: list[str], text: str, code: int) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "mockcloud", "up", *options],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == code
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []

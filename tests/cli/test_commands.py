@@ -1,0 +1,338 @@
+"""The commands against a running cloud: what they do, and what they print as text and as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sqlite3
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from temporalio.client import Client
+
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.cli.main import main
+from mockcloud.cloud.facade import BlockingCloud, MockCloud
+from mockcloud.store import dead_letters
+
+EAST, WEST = "aws-us-east-1", "aws-us-west-2"
+
+
+class Shell:
+    """Runs commands against one cloud."""
+
+    def __init__(self, cloud: MockCloud) -> None:
+        self.cloud = cloud
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(main, [*words, "--cloud", self.cloud.cloud_ops], terminal_width=200)
+
+    def text(self, *words: str) -> str:
+        result = self.run(*words)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def json(self, *words: str) -> Any:
+        """What it prints with `-o json`: one line, or nothing."""
+        text = self.text(*words, "-o", "json")
+        (line,) = text.splitlines()
+        return json.loads(line)
+
+    def error(self, *words: str) -> str:
+        """The one line of a command that fails."""
+        result = self.run(*words)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        return line
+
+
+@pytest.fixture
+def shell(mockcloud: MockCloud, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setenv("COLUMNS", "200")  # tables are as wide as they like
+    return Shell(mockcloud)
+
+
+@pytest.fixture
+def cloud(mockcloud: MockCloud) -> BlockingCloud:
+    return mockcloud.blocking
+
+
+def start_workflow(cloud: BlockingCloud, workflow_id: str) -> None:
+    async def start() -> None:
+        client = await Client.connect(cloud.namespace("default").endpoint)
+        await client.start_workflow("any", id=workflow_id, task_queue="nobody")
+
+    asyncio.run(start())
+
+
+class TestStatus:
+    def test_text(self, shell: Shell, cloud: BlockingCloud) -> None:
+        start_workflow(cloud, "w1")
+        text = shell.text("status")
+        for region in (EAST, WEST):
+            address = cloud.region(region).address
+            assert re.search(rf"{region}\W+{re.escape(address)}\W+up", text)
+        assert f"control plane: up, Cloud Ops at {cloud.cloud_ops}" in text
+        endpoint = cloud.namespace("default").endpoint
+        assert f"namespace default at {endpoint}, active in {EAST}" in text
+        assert re.search(rf"{EAST}\W+active\W+1\W+1\W", text)
+        assert re.search(rf"{WEST}\W+passive\W+1\W", text)
+
+    def test_json(self, shell: Shell, cloud: BlockingCloud) -> None:
+        cloud.link(EAST, WEST).delay(0.5, name="slow")
+        status = shell.json("status")
+        assert status["regions"] == [
+            {"name": region, "address": cloud.region(region).address, "up": True} for region in (EAST, WEST)
+        ]
+        assert status["control_up"] is True
+        assert status["cloud_ops"] == cloud.cloud_ops
+        (namespace,) = status["namespaces"]
+        assert namespace["name"] == "default"
+        assert namespace["active_region"] == EAST
+        assert [view["region"] for view in namespace["regions"]] == [EAST, WEST]
+        assert [fault["name"] for fault in status["faults"]] == ["slow"]
+
+    def test_a_cloud_that_is_not_there(self) -> None:
+        result = CliRunner().invoke(main, ["status", "-o", "json"], env={"MOCKCLOUD": "127.0.0.1:1"})
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert "no cloud answers at 127.0.0.1:1" in result.stderr
+
+
+class TestLag:
+    def test_both_directions(self, shell: Shell, cloud: BlockingCloud) -> None:
+        cloud.namespace("default").replicated()
+        cloud.link(EAST, WEST).partition()
+        start_workflow(cloud, "w1")
+        rows = shell.json("lag", "default")
+        assert {(row["source"], row["target"]) for row in rows} == {(EAST, WEST), (WEST, EAST)}
+        (behind,) = (row for row in rows if row["source"] == EAST)
+        assert behind["namespace"] == "default"
+        assert behind["tasks"] == 1
+        assert behind["age"] > 0
+        assert set(behind) == {"namespace", "source", "target", "tasks", "age", "p50", "p95", "p99"}
+
+        cloud.link(EAST, WEST).heal()
+        cloud.namespace("default").replicated()
+        assert [row["tasks"] for row in shell.json("lag")] == [0, 0]
+        assert re.search(rf"default\W+{EAST}\W+{WEST}\W+0\W+0\.0 ms", shell.text("lag"))
+
+    def test_an_unknown_namespace(self, shell: Shell) -> None:
+        assert "nothing" in shell.error("lag", "nothing")
+
+
+class TestFailover:
+    def test_graceful_as_text_and_back_forced_as_json(self, shell: Shell, cloud: BlockingCloud) -> None:
+        line = shell.text("failover", "default", WEST)
+        assert re.fullmatch(rf"FULFILLED default to {WEST}, graceful, \d+\.\d{{3}} s\n", line)
+        assert cloud.status().namespaces[0].active_region == WEST
+
+        operation = shell.json("failover", "default", EAST, "--forced")
+        assert {key: operation[key] for key in ("namespace", "region", "state", "mode", "who")} == {
+            "namespace": "default",
+            "region": EAST,
+            "state": "FULFILLED",
+            "mode": "forced",
+            "who": "mockcloud failover",
+        }
+        assert cloud.status().namespaces[0].active_region == EAST
+
+    def test_to_the_region_that_is_active(self, shell: Shell) -> None:
+        assert shell.json("failover", "default", EAST)["mode"] == "none"
+
+    @pytest.mark.parametrize(
+        ("namespace", "region", "words"),
+        [
+            ("nothing", WEST, "nothing"),
+            ("default", "aws-nowhere-1", "aws-nowhere-1"),
+        ],
+    )
+    def test_what_cannot_be(self, shell: Shell, namespace: str, region: str, words: str) -> None:
+        assert words in shell.error("failover", namespace, region)
+
+    def test_while_the_control_plane_is_down(self, shell: Shell) -> None:
+        shell.text("control", "kill")
+        assert "the control plane is down" in shell.error("failover", "default", WEST)
+
+
+class TestFaults:
+    def test_add_list_remove_and_reset(self, shell: Shell, cloud: BlockingCloud) -> None:
+        assert shell.text("fault", "add", "partition", EAST, WEST) == "partition-1\n"
+        added = shell.json(
+            "fault", "add", "drop", EAST, WEST, "--one-way", "--probability", "0.25", "--name", "lossy"
+        )
+        assert added == {
+            "name": "lossy",
+            "kind": "drop",
+            "source": EAST,
+            "target": WEST,
+            "one_way": True,
+            "seconds": 0.0,
+            "probability": 0.25,
+        }
+        shell.text("fault", "add", "delay", WEST, EAST, "--seconds", "1.5")
+
+        assert shell.text("fault", "list").splitlines() == [
+            f"partition-1: partition {EAST} ↔ {WEST}",
+            f"lossy: drop {EAST} → {WEST}, probability 0.25",
+            f"delay-2: delay {WEST} ↔ {EAST}, 1.5 s",
+        ]
+        assert [fault["name"] for fault in shell.json("fault", "list")] == [
+            "partition-1",
+            "lossy",
+            "delay-2",
+        ]
+        assert [fault.name for fault in cloud.faults()] == ["partition-1", "lossy", "delay-2"]
+
+        assert shell.text("fault", "remove", "lossy") == ""
+        assert shell.json("fault", "remove", "delay-2") == {"removed": ["delay-2"]}
+        assert shell.json("fault", "reset") == {"removed": ["partition-1"]}
+        assert shell.text("fault", "reset") == ""
+        assert shell.json("fault", "list") == []
+        assert cloud.faults() == []
+
+    def test_it_is_in_force_when_the_command_ends(self, shell: Shell, cloud: BlockingCloud) -> None:
+        cloud.namespace("default").replicated()
+        shell.text("fault", "add", "partition", EAST, WEST)
+        start_workflow(cloud, "w1")
+        history = cloud.namespace("default").history("w1")
+        assert (len(history[EAST]), len(history[WEST])) == (1, 0)
+        shell.text("fault", "reset")
+        cloud.namespace("default").replicated()
+        assert len(cloud.namespace("default").history("w1")[WEST]) == 1
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("remove", "nothing"), "no fault is named nothing"),
+            (("add", "partition", EAST, "aws-nowhere-1"), "region 'aws-nowhere-1' does not exist"),
+            (("add", "partition", EAST, EAST), "a link has two regions"),
+            (("add", "delay", EAST, WEST), "a delay has seconds"),
+        ],
+    )
+    def test_what_makes_no_sense(self, shell: Shell, words: tuple[str, ...], message: str) -> None:
+        assert message in shell.error("fault", *words)
+
+    def test_an_unknown_kind_is_a_matter_of_usage(self, shell: Shell) -> None:
+        result = shell.run("fault", "add", "earthquake", EAST, WEST)
+        assert result.exit_code == 2
+        assert "'earthquake' is not one of" in result.stderr
+
+
+class TestRegion:
+    def test_kill_and_start(self, shell: Shell, cloud: BlockingCloud) -> None:
+        assert shell.text("region", "kill", EAST) == ""
+        assert re.search(rf"{EAST}\W+{re.escape(cloud.region(EAST).address)}\W+down", shell.text("status"))
+        assert f"region {EAST} is down already" in shell.error("region", "kill", EAST)
+        assert shell.json("region", "start", EAST) == {"region": EAST, "up": True}
+        assert f"region {EAST} is up already" in shell.error("region", "start", EAST)
+        assert shell.json("region", "kill", WEST) == {"region": WEST, "up": False}
+        assert shell.text("region", "start", WEST) == ""
+        assert all(region.up for region in cloud.status().regions)
+        start_workflow(cloud, "w1")
+
+    def test_an_unknown_region(self, shell: Shell) -> None:
+        for verb in ("kill", "start"):
+            assert "'aws-nowhere-1' does not exist" in shell.error("region", verb, "aws-nowhere-1")
+
+
+class TestControl:
+    def test_kill_and_start(self, shell: Shell, cloud: BlockingCloud) -> None:
+        assert shell.json("control", "kill") == {"control": "down"}
+        assert "control plane: down" in shell.text("status")
+        assert shell.json("status")["control_up"] is False
+        assert "the control plane is down already" in shell.error("control", "kill")
+        assert shell.text("control", "start") == ""
+        assert "the control plane is up already" in shell.error("control", "start")
+        assert shell.text("control", "kill") == ""
+        assert shell.json("control", "start") == {"control": "up"}
+        assert cloud.namespace("default").failover(WEST).state == "FULFILLED"
+
+
+class TestHistory:
+    def test_text_and_json(self, shell: Shell, cloud: BlockingCloud) -> None:
+        start_workflow(cloud, "w1")
+        cloud.namespace("default").replicated()
+        (run,) = cloud.namespace("default").history("w1")[EAST]
+        text = shell.text("history", "default", "w1")
+        for region in (EAST, WEST):
+            assert f"{region}: run {run.run_id} (running, current)" in text
+        assert "current 2@v1" in text
+        assert text.count("v1 workflow execution started") == 2
+
+        values = shell.json("history", "default", "w1")
+        assert set(values) == {EAST, WEST}
+        assert values[EAST] == values[WEST]
+        (shown,) = values[EAST]
+        assert (shown["run_id"], shown["status"], shown["current"]) == (run.run_id, "running", True)
+        (branch,) = shown["branches"]
+        assert branch["items"] == [[2, 1]]
+        assert [event["eventType"] for event in branch["events"]] == [
+            "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED",
+            "EVENT_TYPE_WORKFLOW_TASK_SCHEDULED",
+        ]
+
+    def test_of_nothing(self, shell: Shell) -> None:
+        assert shell.text("history", "default", "nothing") == "no region knows a workflow of that id\n"
+        assert shell.json("history", "default", "nothing") == {EAST: [], WEST: []}
+
+    def test_of_an_unknown_namespace(self, shell: Shell) -> None:
+        assert "Namespace nothing is not found" in shell.error("history", "nothing", "w1")
+
+
+class TestDeadLetters:
+    @pytest.fixture
+    def letter(self, mockcloud: MockCloud) -> int:
+        """A task that the west could not apply; its id there."""
+        return mockcloud.wait(put_letter(mockcloud))
+
+    def test_none(self, shell: Shell) -> None:
+        assert shell.text("dlq", "list") == ""
+        assert shell.json("dlq", "list", "default") == []
+        assert "1" in shell.error("dlq", "show", WEST, "1")
+
+    def test_list_and_show(self, shell: Shell, letter: int) -> None:
+        line = f"{WEST} {letter}: default/w1/r1: it makes no sense\n"
+        assert shell.text("dlq", "list") == line
+        (listed,) = shell.json("dlq", "list", "default")
+        assert (listed["region"], listed["workflow_id"], listed["reason"]) == (
+            WEST,
+            "w1",
+            "it makes no sense",
+        )
+        text = shell.text("dlq", "show", WEST, str(letter))
+        assert text.startswith(line)
+        assert 'workflow_id: "w1"' in text
+        shown = shell.json("dlq", "show", WEST, str(letter))
+        assert shown["task"]["history"]["workflow_id"] == "w1"
+        assert shell.json("status")["namespaces"][0]["regions"][1]["dead_letters"] == "1"
+
+
+async def put_letter(mockcloud: MockCloud) -> int:
+    region = mockcloud.cloud.node(WEST).region
+    namespace_id = region.namespaces.by_name("default").id
+    task = ReplicationTask(position=7)
+    task.history.workflow_id = "w1"
+    task.history.run_id = "r1"
+    letter = dead_letters.DeadLetter(
+        message_id=0,
+        namespace_id=namespace_id,
+        workflow_id="w1",
+        run_id="r1",
+        source=EAST,
+        position=7,
+        failed_at=1,
+        attempts=8,
+        reason="it makes no sense",
+        task=task.SerializeToString(),
+    )
+
+    def put(connection: sqlite3.Connection) -> int:
+        dead_letters.put_dead_letter(connection, letter)
+        (stored,) = dead_letters.list_dead_letters(connection, namespace_id)
+        return stored.message_id
+
+    return await region.store.transact(put)

@@ -1,0 +1,226 @@
+"""`mockcloud up` as a process: what it prints and where, how it ends, and what it refuses to start over."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+EAST, WEST = "aws-us-east-1", "aws-us-west-2"
+ADDRESS = r"127\.0\.0\.1:\d+"
+SECONDS = 30
+
+
+@contextmanager
+def started(*options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`mockcloud up` with free ports, unless `options` say otherwise; killed at the end if it still runs."""
+    arguments = [sys.executable, "-m", "mockcloud", "up", *options]
+    if "--port" not in options:
+        arguments += ["--port", "0"]
+    with subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def ready(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The addresses of a cloud that was started with `-o json`."""
+    addresses: dict[str, Any] = json.loads(first_line(process))
+    return addresses
+
+
+def refused(*options: str) -> str:
+    """The one line of a start that fails."""
+    with started(*options) as process:
+        output, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, output) == (1, ""), errors
+    assert re.fullmatch(r"mockcloud: .*\n", errors), errors
+    return errors.removeprefix("mockcloud: ").rstrip("\n")
+
+
+def listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+class TestReady:
+    def test_the_line_tells_all_addresses(self) -> None:
+        with started() as process:
+            line = first_line(process)
+            assert re.fullmatch(
+                rf"ready: namespaces default at {ADDRESS}; "
+                rf"regions {EAST} at {ADDRESS}, {WEST} at {ADDRESS}; Cloud Ops at {ADDRESS}\n",
+                line,
+            )
+            for address in re.findall(ADDRESS, line):
+                assert listens(address)
+
+    async def test_as_json_with_regions_and_namespaces_of_ones_own(self) -> None:
+        regions = ("gcp-us-east4", "gcp-us-west1", "aws-eu-west-1")
+        options = [word for region in regions for word in ("--region", region)]
+        options += ["--namespace", "orders", "--namespace", "billing", "-o", "json"]
+        with started(*options) as process:
+            addresses = ready(process)
+            assert set(addresses) == {"namespaces", "regions", "cloud_ops"}
+            assert list(addresses["regions"]) == list(regions)
+            assert set(addresses["namespaces"]) == {"orders", "billing"}
+            assert listens(addresses["cloud_ops"])
+            for name, entry in addresses["namespaces"].items():
+                client = await Client.connect(entry["endpoint"], namespace=name)
+                handle = await client.start_workflow("any", id="w", task_queue="nobody")
+                assert (await handle.describe()).id == "w"
+
+    def test_ports_are_laid_out_from_the_first(self) -> None:
+        port = free_base()
+        with started("--port", str(port), "-o", "json") as process:
+            addresses = ready(process)
+        assert addresses == {
+            "namespaces": {"default": {"endpoint": f"127.0.0.1:{port}"}},
+            "regions": {EAST: f"127.0.0.1:{port + 1}", WEST: f"127.0.0.1:{port + 2}"},
+            "cloud_ops": f"127.0.0.1:{port + 10}",
+        }
+
+
+class TestEnd:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_it_in_good_order(self, tmp_path: Path, number: signal.Signals) -> None:
+        with started("-o", "json", TMPDIR=str(tmp_path)) as process:
+            addresses = ready(process)
+            assert list(tmp_path.iterdir()), "the databases are in temporary files"
+            process.send_signal(number)
+            rest, errors = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+        assert rest == "", "standard output carries the ready line and nothing else"
+        assert "Traceback" not in errors
+        assert not list(tmp_path.iterdir()), "temporary files are removed"
+        for address in (addresses["cloud_ops"], *addresses["regions"].values()):
+            assert not listens(address)
+
+    async def test_what_was_answered_is_there_the_next_time(self, tmp_path: Path) -> None:
+        options = ("--data-dir", str(tmp_path / "data"), "-o", "json")
+        endpoints = []
+        for life in range(2):
+            with started(*options) as process:
+                endpoint = ready(process)["namespaces"]["default"]["endpoint"]
+                endpoints.append(endpoint)
+                client = await Client.connect(endpoint)
+                handle = client.get_workflow_handle("w")
+                if life == 0:
+                    handle = await client.start_workflow("any", id="w", task_queue="nobody")
+                await handle.signal("note", life)
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=SECONDS)
+            assert process.returncode == 0
+        assert endpoints[0] == endpoints[1], "the namespace endpoint keeps its port"
+        with started(*options) as process:
+            client = await Client.connect(ready(process)["namespaces"]["default"]["endpoint"])
+            history = await client.get_workflow_handle("w").fetch_history()
+            signals = [event for event in history.events if event.event_type == 26]
+            assert len(signals) == 2
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("offset", [0, 1, 10], ids=["endpoint", "region", "cloud_ops"])
+    def test_a_taken_port(self, offset: int) -> None:
+        base = free_base()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", base + offset))
+            taken.listen()
+            line = refused("--port", str(base))
+        assert line == f"port {base + offset} on 127.0.0.1 is already in use"
+
+    def test_a_data_directory_below_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        directory = tmp_path / "file" / "data"
+        line = refused("--data-dir", str(directory))
+        assert line.startswith(f"the data directory {directory} cannot be used: ")
+        assert "Not a directory" in line
+        assert (tmp_path / "file").read_text() == ""
+
+    def test_a_data_directory_in_use(self, tmp_path: Path) -> None:
+        with started("--data-dir", str(tmp_path), "-o", "json") as process:
+            addresses = ready(process)
+            line = refused("--data-dir", str(tmp_path))
+            assert "is in use by another process" in line
+            assert str(tmp_path) in line
+            # Whoever had it goes on as if nothing had been.
+            assert all(listens(address) for address in addresses["regions"].values())
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=SECONDS)
+        assert process.returncode == 0
+
+    @pytest.mark.parametrize("file", [f"{WEST}.sqlite", "control.sqlite"])
+    def test_a_newer_schema(self, tmp_path: Path, file: str) -> None:
+        with started("--data-dir", str(tmp_path), "-o", "json") as process:
+            ready(process)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=SECONDS)
+        set_version(tmp_path / file, 1_000)
+        line = refused("--data-dir", str(tmp_path))
+        assert file in line
+        assert "schema 1000" in line
+        assert version_of(tmp_path / file) == 1_000
+
+    def test_a_data_directory_of_other_regions(self, tmp_path: Path) -> None:
+        with started("--data-dir", str(tmp_path), "-o", "json") as process:
+            ready(process)
+        line = refused("--data-dir", str(tmp_path), "--region", WEST, "--region", EAST)
+        assert line == f"the data directory {tmp_path} belongs to a cloud of {EAST}, {WEST}"
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--region", EAST, "--region", EAST), "a region is named twice"),
+            (("--region", "not a region"), "not a region id: 'not a region'"),
+            (("--port", "70000"), "not a port: 70000"),
+        ],
+    )
+    def test_options_that_make_no_sense(self, options: tuple[str, ...], words: str) -> None:
+        assert words in refused(*options)
+
+
+def free_base() -> int:
+    """A port after which the next ten are free too, outside of what the kernel gives away."""
+    while True:
+        base = random.randrange(10_000, 30_000)
+        if not any(listens(f"127.0.0.1:{port}") for port in range(base, base + 11)):
+            return base
+
+
+def set_version(path: Path, number: int) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {number}")
+    connection.close()
+
+
+def version_of(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    return int(number)
