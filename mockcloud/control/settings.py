@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from fractions import Fraction
 
 from mockcloud.core import times
 
@@ -27,9 +25,3 @@ class ControlSettings:
     def catch_up(self) -> int:
         """How long the replica may take to catch up before HANDOVER is set regardless."""
         return self.graceful // 2
-
-    def scaled(self, factor: float) -> ControlSettings:
-        """The same with all waits multiplied by `factor`; retention stays."""
-        exact = Fraction(factor)
-        waits = ("graceful", "call_timeout", "retry_first", "retry_most", "watch_retry", "check_after")
-        return dataclasses.replace(self, **{name: max(1, int(getattr(self, name) * exact)) for name in waits})

@@ -43,13 +43,6 @@ async def list_parked(
     return await store.read(lambda connection: parked.list_parked(connection, namespace_id, after_id, limit))
 
 
-async def parked_of_run(store: Store, namespace_id: str, workflow_id: str, run_id: str) -> list[ParkedTask]:
-    """What waits with one run, for its history view."""
-    return await store.read(
-        lambda connection: parked.parked_of(connection, namespace_id, workflow_id, run_id)
-    )
-
-
 async def list_dead_letters(
     store: Store, namespace_id: str, after_id: int = 0, limit: int = 100
 ) -> list[DeadLetter]:
