@@ -29,7 +29,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from mockcloud.core import command_checks, continue_as_new, retry, signals, timer, times
+from mockcloud.core import command_checks, continue_as_new, retry, signals, timer
 from mockcloud.core.activity_start import StartedActivity, start_eagerly
 from mockcloud.core.change import RunChange
 from mockcloud.core.command_checks import CommandFailure, command_name
@@ -270,7 +270,7 @@ def _fail_workflow(applying: _Applying, command: Command) -> None:
         attributes.failure,
         attempt=start.attempt,
         now=change.context.now,
-        expires_at=times.nanoseconds(start.workflow_execution_expiration_time),
+        expires_at=applying.run.execution_expires_at,
     )
     if isinstance(decision, retry.RetryAfter):
         raise _not_built("Retries of whole workflows")

@@ -82,7 +82,7 @@ def continue_as_new(
             first_execution_run_id=started.first_execution_run_id,
             initiator=initiator,
             first_workflow_task_backoff=_backoff(run, command, change.context),
-            execution_expiration_time=times.nanoseconds(started.workflow_execution_expiration_time),
+            execution_expiration_time=run.execution_expires_at,
             failure=command.failure if command.HasField("failure") else None,
             last_completion_result=(
                 command.last_completion_result if command.HasField("last_completion_result") else None

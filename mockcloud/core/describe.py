@@ -109,20 +109,6 @@ def pending_activity(activity: Activity, now: int) -> PendingActivityInfo:
     return info
 
 
-def run_expiration_time(run: Run) -> int:
-    """When the run times out (nanoseconds); 0: never. The start delay comes on top.
-
-    Real: MutableStateImpl.ApplyWorkflowExecutionStartedEvent.
-    """
-    start = run.start
-    timeout = times.nanoseconds(start.workflow_run_timeout)
-    if not timeout:
-        return 0
-    expires = run.start_time + times.nanoseconds(start.first_workflow_task_backoff) + timeout
-    execution = times.nanoseconds(start.workflow_execution_expiration_time)
-    return min(expires, execution) if execution else expires
-
-
 def _config(run: Run) -> WorkflowExecutionConfig:
     start = run.start
     config = WorkflowExecutionConfig(
@@ -173,15 +159,15 @@ def _info(run: Run) -> WorkflowExecutionInfo:
 
 
 def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
-    start = run.start
-    expires = run_expiration_time(run)
+    expires = run.run_expires_at
     extended = WorkflowExecutionExtendedInfo(
         run_expiration_time=times.timestamp(expires) if expires else _NO_TIME,
-        original_start_time=times.timestamp(run.start_time),
+        original_start_time=times.timestamp(times.nanoseconds(run.started.event_time) if run.started else 0),
         cancel_requested=run.cancel_requested,
+        reset_run_id=run.record.reset_run_id,
     )
-    if start.HasField("workflow_execution_expiration_time"):
-        extended.execution_expiration_time.CopyFrom(start.workflow_execution_expiration_time)
+    if run.execution_expires_at:
+        extended.execution_expiration_time.CopyFrom(times.timestamp(run.execution_expires_at))
     if run.record.create_request_id:
         extended.request_id_infos[run.record.create_request_id].CopyFrom(
             RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, event_id=1)

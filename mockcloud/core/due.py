@@ -16,7 +16,7 @@ from enum import IntEnum
 from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
 from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
 
-from mockcloud.core import activity_timeouts, failures, retry, task_state, timer, times, workflow_task
+from mockcloud.core import activity_timeouts, failures, retry, task_state, timer, workflow_task
 from mockcloud.core.activity_timeouts import Deadline
 from mockcloud.core.change import RunChange
 from mockcloud.core.run import Run
@@ -93,23 +93,18 @@ def _on_sticky_queue(run: Run) -> bool:
 
 
 def _expirations(run: Run) -> Iterator[Due]:
-    start = run.start
-    execution = times.nanoseconds(start.workflow_execution_expiration_time)
+    execution, own = run.execution_expires_at, run.run_expires_at
     if execution:
         yield Due(execution, Kind.EXECUTION_TIMEOUT)
-    length = times.nanoseconds(start.workflow_run_timeout)
-    if length:
-        # The delay before the first workflow task does not count.
-        at = run.start_time + times.nanoseconds(start.first_workflow_task_backoff) + length
-        if not execution or at < execution:
-            yield Due(at, Kind.RUN_TIMEOUT)
+    if own and own != execution:
+        yield Due(own, Kind.RUN_TIMEOUT)
 
 
 def _time_out_run(change: RunChange, due: Due) -> None:
     """Close the run because its time is over. Real: workflow.TimeoutWorkflow."""
     start = change.run.start
     state: RetryState.ValueType = RetryState.RETRY_STATE_TIMEOUT
-    execution = times.nanoseconds(start.workflow_execution_expiration_time)
+    execution = change.run.execution_expires_at
     if due.kind == Kind.RUN_TIMEOUT and not (execution and execution <= change.context.now):
         # A retry policy that would allow another run is refused at the start.
         policy = start.retry_policy if start.HasField("retry_policy") else None

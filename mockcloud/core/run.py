@@ -123,8 +123,34 @@ class Run:
 
     @property
     def start_time(self) -> int:
+        """When it began; a run that a reset made, at the reset."""
         assert self.started is not None, f"run {self.key} has no events"
-        return times.nanoseconds(self.started.event_time)
+        return self.record.reset_time or times.nanoseconds(self.started.event_time)
+
+    @property
+    def execution_expires_at(self) -> int:
+        """When the time of its whole chain is over; 0: never. A reset gives the chain its full time again.
+
+        Real: MutableStateImpl.RefreshExpirationTimeoutTask.
+        """
+        timeout = times.nanoseconds(self.start.workflow_execution_timeout)
+        if self.record.reset_time and timeout:
+            return self.record.reset_time + timeout
+        return times.nanoseconds(self.start.workflow_execution_expiration_time)
+
+    @property
+    def run_expires_at(self) -> int:
+        """When the run times out; 0: never. The delay before its first workflow task does not count.
+
+        Real: MutableStateImpl.ApplyWorkflowExecutionStartedEvent, RefreshExpirationTimeoutTask.
+        """
+        timeout = times.nanoseconds(self.start.workflow_run_timeout)
+        if not timeout:
+            return 0
+        delay = 0 if self.record.reset_time else times.nanoseconds(self.start.first_workflow_task_backoff)
+        expires = self.start_time + delay + timeout
+        execution = self.execution_expires_at
+        return min(expires, execution) if execution else expires
 
     @property
     def open(self) -> bool:

@@ -75,7 +75,8 @@ class GetNamespaceRecordResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
 
 class HistoryBatch(_message.Message):
-    __slots__ = ["create_request_id", "events", "items", "new_run", "request_ids", "run_id", "workflow_id"]
+    __slots__ = ["base", "create_request_id", "events", "items", "new_run", "request_ids", "run_id", "workflow_id"]
+    BASE_FIELD_NUMBER: _ClassVar[int]
     CREATE_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +84,7 @@ class HistoryBatch(_message.Message):
     REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    base: ResetBase
     create_request_id: str
     events: bytes
     items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
@@ -90,7 +92,7 @@ class HistoryBatch(_message.Message):
     request_ids: _containers.RepeatedScalarFieldContainer[str]
     run_id: str
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., create_request_id: _Optional[str] = ..., new_run: _Optional[_Union[HistoryBatch, _Mapping]] = ..., request_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., create_request_id: _Optional[str] = ..., new_run: _Optional[_Union[HistoryBatch, _Mapping]] = ..., request_ids: _Optional[_Iterable[str]] = ..., base: _Optional[_Union[ResetBase, _Mapping]] = ...) -> None: ...
 
 class PutNamespaceRecordRequest(_message.Message):
     __slots__ = ["record"]
@@ -136,13 +138,25 @@ class ReplicationTask(_message.Message):
     run_state: RunStateRecord
     def __init__(self, position: _Optional[int] = ..., created_at: _Optional[int] = ..., history: _Optional[_Union[HistoryBatch, _Mapping]] = ..., activity: _Optional[_Union[ActivityState, _Mapping]] = ..., namespace_record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., run_state: _Optional[_Union[RunStateRecord, _Mapping]] = ..., deletion: _Optional[_Union[RunDeletion, _Mapping]] = ...) -> None: ...
 
-class RunDeletion(_message.Message):
-    __slots__ = ["run_id", "workflow_id"]
+class ResetBase(_message.Message):
+    __slots__ = ["item", "reset_time", "run_id"]
+    ITEM_FIELD_NUMBER: _ClassVar[int]
+    RESET_TIME_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    item: _state_pb2.VersionHistoryItem
+    reset_time: int
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ..., item: _Optional[_Union[_state_pb2.VersionHistoryItem, _Mapping]] = ..., reset_time: _Optional[int] = ...) -> None: ...
+
+class RunDeletion(_message.Message):
+    __slots__ = ["run_id", "version", "workflow_id"]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
     run_id: str
+    version: int
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class RunStateRecord(_message.Message):
     __slots__ = ["items", "reapplied", "run_id", "workflow_id"]
