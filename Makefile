@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PROTO_TOOLS := .venv-protos
 PROTOS := $(patsubst protos/mockcloud/%,mockcloud/api/%,$(wildcard protos/mockcloud/*/v1/*.proto))
 
-.PHONY: demo up test check bench protos clean
+.PHONY: demo up test check bench coverage protos clean
 
 demo: $(READY)  ## an order workflow survives two failovers
 	$(BIN)/python examples/failover_mid_workflow.py
@@ -26,6 +26,9 @@ check: $(READY)  ## format, lint, types, docs
 
 bench: $(READY)  ## figures against null servers in the same run; FULL=1 adds the 10,000s
 	$(BIN)/python -m bench $(if $(FULL),--full) $(BENCH_ARGS)
+
+coverage: $(READY)  ## regenerate docs/coverage.md from the tables in the code
+	$(BIN)/python -m mockcloud.coverage docs/coverage.md
 
 protos: $(PROTO_TOOLS)/.ready  ## regenerate mockcloud/api from protos/
 	$(PROTO_TOOLS)/bin/python -m grpc_tools.protoc -Imockcloud/api=protos/mockcloud --python_out=. --pyi_out=. $(PROTOS)

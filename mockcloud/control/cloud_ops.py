@@ -48,7 +48,7 @@ from mockcloud.core.errors import InvalidArgument, NotFound, Unimplemented
 from mockcloud.rpc.methods import Call, parse
 
 R = TypeVar("R", bound=Message)
-Handler: TypeAlias = Callable[[bytes], Awaitable[Message]]
+Handler: TypeAlias = "Callable[[CloudOps, bytes], Awaitable[Message]]"
 
 CLOUD_SERVICE: Final[ServiceDescriptor] = cloud_service.DESCRIPTOR.services_by_name["CloudService"]
 
@@ -83,6 +83,29 @@ _LOCATIONS: Final[Mapping[str, str]] = {
 }
 
 
+SERVED: Final[dict[str, Handler]] = {}
+"""Handlers of the methods that are built, by name."""
+
+
+def _serves(
+    kind: type[R],
+) -> Callable[[Callable[[CloudOps, R], Awaitable[Message]]], Callable[[CloudOps, R], Awaitable[Message]]]:
+    """Let a method of CloudOps answer the RPC whose request is `kind`."""
+
+    def register(
+        answer: Callable[[CloudOps, R], Awaitable[Message]],
+    ) -> Callable[[CloudOps, R], Awaitable[Message]]:
+        async def handle(service: CloudOps, raw: bytes) -> Message:
+            return await answer(service, parse(kind, raw))
+
+        name = kind.DESCRIPTOR.name.removesuffix("Request")
+        assert name in CLOUD_SERVICE.methods_by_name, f"{name} is a method"
+        SERVED[name] = handle
+        return answer
+
+    return register
+
+
 class CloudOps:
     """The handlers of the service, over the parts of one control plane."""
 
@@ -100,22 +123,15 @@ class CloudOps:
         self._operations: Final = operations
         self._failovers: Final = failovers
         self._settings: Final = settings
-        self._handlers: Final[Mapping[str, Handler]] = {
-            "GetNamespaces": _parsed(GetNamespacesRequest, self._get_namespaces),
-            "GetNamespace": _parsed(GetNamespaceRequest, self._get_namespace),
-            "FailoverNamespaceRegion": _parsed(FailoverNamespaceRegionRequest, self._failover),
-            "GetAsyncOperation": _parsed(GetAsyncOperationRequest, self._get_async_operation),
-            "GetRegions": _parsed(GetRegionsRequest, self._get_regions),
-            "GetRegion": _parsed(GetRegionRequest, self._get_region),
-        }
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of the service. Raises ServiceError."""
-        handler = self._handlers.get(call.method)
+        handler = SERVED.get(call.method)
         if handler is None:
             raise Unimplemented(f"method {call.method} not implemented")
-        return (await handler(call.request)).SerializeToString()
+        return (await handler(self, call.request)).SerializeToString()
 
+    @_serves(GetNamespacesRequest)
     async def _get_namespaces(self, request: GetNamespacesRequest) -> Message:
         """Pages by name; the page token is the last name of the page before."""
         size = request.page_size or _DEFAULT_PAGE
@@ -131,10 +147,12 @@ class CloudOps:
             next_page_token=page[-1].name if len(rest) > size else "",
         )
 
+    @_serves(GetNamespaceRequest)
     async def _get_namespace(self, request: GetNamespaceRequest) -> Message:
         _require("namespace", request.namespace)
         return GetNamespaceResponse(namespace=self._namespace(self._directory.by_name(request.namespace)))
 
+    @_serves(FailoverNamespaceRegionRequest)
     async def _failover(self, request: FailoverNamespaceRegionRequest) -> Message:
         _require("namespace", request.namespace)
         _require("region", request.region)
@@ -146,14 +164,17 @@ class CloudOps:
         )
         return FailoverNamespaceRegionResponse(async_operation=operation.message(self._settings.check_after))
 
+    @_serves(GetAsyncOperationRequest)
     async def _get_async_operation(self, request: GetAsyncOperationRequest) -> Message:
         _require("async_operation_id", request.async_operation_id)
         operation = await self._operations.get(request.async_operation_id)
         return GetAsyncOperationResponse(async_operation=operation.message(self._settings.check_after))
 
+    @_serves(GetRegionsRequest)
     async def _get_regions(self, _request: GetRegionsRequest) -> Message:
         return GetRegionsResponse(regions=[region_message(region) for region in self._regions])
 
+    @_serves(GetRegionRequest)
     async def _get_region(self, request: GetRegionRequest) -> Message:
         _require("region", request.region)
         if request.region not in self._regions:
@@ -220,13 +241,6 @@ def region_message(region: str) -> Region:
         cloud_provider_region=rest if known else name,
         location=_LOCATIONS.get(name, name),
     )
-
-
-def _parsed(kind: type[R], answer: Callable[[R], Awaitable[Message]]) -> Handler:
-    async def handle(raw: bytes) -> Message:
-        return await answer(parse(kind, raw))
-
-    return handle
 
 
 def _require(field: str, value: str) -> None:

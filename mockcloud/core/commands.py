@@ -5,7 +5,7 @@ then undoes the whole change (`RunChange.rollback`) and fails the task. Events t
 about (an activity cancelled before any worker had it) wait in the buffer until all commands are done: the
 caller sets `RunChange.buffering`.
 
-Where to add a command: its checks in `core.command_checks`, its events here, its entry in `_HANDLERS`.
+Where to add a command: its checks in `core.command_checks`, its events here, its entry in `HANDLERS`.
 
 Real: api/respondworkflowtaskcompleted/workflow_task_completed_handler.go.
 """
@@ -94,7 +94,7 @@ def apply_commands(
     )
     try:
         for command in request.commands:
-            handler = _HANDLERS.get(command.command_type)
+            handler = HANDLERS.get(command.command_type)
             if handler is None:
                 raise _not_built(f"{command_name(command.command_type)} commands")
             handler(applying, command)
@@ -314,7 +314,7 @@ def _continue_as_new(applying: _Applying, command: Command) -> None:
     )
 
 
-_HANDLERS: dict[int, Callable[[_Applying, Command], None]] = {
+HANDLERS: dict[int, Callable[[_Applying, Command], None]] = {
     CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK: _schedule_activity,
     CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK: _request_cancel_activity,
     CommandType.COMMAND_TYPE_START_TIMER: _start_timer,

@@ -53,7 +53,7 @@ def effect(run: Run, event: HistoryEvent) -> None:
     Raises:
         UnsupportedEvent: its type is not built.
     """
-    apply = _EFFECTS.get(event.event_type)
+    apply = EFFECTS.get(event.event_type)
     if apply is None:
         raise UnsupportedEvent(event)
     apply(run, event)
@@ -266,7 +266,7 @@ def _without_effect(run: Run, event: HistoryEvent) -> None:
     """Only for the worker to replay."""
 
 
-_EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
+EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _workflow_started,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _closed(
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED

@@ -1,43 +1,79 @@
-"""One limit for each resource, with the real server's default."""
+"""One limit for each resource, with the real server's default and the dynamic-config key that sets it there.
+
+To add one: a line in `Limits`, `name: Annotated[Number, Key("the.realKey")] = default`, or a plain `int` where
+the real server has no key. The coverage page and the dynamic configuration read the fields from here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, TypeAlias
 
 from mockcloud.core import times
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The dynamic-config key of a limit; case does not matter in it, as in the real server."""
+
+    name: str
+
+
+class Unit(Enum):
+    """What the value of a limit counts, where it is no plain number."""
+
+    BYTES = "bytes"
+    NANOSECONDS = "nanoseconds"
+
+
+Number: TypeAlias = int
+Bytes: TypeAlias = Annotated[int, Unit.BYTES]
+Duration: TypeAlias = Annotated[int, Unit.NANOSECONDS]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits and default time-outs of a region. Tests scale them down; durations are nanoseconds."""
 
-    blob_bytes: int = 2 * 1024 * 1024
-    memo_bytes: int = 2 * 1024 * 1024
-    id_characters: int = 1000
-    message_bytes: int = 4 * 1024 * 1024
-    history_events: int = 51_200
-    history_bytes: int = 50 * 1024 * 1024
-    suggest_continue_as_new_events: int = 4_096
-    suggest_continue_as_new_bytes: int = 4 * 1024 * 1024
-    pending_activities: int = 2_000
-    buffered_events: int = 100  # that wait for a workflow task to end
-    buffered_bytes: int = 2 * 1024 * 1024
-    history_page: int = 256
-    list_page: int = 1_000
-    default_workflow_task_timeout: int = 10 * times.SECOND
-    maximum_workflow_task_timeout: int = 120 * times.SECOND
-    default_sticky_timeout: int = 5 * times.SECOND
-    sticky_poller_gone: int = 10 * times.SECOND  # a sticky queue without polls for so long is given up
-    task_poll: int = 60 * times.SECOND
-    history_long_poll: int = 20 * times.SECOND
-    query_timeout: int = 10 * times.SECOND
-    handover_hold: int = 2 * times.SECOND
-    workflow_task_retry_initial: int = 5 * times.SECOND  # added to the time-out of attempts after the third
-    workflow_task_retry_maximum: int = 10 * times.MINUTE
-    minimum_retention: int = times.DAY
-    workflow_task_heartbeat_total: int = 30 * times.MINUTE  # how long heartbeats may stretch a task
-    continue_as_new_minimum_interval: int = times.SECOND  # a chain does not spin faster than this
-
-
-# Signals that one run takes (real: history.maximumSignalsPerExecution).
-SIGNALS_PER_RUN = 10_000
+    blob_bytes: Annotated[Bytes, Key("limit.blobSize.error")] = 2 * 1024 * 1024
+    memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
+    id_characters: Annotated[Number, Key("limit.maxIDLength")] = 1000
+    message_bytes: Bytes = 4 * 1024 * 1024
+    history_events: Annotated[Number, Key("limit.historyCount.error")] = 51_200
+    history_bytes: Annotated[Bytes, Key("limit.historySize.error")] = 50 * 1024 * 1024
+    suggest_continue_as_new_events: Annotated[Number, Key("limit.historyCount.suggestContinueAsNew")] = 4_096
+    suggest_continue_as_new_bytes: Annotated[Bytes, Key("limit.historySize.suggestContinueAsNew")] = (
+        4 * 1024 * 1024
+    )
+    pending_activities: Annotated[Number, Key("limit.numPendingActivities.error")] = 2_000
+    signals_per_run: Annotated[Number, Key("history.maximumSignalsPerExecution")] = 10_000
+    # Events that wait for a workflow task to end.
+    buffered_events: Annotated[Number, Key("history.maximumBufferedEventsBatch")] = 100
+    buffered_bytes: Annotated[Bytes, Key("history.maximumBufferedEventsSizeInBytes")] = 2 * 1024 * 1024
+    history_page: Annotated[Number, Key("limit.historyMaxPageSize")] = 256
+    list_page: Annotated[Number, Key("frontend.visibilityMaxPageSize")] = 1_000
+    default_workflow_task_timeout: Annotated[Duration, Key("history.defaultWorkflowTaskTimeout")] = (
+        10 * times.SECOND
+    )
+    maximum_workflow_task_timeout: Duration = 120 * times.SECOND
+    default_sticky_timeout: Duration = 5 * times.SECOND
+    sticky_poller_gone: Duration = 10 * times.SECOND  # a sticky queue without polls for so long is given up
+    task_poll: Annotated[Duration, Key("matching.longPollExpirationInterval")] = 60 * times.SECOND
+    history_long_poll: Annotated[Duration, Key("history.longPollExpirationInterval")] = 20 * times.SECOND
+    query_timeout: Duration = 10 * times.SECOND
+    handover_hold: Duration = 2 * times.SECOND
+    # Added to the time-out of attempts after the third.
+    workflow_task_retry_initial: Duration = 5 * times.SECOND
+    workflow_task_retry_maximum: Annotated[Duration, Key("history.workflowTaskRetryMaxInterval")] = (
+        10 * times.MINUTE
+    )
+    minimum_retention: Annotated[Duration, Key("system.namespaceMinRetentionGlobal")] = times.DAY
+    # How long heartbeats may stretch a task.
+    workflow_task_heartbeat_total: Annotated[Duration, Key("history.workflowTaskHeartbeatTimeout")] = (
+        30 * times.MINUTE
+    )
+    # A chain does not spin faster than this.
+    continue_as_new_minimum_interval: Annotated[Duration, Key("history.workflowIdReuseMinimalInterval")] = (
+        times.SECOND
+    )

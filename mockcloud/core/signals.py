@@ -32,7 +32,6 @@ from mockcloud.core.errors import (
     ServiceError,
     workflow_already_completed,
 )
-from mockcloud.core.limits import SIGNALS_PER_RUN
 
 HISTORY_SERVICE = "history-service"
 
@@ -202,7 +201,7 @@ def _check_signal(change: RunChange, payloads: Payloads) -> None:
     if not run.open or run.record.zombie:
         raise workflow_already_completed()
     validation.blob(payloads, change.context.limits)
-    if run.signal_count >= SIGNALS_PER_RUN:
+    if run.signal_count >= change.context.limits.signals_per_run:
         raise InvalidArgument("exceeded workflow execution limit for signal events")
     if run.close_attempted and run.started_workflow_task is not None:
         raise ResourceExhausted(

@@ -1,0 +1,1 @@
+"""What of the real service is served here, told from the tables that serve it."""
