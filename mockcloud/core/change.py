@@ -94,6 +94,7 @@ class Outcome:
     run: Run  # after the change
     created: bool = False
     forks: list[Fork] = field(default_factory=list)
+    copies: Sequence[Batch] = ()  # of another run: what a reset run begins with; its replicas make their own
     batches: list[Batch] = field(default_factory=list)  # of any branch
     becomes_current: bool = False  # of its workflow id: set for new runs and by conflict resolution
     # Only commits made as the active region replicate; nothing echoes.
@@ -103,6 +104,7 @@ class Outcome:
         default_factory=list
     )  # of the signals in the batch, for de-duplication elsewhere
     replicate_run_state: bool = False  # reapplied events changed
+    deleted: bool = False  # a user asked for it: so do the replicas
     successor: Outcome | None = None  # the run that continues this one, committed with it
 
 
@@ -189,15 +191,25 @@ class RunChange:
         # MutableStateImpl.UpdateCurrentVersion).
         self.version = max(context.version, run.last_write_version)
         self.created = run.next_event_id == 1
+        self.copies: Sequence[Batch] = ()
         self.events: list[HistoryEvent] = []
         self.activity_states: list[int] = []
         self.request_ids: list[str] = []
         self.replicate_run_state = False
+        self.deleted = False
         self.successor: RunChange | None = None
         # While the commands of a completed workflow task are applied, what they do not write directly waits
         # in the buffer as if the task were still started, so that it follows the commands' own events.
         self.buffering = False
         self._touched = False
+
+    @classmethod
+    def of_copy(cls, run: Run, context: Context, copies: Sequence[Batch]) -> RunChange:
+        """The change that makes a run which begins with a copy of another one's events (`core.reset`)."""
+        change = cls(run, context)
+        change.created = True
+        change.copies = copies
+        return change
 
     @classmethod
     def new_run(cls, key: RunKey, context: Context) -> RunChange:
@@ -357,11 +369,13 @@ class RunChange:
             run=run,
             created=self.created,
             forks=[Fork(branch_id)] if self.created else [],
+            copies=self.copies,
             batches=[Batch.of(branch_id, list(events)) for _, events in groupby(self.events, _version)],
             becomes_current=self.created,
             replicate=True,
             activity_states=[key for key in self.activity_states if key in run.activities],
             request_ids=self.request_ids,
             replicate_run_state=self.replicate_run_state,
+            deleted=self.deleted,
             successor=self.successor.finish() if self.successor else None,
         )

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mockcloud.api.state.v1.state_pb2 import VersionHistories
+from mockcloud.api.state.v1.state_pb2 import VersionHistories, VersionHistory
 from mockcloud.core import version_history
 from mockcloud.core.version_history import Item, NoCommonAncestorError
 
@@ -175,6 +175,14 @@ def decide(histories: VersionHistories | None, incoming: Incoming) -> Plan:
     if incoming.last.version == current.version:
         return Invalid(SAME_VERSION)
     return Switch(target, first)
+
+
+def branch_with(histories: VersionHistories, item: Item) -> VersionHistory | None:
+    """The first branch that has an event under a version; None: none has."""
+    for branch in histories.histories:
+        if version_history.contains(version_history.items(branch), item):
+            return branch
+    return None
 
 
 def happens_after(version: int, task_id: int, other_version: int, other_task_id: int) -> bool:

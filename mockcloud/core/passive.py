@@ -32,6 +32,9 @@ from mockcloud.core.conflict import Existing, Missing, Park, Target
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.version_history import Item
 
+# What of a run's record belongs to no branch.
+_OF_THE_RUN = ("base_run_id", "base_event_id", "reset_time", "reset_run_id", "delete_requested")
+
 
 @dataclass(frozen=True, slots=True)
 class Extra:
@@ -67,6 +70,23 @@ def create(key: RunKey, events: Sequence[HistoryEvent], context: Context, extra:
         run=run,
         created=True,
         forks=[Fork(branch_id)],
+        batches=[Batch.of(branch_id, events)],
+        becomes_current=True,
+    )
+
+
+def create_reset(
+    run: Run, copies: Sequence[Batch], events: Sequence[HistoryEvent], context: Context, extra: Extra
+) -> Outcome:
+    """A reset run that is new here and becomes current: `run` is what `core.reset.adopt` made of the copy."""
+    run.record.create_request_id = extra.create_request_id
+    _fold(run, events, context, extra)
+    branch_id = copies[0].branch_id
+    return Outcome(
+        run=run,
+        created=True,
+        forks=[Fork(branch_id)],
+        copies=copies,
         batches=[Batch.of(branch_id, events)],
         becomes_current=True,
     )
@@ -119,6 +139,8 @@ def switch(
     record.reapplied.extend(run.record.reapplied)
     record.state_transitions = run.record.state_transitions
     record.zombie = run.record.zombie
+    for name in _OF_THE_RUN:
+        setattr(record, name, getattr(run.record, name))
     for request_id, event_id in run.record.attached_request_ids.items():
         if event_id < shared.next_event_id:
             record.attached_request_ids[request_id] = event_id

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 
 from mockcloud.api.state.v1.state_pb2 import ReappliedEvent
@@ -25,6 +25,7 @@ from mockcloud.core.conflict import Park
 from mockcloud.core.task_state import schedule_workflow_task
 
 SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+_SIGNALS = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL
 _TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
 
 # The server's own hand: what it terminated is not asked for by anybody.
@@ -69,6 +70,25 @@ def candidates(events: Iterable[HistoryEvent]) -> list[HistoryEvent] | Park:
     return wanted
 
 
+def after_reset(
+    change: RunChange, event: HistoryEvent, excluded: frozenset[ResetReapplyExcludeType.ValueType]
+) -> None:
+    """Write one event again on a run that a reset has just made, if it is of a kind that survives a reset.
+
+    Requests to cancel and terminations do not. Real: reapplyEvents of ndc/workflow_resetter.go.
+    """
+    if event.event_type == SIGNALED and _SIGNALS not in excluded:
+        _signal_again(change, event)
+
+
+def _signal_again(change: RunChange, event: HistoryEvent) -> None:
+    """It keeps name, input, identity, header and links, and loses its request id."""
+    attributes = WorkflowExecutionSignaledEventAttributes()
+    attributes.CopyFrom(event.workflow_execution_signaled_event_attributes)
+    attributes.request_id = ""
+    change.add(SIGNALED, attributes, links=event.links)
+
+
 def without_own(events: Iterable[HistoryEvent], clusters: Clusters, region: str) -> list[HistoryEvent]:
     """What of the events that another region sent here for reapply counts.
 
@@ -99,10 +119,7 @@ def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent
     if not fresh:
         return 0
     for event in fresh:
-        attributes = WorkflowExecutionSignaledEventAttributes()
-        attributes.CopyFrom(event.workflow_execution_signaled_event_attributes)
-        attributes.request_id = ""
-        change.add(SIGNALED, attributes, links=event.links)
+        _signal_again(change, event)
         run.record.reapplied.append(
             ReappliedEvent(run_id=source_run_id, event_id=event.event_id, version=event.version)
         )

@@ -16,6 +16,8 @@ The rules that callers use are in `core.workflow_task`. Real: workflow/workflow_
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from temporalio.api.enums.v1 import EventType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import (
@@ -29,6 +31,15 @@ from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
 from mockcloud.core import times
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.run import Run
+
+
+class ResetPoint(NamedTuple):
+    """What the failure of a workflow task says that was reset."""
+
+    base_run_id: str
+    new_run_id: str
+    fork_event_version: int
+
 
 FORCE_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
 FAILOVER_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLOSE_COMMAND
@@ -126,8 +137,12 @@ def fail_task(
     identity: str,
     failure: Failure | None = None,
     binary_checksum: str = "",
+    reset: ResetPoint | None = None,
 ) -> None:
-    """End the started task as failed, without scheduling the next. A transient one leaves no event."""
+    """End the started task as failed, without scheduling the next. A transient one leaves no event.
+
+    `reset`: the task belongs to the copy with which a reset run begins.
+    """
     run = change.run
     task = run.started_workflow_task
     assert task is not None, "a started task"
@@ -144,6 +159,10 @@ def fail_task(
         )
         if failure is not None and failure.ByteSize():
             attributes.failure.CopyFrom(failure)
+        if reset is not None:
+            attributes.base_run_id = reset.base_run_id
+            attributes.new_run_id = reset.new_run_id
+            attributes.fork_event_version = reset.fork_event_version
         change.add(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, attributes)
         drop_next_attempt(run)
     run.record.last_workflow_task_failure = WorkflowTaskFailedCause.Name(cause)

@@ -393,6 +393,15 @@ class Changes:
         """
         return await self._tasks.shielded(self._replicated.together(namespace, plans, complete))
 
+    async def compose(self, namespace: Namespace, workflow_id: str, plan: Plan) -> None:
+        """Commit what `plan` makes of several runs of a workflow id, as the active region, under its lock.
+
+        The plan itself must end with the fence: `Namespace.require_writable` and `RunChange.require_active` after
+        its last await. What it raises comes out here, and nothing is written.
+        """
+        namespace.require_writable()
+        await self._tasks.shielded(self._replicated.alone(namespace, workflow_id, plan))
+
     async def exclusive(self, namespace: Namespace, workflow_id: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do what is no change of a run to a workflow id's rows, such as deleting one, under its lock."""
 

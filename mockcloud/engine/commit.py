@@ -14,6 +14,8 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     ActivityState,
     HistoryBatch,
     ReplicationTask,
+    ResetBase,
+    RunDeletion,
     RunStateRecord,
 )
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, VersionHistoryItem
@@ -38,7 +40,7 @@ class Committed(NamedTuple):
     offers_removed: frozenset[Offer]
     due: int | None
     due_changed: bool
-    delete_at: int | None  # end of retention; None while open
+    delete_at: int | None  # end of retention, or at once where a user asked for it; None while open
     batches: Sequence[Batch]
 
 
@@ -74,7 +76,9 @@ def prepare(
         added = removed = _NO_OFFERS
     else:
         added, removed = after.offers - before.offers, before.offers - after.offers
-    delete_at = None if run.open else run.record.close_time + namespace.retention
+    delete_at = None if run.open else run.record.close_time
+    if delete_at is not None and not run.record.delete_requested:
+        delete_at += namespace.retention
     write = RunWrite(
         run_key=run_key,
         namespace_id=key.namespace_id,
@@ -87,7 +91,7 @@ def prepare(
         due=after.due,
         delete_at=delete_at,
         forks=outcome.forks,
-        batches=outcome.batches,
+        batches=[*outcome.copies, *outcome.batches],
         offers_added=added,
         offers_removed=removed,
         visibility=after.visibility,
@@ -150,6 +154,9 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
     last = len(outcome.batches) - 1
     for index, batch in enumerate(outcome.batches):
         message = _history_batch(run, batch)
+        if outcome.copies and index == 0:
+            message.base.CopyFrom(_reset_base(run, outcome.copies))
+            message.create_request_id = run.record.create_request_id
         new_run_events: NodeRef | None = None
         if index == last:
             message.request_ids.extend(outcome.request_ids)
@@ -183,7 +190,21 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
                 reapplied=run.record.reapplied,
             )
             entries.append(LogWrite(ReplicationTask(created_at=now, run_state=record).SerializeToString()))
+    if outcome.deleted:
+        deletion = RunDeletion(
+            workflow_id=run.key.workflow_id, run_id=run.key.run_id, version=run.last_write_version
+        )
+        entries.append(LogWrite(ReplicationTask(created_at=now, deletion=deletion).SerializeToString()))
     return entries
+
+
+def _reset_base(run: Run, copies: Sequence[Batch]) -> ResetBase:
+    last = copies[-1]
+    return ResetBase(
+        run_id=run.record.base_run_id,
+        item=VersionHistoryItem(event_id=last.last_event_id, version=last.version),
+        reset_time=run.record.reset_time,
+    )
 
 
 def _history_batch(run: Run, batch: Batch) -> HistoryBatch:

@@ -1,4 +1,7 @@
-"""What replication sees of a workflow id while it holds its lock, and what it wants committed."""
+"""What a plan for several runs sees of a workflow id while its lock is held, and what it wants committed.
+
+Replication's plans are made of a peer's messages; resets plan the base run, the current one and the new one.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,17 @@ InTransaction = Callable[[sqlite3.Connection], object]
 
 @dataclass(slots=True)
 class Replicated:
-    """What a replication plan wants committed, all in one transaction, in this order."""
+    """What a plan wants committed, all in one transaction, in this order."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     also: list[InTransaction] = field(default_factory=list)
+    deleted: list[RunKey] = field(
+        default_factory=list
+    )  # runs to remove, after what the outcomes wrote of them
 
 
 class Loaded:
-    """A workflow id under its lock, as a replication plan sees it.
+    """A workflow id under its lock, as a plan sees it.
 
     Runs may be changed in place; usable in the plan only.
     """

@@ -26,6 +26,7 @@ from mockcloud.engine.history_reader import HistoryReader
 from mockcloud.engine.matching import Matching
 from mockcloud.engine.namespaces import NamespaceRegistry
 from mockcloud.engine.queries import Queries
+from mockcloud.engine.resets import Resets
 from mockcloud.engine.retention import Retention
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
@@ -79,6 +80,7 @@ class Region:
         self.answers.attached_queries = self.queries.attached
         self.workflow_tasks = WorkflowTasks(self.changes, self.queries, self.answers, ports)
         self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)
+        self.resets = Resets(self.changes)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
 
     @classmethod

@@ -1,11 +1,13 @@
-"""The part of the write path through which peers' changes come: plans carried out under the locks.
+"""The part of the write path for several runs at once, peers' changes above all: plans carried out under the locks.
 
-Called by `Changes`, in a task of the engine. Nothing here decides what a peer's change means: a plan does.
+Called by `Changes`, in a task of the engine. Nothing here decides what a change means: a plan does.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from mockcloud.core.change import Context
@@ -17,6 +19,7 @@ from mockcloud.engine.loader import Loader
 from mockcloud.engine.locks import KeyedLocks
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
+from mockcloud.store import runs
 
 Plan = Callable[[Loaded], Awaitable[Replicated]]
 
@@ -26,6 +29,7 @@ class _Planned(NamedTuple):
 
     loaded: Loaded
     work: Work
+    deleted: Sequence[RunKey]
     also: Sequence[InTransaction]
 
 
@@ -122,7 +126,9 @@ class ReplicatedChanges:
                 assert entry is not None, f"{outcome.run.key} is changed, so it is there"
                 entries[outcome.run.key] = entry
         current = await self._loader.current(loaded.namespace.id, loaded.workflow_id)
-        return _Planned(loaded, Work(replicated.outcomes, entries, current), replicated.also)
+        deletions = [partial(_delete, key=key) for key in replicated.deleted]
+        work = Work(replicated.outcomes, entries, current)
+        return _Planned(loaded, work, replicated.deleted, [*deletions, *replicated.also])
 
     def _loaded(self, namespace: Namespace, workflow_id: str) -> Loaded:
         return Loaded(namespace, workflow_id, self._loader, lambda: self._context(namespace))
@@ -131,8 +137,17 @@ class ReplicatedChanges:
         # A run that the plan looked at and left out of its outcomes may have been changed all the same.
         for key in planned.loaded.touched.difference(planned.work.entries):
             self._cache.drop(key)
+        for key in planned.deleted:
+            self._cache.drop(key)
+            self._cache.drop_current(key.namespace_id, key.workflow_id)
 
     def _forget(self, loaded: Loaded) -> None:
         for key in loaded.touched:
             self._cache.drop(key)
         self._cache.drop_current(loaded.namespace.id, loaded.workflow_id)
+
+
+def _delete(connection: sqlite3.Connection, key: RunKey) -> None:
+    row = runs.load_run(connection, *key)
+    if row is not None:
+        runs.delete_run(connection, row.run_key)

@@ -1,6 +1,6 @@
-"""Closed runs are deleted once their retention is over, in each region by itself.
+"""Closed runs are deleted once their retention is over, in each region by itself, or at once if a user asked for it.
 
-The moment is stored with the run when it closes. Real: delete_history_event_task of the timer queue.
+The moment is stored with the run when it closes. Real: delete_history_event_task of the timer queue, deletemanager.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mockcloud.engine.cache import RunCache
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.plans import Loaded, Replicated
 from mockcloud.engine.tasks import Tasks
 from mockcloud.store import runs
 from mockcloud.store.database import Store
@@ -60,6 +61,18 @@ class Retention:
         """Delete no more."""
         self._running = False
         self._alarm.clear()
+
+    async def delete_replica(self, namespace: Namespace, workflow_id: str, run_id: str) -> None:
+        """Delete this region's replica of a run, open or closed. An empty run id is the current run.
+
+        Raises NotFound: there is none.
+        """
+        key = await self._changes.read(namespace, workflow_id, run_id, lambda run: run.key)
+
+        async def plan(_loaded: Loaded) -> Replicated:
+            return Replicated(deleted=[key])
+
+        await self._changes.replicate(namespace, workflow_id, plan)
 
     def _committed(self, namespace: Namespace, committed: Committed) -> None:
         if committed.delete_at is not None and self._running:

@@ -117,7 +117,7 @@ class Apply:
                 if self._waits(namespace, task):
                     raise ParkedError("behind an earlier one")
                 await work.add(task)
-            return Replicated(work.outcomes)
+            return work.result()
 
         return plan
 
@@ -188,7 +188,7 @@ class Apply:
                     raise ParkedError("behind an earlier one")
                 await work.add(task)
             failed_at = 0  # from here on it is the commit that fails
-            return Replicated(work.outcomes)
+            return work.result()
 
         try:
             await self._changes.replicate(namespace, workflow_id, plan)
@@ -248,7 +248,9 @@ class Apply:
         async def plan(loaded: Loaded) -> Replicated:
             work = TaskPlan(loaded, helped)
             await work.add(task)
-            return Replicated(work.outcomes, list(also))
+            result = work.result()
+            result.also += also
+            return result
 
         while True:
             try:
@@ -263,6 +265,10 @@ class Apply:
                 if depth >= _DEEPEST_FETCH:
                     raise
                 if not await self._fetch(namespace, source, need, depth + 1):
+                    if need.key.run_id != _run_of(task)[1]:
+                        raise FailedPrecondition(
+                            f"{source} has deleted {need.key}, from which it goes on"
+                        ) from need
                     return  # the source has deleted the run
             else:
                 return

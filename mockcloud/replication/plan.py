@@ -26,9 +26,11 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     ActivityState,
     HistoryBatch,
     ReplicationTask,
+    ResetBase,
+    RunDeletion,
     RunStateRecord,
 )
-from mockcloud.core import conflict, failover, fold, passive, reapply, version_history
+from mockcloud.core import conflict, failover, fold, passive, reapply, reset, version_history
 from mockcloud.core.change import Outcome, RunChange
 from mockcloud.core.conflict import (
     Append,
@@ -44,7 +46,7 @@ from mockcloud.core.conflict import (
 )
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.version_history import Item
-from mockcloud.engine.plans import Loaded
+from mockcloud.engine.plans import Loaded, Replicated
 
 
 class PlanEndedError(Exception):
@@ -106,7 +108,12 @@ class TaskPlan:
         self._helped = helped
         self._runs: dict[str, Run | None] = {}
         self._current_run_id: str | None = None
-        self.outcomes: list[Outcome] = []
+        self._outcomes: list[Outcome] = []
+        self._deleted: list[RunKey] = []
+
+    def result(self) -> Replicated:
+        """All that was planned so far."""
+        return Replicated(self._outcomes, deleted=self._deleted)
 
     async def add(self, task: ReplicationTask) -> None:
         """Plan one more task. Raises PlanEndedError."""
@@ -118,6 +125,8 @@ class TaskPlan:
                     await self._activity(task.activity)
                 case "run_state":
                     await self._run_state(task.run_state)
+                case "deletion":
+                    await self._deletion(task.deletion)
                 case kind:
                     raise ParkedError(f"replication tasks of kind {kind} are not built")
         except fold.UnsupportedEvent as error:
@@ -139,13 +148,13 @@ class TaskPlan:
 
     def _put(self, outcome: Outcome) -> None:
         self._runs[outcome.run.key.run_id] = outcome.run
-        last = self.outcomes[-1] if self.outcomes else None
+        last = self._outcomes[-1] if self._outcomes else None
         # Batches that follow each other share the work of a commit.
         if last is not None and last.run is outcome.run and not last.replicate and not outcome.replicate:
             last.forks += outcome.forks
             last.batches += outcome.batches
             return
-        self.outcomes.append(outcome)
+        self._outcomes.append(outcome)
 
     async def _history(self, batch: HistoryBatch) -> None:
         events = list(History.FromString(batch.events).events)
@@ -184,6 +193,9 @@ class TaskPlan:
                 raise ParkedError(reason)
             case Missing(after, until):
                 raise NeedRangeError(key, after, until)
+            case UnknownRun(is_start=False) if batch.HasField("base"):
+                await self._create_reset(key, batch.base, events, extra)
+                return
             case UnknownRun(is_start=False):
                 before = events[0].event_id - 1
                 items = version_history.values(batch.items)
@@ -211,13 +223,42 @@ class TaskPlan:
 
     async def _create(self, key: RunKey, events: list[HistoryEvent], extra: passive.Extra) -> None:
         if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-            raise ParkedError("reset runs not built: the first event of the run does not start it")
+            raise RefusedError("the first event of a run does not start it")
+        await self._require_place(events)
+        self._put(passive.create(key, events, self._loaded.context(), extra))
+        self._current_run_id = key.run_id
+
+    async def _create_reset(
+        self, key: RunKey, base: ResetBase, events: list[HistoryEvent], extra: passive.Extra
+    ) -> None:
+        """A run that goes on from an event of another one: both regions copy that from what they have."""
+        base_key, last = self._loaded.key(base.run_id), Item.of(base.item)
+        run = await self._run(base.run_id)
+        branch = conflict.branch_with(run.record.version_histories, last) if run else None
+        if run is None or branch is None:
+            raise NeedRangeError(base_key, Item(0, 0), last)
+        await self._require_place(events)
+        finish = last.event_id + 1
+        batches = await self._loaded.batches(branch.branch_id, 1, finish)
+        copies = reset.copied(batches, self._loaded.context().next_task_id(), finish)
+        made = await self._loaded.fold_branch(key.run_id, branch.branch_id, finish)
+        reset.adopt(made, copies, base.run_id, last, base.reset_time)
+        self._put(passive.create_reset(made, copies, events, self._loaded.context(), extra))
+        run.record.reset_run_id = key.run_id
+        self._put(Outcome(run=run))
+        self._current_run_id = key.run_id
+
+    async def _require_place(self, events: Sequence[HistoryEvent]) -> None:
         last = Item(events[-1].event_id, events[-1].version)
         place = passive.new_run_place(last, events[-1].task_id, await self._current())
         if place is not None:
             raise ParkedError(place.reason)
-        self._put(passive.create(key, events, self._loaded.context(), extra))
-        self._current_run_id = key.run_id
+
+    async def _deletion(self, deletion: RunDeletion) -> None:
+        run = await self._run(deletion.run_id)
+        if run is not None and run.last_write_version <= deletion.version:
+            self._deleted.append(run.key)
+            self._runs[deletion.run_id] = None
 
     async def _reapply(self, source: Run, events: list[HistoryEvent]) -> None:
         """Signals of a losing branch go to the current run, in the region that is active."""

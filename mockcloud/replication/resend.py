@@ -17,9 +17,10 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     GetHistoryRangeRequest,
     GetHistoryRangeResponse,
     HistoryBatch,
+    ResetBase,
 )
 from mockcloud.api.state.v1.state_pb2 import RunRecord, VersionHistory
-from mockcloud.core import version_history
+from mockcloud.core import conflict, version_history
 from mockcloud.core.change import Batch
 from mockcloud.core.errors import FailedPrecondition, workflow_not_found
 from mockcloud.core.version_history import Item
@@ -47,17 +48,21 @@ def _read(
         raise workflow_not_found(request.workflow_id, request.run_id)
     record = RunRecord.FromString(row.record)
     until = Item.of(request.until)
-    branch = _branch_with(record, until)
+    branch = conflict.branch_with(record.version_histories, until)
     if branch is None:
         raise FailedPrecondition(
             f"run {request.run_id} has no event {until.event_id} of version {until.version}"
         )
-    batches = history.read_branch(
-        connection, branch.branch_id, request.after_event_id + 1, until.event_id + 1, max_events
-    )
+    # What a reset run was copied from, its replica copies too.
+    base = record.base_event_id if request.after_event_id < record.base_event_id < until.event_id else 0
+    first = (base or request.after_event_id) + 1
+    batches = history.read_branch(connection, branch.branch_id, first, until.event_id + 1, max_events)
     response = GetHistoryRangeResponse()
     for batch in batches:
         message = _message(request.run_id, request.workflow_id, record, branch, batch)
+        if base and batch.first_event_id == first:
+            message.base.CopyFrom(_reset_base(record, branch))
+            message.create_request_id = record.create_request_id
         new_run = _new_run(connection, request, batch)
         if new_run is not None:
             message.new_run.CopyFrom(new_run)
@@ -65,11 +70,9 @@ def _read(
     return response
 
 
-def _branch_with(record: RunRecord, item: Item) -> VersionHistory | None:
-    for branch in record.version_histories.histories:
-        if version_history.contains(version_history.items(branch), item):
-            return branch
-    return None
+def _reset_base(record: RunRecord, branch: VersionHistory) -> ResetBase:
+    last = version_history.until(version_history.items(branch), record.base_event_id)[-1]
+    return ResetBase(run_id=record.base_run_id, item=last.message(), reset_time=record.reset_time)
 
 
 def _message(
