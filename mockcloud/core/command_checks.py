@@ -46,8 +46,6 @@ _CLOSING = frozenset(
     }
 )
 
-_FAIRNESS_KEY_BYTES = 64
-
 M = TypeVar("M", bound=Message)
 
 
@@ -369,16 +367,10 @@ def _task_queue(queue: TaskQueue, limits: Limits) -> None:
 
 
 def _priority(priority: Priority) -> None:
-    """Real: priorities.Validate."""
-    problem = None
-    if priority.priority_key < 0:
-        problem = "priority key can't be negative"
-    elif len(priority.fairness_key.encode()) > _FAIRNESS_KEY_BYTES:
-        problem = "fairness key length exceeds limit"
-    elif priority.fairness_weight < 0:
-        problem = "must be greater than zero"
-    if problem is not None:
-        raise InvalidArgument(f"invalid priorities: {problem}")
+    try:
+        validation.priority(priority)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid priorities: {error.message}") from None
 
 
 def _suffix(workflow_type: str, queue: TaskQueue) -> str:

@@ -29,7 +29,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from mockcloud.core import command_checks, continue_as_new, retry, signals, timer
+from mockcloud.core import chain, command_checks, continue_as_new, signals, timer
 from mockcloud.core.activity_start import StartedActivity, start_eagerly
 from mockcloud.core.change import RunChange
 from mockcloud.core.command_checks import CommandFailure, command_name
@@ -250,39 +250,42 @@ def _require_nothing_unseen(applying: _Applying) -> None:
 
 def _complete_workflow(applying: _Applying, command: Command) -> None:
     _require_nothing_unseen(applying)
-    attributes = command_checks.complete_workflow(command, applying.change.context.limits)
-    applying.change.add(
+    change = applying.change
+    attributes = command_checks.complete_workflow(command, change.context.limits)
+    result = attributes.result if attributes.HasField("result") else None
+    following = chain.after_completion(change.run, change.context, result)
+    new_run_id = applying.new_run_id() if following else ""
+    change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
         WorkflowExecutionCompletedEventAttributes(
-            result=attributes.result if attributes.HasField("result") else None,
+            result=result,
             workflow_task_completed_event_id=applying.completed_event_id,
+            new_execution_run_id=new_run_id,
         ),
         user_metadata=command.user_metadata,
     )
+    if following is not None:
+        chain.follow(change, following, new_run_id)
 
 
 def _fail_workflow(applying: _Applying, command: Command) -> None:
     _require_nothing_unseen(applying)
-    change, start = applying.change, applying.run.start
+    change = applying.change
     attributes = command_checks.fail_workflow(command, change.context.limits)
-    decision = retry.decide(
-        start.retry_policy if start.HasField("retry_policy") else None,
-        attributes.failure,
-        attempt=start.attempt,
-        now=change.context.now,
-        expires_at=applying.run.execution_expires_at,
-    )
-    if isinstance(decision, retry.RetryAfter):
-        raise _not_built("Retries of whole workflows")
+    verdict = chain.after_failure(change.run, change.context, attributes.failure)
+    new_run_id = applying.new_run_id() if verdict.following else ""
     change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
         WorkflowExecutionFailedEventAttributes(
             failure=attributes.failure,
-            retry_state=decision.state,
+            retry_state=verdict.state,
             workflow_task_completed_event_id=applying.completed_event_id,
+            new_execution_run_id=new_run_id,
         ),
         user_metadata=command.user_metadata,
     )
+    if verdict.following is not None:
+        chain.follow(change, verdict.following, new_run_id)
 
 
 def _cancel_workflow(applying: _Applying, command: Command) -> None:
@@ -301,10 +304,6 @@ def _cancel_workflow(applying: _Applying, command: Command) -> None:
 def _continue_as_new(applying: _Applying, command: Command) -> None:
     _require_nothing_unseen(applying)
     attributes = command_checks.continue_as_new(applying.run, command, applying.change.context.limits)
-    if attributes.HasField("retry_policy") and attributes.retry_policy.maximum_attempts != 1:
-        raise _not_built("ContinueAsNewWorkflowExecution commands with retry_policy")
-    if attributes.cron_schedule:
-        raise _not_built("ContinueAsNewWorkflowExecution commands with cron_schedule")
     continue_as_new.continue_as_new(
         applying.change,
         attributes,

@@ -6,7 +6,6 @@ record.
 
 from __future__ import annotations
 
-from mockcloud.core import times
 from mockcloud.core.activity import activity_offers
 from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
 from mockcloud.core.due import next_due
@@ -66,7 +65,7 @@ def visibility_row(run: Run) -> VisibilityRow:
         task_queue=start.task_queue.name,
         status=run.status,
         start_time=run.start_time,
-        execution_time=run.start_time + times.nanoseconds(start.first_workflow_task_backoff),
+        execution_time=run.execution_time,
         close_time=run.record.close_time if closed else 0,
         history_length=run.next_event_id - 1 if closed else 0,
         history_size=run.record.history_size if closed else 0,

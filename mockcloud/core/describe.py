@@ -123,7 +123,7 @@ def _config(run: Run) -> WorkflowExecutionConfig:
 
 def _info(run: Run) -> WorkflowExecutionInfo:
     start = run.start
-    execution_time = run.start_time + times.nanoseconds(start.first_workflow_task_backoff)
+    execution_time = run.execution_time
     root = start.root_workflow_execution
     info = WorkflowExecutionInfo(
         execution=WorkflowExecution(workflow_id=run.key.workflow_id, run_id=run.key.run_id),

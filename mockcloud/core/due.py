@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from temporalio.api.enums.v1 import EventType, RetryState, TimeoutType
+from temporalio.api.enums.v1 import EventType, RetryState
 from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
 
-from mockcloud.core import activity_timeouts, failures, retry, task_state, timer, workflow_task
+from mockcloud.core import activity_timeouts, chain, task_state, timer, workflow_task
 from mockcloud.core.activity_timeouts import Deadline
 from mockcloud.core.change import RunChange
 from mockcloud.core.run import Run
@@ -101,25 +101,18 @@ def _expirations(run: Run) -> Iterator[Due]:
 
 
 def _time_out_run(change: RunChange, due: Due) -> None:
-    """Close the run because its time is over. Real: workflow.TimeoutWorkflow."""
-    start = change.run.start
-    state: RetryState.ValueType = RetryState.RETRY_STATE_TIMEOUT
-    execution = change.run.execution_expires_at
-    if due.kind == Kind.RUN_TIMEOUT and not (execution and execution <= change.context.now):
-        # A retry policy that would allow another run is refused at the start.
-        policy = start.retry_policy if start.HasField("retry_policy") else None
-        failure = failures.timeout_failure("workflow timeout", TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE)
-        decision = retry.decide(policy, failure, attempt=start.attempt, now=change.context.now)
-        state = (
-            decision.state
-            if isinstance(decision, retry.GiveUp)
-            else RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET
-        )
+    """Close the run because its time is over; another may follow. Real: workflow.TimeoutWorkflow."""
+    verdict = chain.Verdict(RetryState.RETRY_STATE_TIMEOUT, None)
+    if due.kind == Kind.RUN_TIMEOUT:
+        verdict = chain.after_run_timeout(change.run, change.context)
+    new_run_id = change.context.ids.run_id() if verdict.following else ""
     task_state.fail_started_task(change, task_state.FORCE_CLOSE)
     change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
-        WorkflowExecutionTimedOutEventAttributes(retry_state=state),
+        WorkflowExecutionTimedOutEventAttributes(retry_state=verdict.state, new_execution_run_id=new_run_id),
     )
+    if verdict.following is not None:
+        chain.follow(change, verdict.following, new_run_id)
 
 
 def _time_out_workflow_task(change: RunChange, due: Due) -> None:

@@ -47,6 +47,11 @@ class Limits:
         4 * 1024 * 1024
     )
     pending_activities: Annotated[Number, Key("limit.numPendingActivities.error")] = 2_000
+    links_per_request: Annotated[Number, Key("frontend.maxlinksPerRequest")] = 10
+    link_bytes: Annotated[Bytes, Key("frontend.linkMaxSize")] = 4_000
+    callbacks_per_run: Annotated[Number, Key("system.maxCallbacksPerWorkflow")] = 32
+    callback_url_bytes: Annotated[Bytes, Key("frontend.callbackURLMaxLength")] = 1_000
+    callback_header_bytes: Annotated[Bytes, Key("frontend.callbackHeaderMaxLength")] = 8 * 1024
     signals_per_run: Annotated[Number, Key("history.maximumSignalsPerExecution")] = 10_000
     # Events that wait for a workflow task to end.
     buffered_events: Annotated[Number, Key("history.maximumBufferedEventsBatch")] = 100

@@ -128,6 +128,11 @@ class Run:
         return self.record.reset_time or times.nanoseconds(self.started.event_time)
 
     @property
+    def execution_time(self) -> int:
+        """When its first workflow task may come: the start, and what it waits for before."""
+        return self.start_time + times.nanoseconds(self.start.first_workflow_task_backoff)
+
+    @property
     def execution_expires_at(self) -> int:
         """When the time of its whole chain is over; 0: never. A reset gives the chain its full time again.
 

@@ -29,7 +29,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
-from mockcloud.core import signals, times, validation
+from mockcloud.core import cron, signals, times, validation
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.errors import Internal, NamespaceNotActive, Unimplemented, WorkflowExecutionAlreadyStarted
@@ -164,16 +164,11 @@ def start(
 
     `change` is a `RunChange.new_run`. The task is not scheduled while a start delay or a backoff runs. A
     signal-with-start request may be given as `request` alone.
-
-    Raises:
-        Unimplemented: the request asks for something that is not built; the message names the field.
     """
     assert change.created, "the change makes a run"
     assert not change.events, "Started is the first event"
     if signal is None and isinstance(request, SignalWithStartWorkflowExecutionRequest):
         signal = request
-    if continued is None:
-        validation.unbuilt_start_fields(request)
     attributes = _started_attributes(change, request, continued)
     change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
@@ -216,6 +211,7 @@ def _started_attributes(
         first_execution_run_id=run.key.run_id,
         identity=request.identity,
         attempt=1,
+        cron_schedule=request.cron_schedule,
         workflow_id=run.key.workflow_id,
     )
     if not attributes.task_queue.kind:
@@ -242,8 +238,12 @@ def _started_attributes(
         attributes.workflow_execution_expiration_time.CopyFrom(
             _rounded_to_milliseconds(change.context.now + execution_timeout)
         )
-    # Set even when zero, as the real server does.
-    attributes.first_workflow_task_backoff.CopyFrom(request.workflow_start_delay)
+    if request.cron_schedule:
+        attributes.initiator = ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE
+    # Set even when zero, as the real server does. A request has no delay beside a cron schedule.
+    delay = times.nanoseconds(request.workflow_start_delay)
+    backoff = delay or cron.first_wait(request.cron_schedule, change.context.now)
+    attributes.first_workflow_task_backoff.CopyFrom(times.duration(backoff))
     return attributes
 
 

@@ -13,11 +13,9 @@ RPCS: Final[Mapping[str, str]] = {
     "DescribeTaskQueue": "pollers only: no enhanced mode, no statistics",
     "ListWorkflowExecutions": "filters by status, workflow id and type",
     "CountWorkflowExecutions": "filters by status, workflow id and type",
-    "SignalWithStartWorkflowExecution": "no cron, retry policy, eager start or start delay",
-    "StartWorkflowExecution": "no cron, retry policy, eager start or start delay",
+    "SignalWithStartWorkflowExecution": "no versioning override",
+    "StartWorkflowExecution": "no versioning override, no completion callbacks, no eager start",
 }
-COMMANDS: Final[Mapping[str, str]] = {
-    "CONTINUE_AS_NEW_WORKFLOW_EXECUTION": "no cron, no retry policy",
-}
+COMMANDS: Final[Mapping[str, str]] = {}
 EVENTS: Final[Mapping[str, str]] = {}
 LIMITS: Final[Mapping[str, str]] = {}

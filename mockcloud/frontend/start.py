@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionResponse,
 )
 
-from mockcloud.core import validation
+from mockcloud.core import start_checks
 from mockcloud.frontend.scope import Family, Scope
 
 family: Final = Family()
@@ -24,7 +24,8 @@ async def start_workflow_execution(
     scope: Scope, request: StartWorkflowExecutionRequest
 ) -> StartWorkflowExecutionResponse:
     """Start a run, or find the one that the id policies say."""
-    validation.start_request(request, scope.limits, scope.region.ports.ids.uuid)
+    ports = scope.region.ports
+    start_checks.start_request(request, scope.limits, ports.ids.uuid, ports.clock.now())
     reply = await scope.region.changes.start(scope.namespace, request)
     response = StartWorkflowExecutionResponse(run_id=reply.run_id, started=reply.started, status=reply.status)
     if reply.started:
@@ -46,6 +47,7 @@ async def signal_with_start_workflow_execution(
     scope: Scope, request: SignalWithStartWorkflowExecutionRequest
 ) -> SignalWithStartWorkflowExecutionResponse:
     """Signal the open run, or start one that has the signal."""
-    validation.signal_with_start_request(request, scope.limits, scope.region.ports.ids.uuid)
+    ports = scope.region.ports
+    start_checks.signal_with_start_request(request, scope.limits, ports.ids.uuid, ports.clock.now())
     reply = await scope.region.changes.signal_with_start(scope.namespace, request)
     return SignalWithStartWorkflowExecutionResponse(run_id=reply.run_id, started=reply.started)

@@ -1,6 +1,6 @@
 """What the frontend refuses whatever the state, in the real frontend's words.
 
-Starts are checked by `core.validation`. Pure checks on messages; a few fill in defaults in place,
+Starts are checked by `core.start_checks`. Pure checks on messages; a few fill in defaults in place,
 as the real frontend does.
 Real: service/frontend/errors.go, validators.go, workflow_handler.go; common/util.go.
 """
@@ -18,11 +18,12 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
+    RequestCancelWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
 )
 
-from mockcloud.core import validation
+from mockcloud.core import request_links, validation
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from mockcloud.core.limits import Limits
 
@@ -79,12 +80,20 @@ def signal(request: SignalWorkflowExecutionRequest, limits: Limits) -> None:
         raise InvalidArgument("SignalName length exceeds limit.")
     if validation.too_long(request.request_id, limits):
         raise InvalidArgument("RequestId length exceeds limit.")
+    request_links.check_links(request.links, limits)
     validation.blob(request.input, limits)
 
 
-def terminate(request: TerminateWorkflowExecutionRequest) -> None:
+def request_cancel(request: RequestCancelWorkflowExecutionRequest, limits: Limits) -> None:
+    """Raises InvalidArgument for a cancel request without run, or with bad links."""
+    execution(request.workflow_execution, present=request.HasField("workflow_execution"))
+    request_links.check_links(request.links, limits)
+
+
+def terminate(request: TerminateWorkflowExecutionRequest, limits: Limits) -> None:
     """Raises InvalidArgument for a termination of nothing; fills in who and why where that is missing."""
     execution(request.workflow_execution, present=request.HasField("workflow_execution"))
+    request_links.check_links(request.links, limits)
     request.reason = request.reason or "terminated by user via frontend"
     request.identity = request.identity or "frontend-service"
 

@@ -45,7 +45,7 @@ async def request_cancel_workflow_execution(
 ) -> RequestCancelWorkflowExecutionResponse:
     """Ask a run to cancel itself."""
     run = request.workflow_execution
-    validation.execution(run, present=request.HasField("workflow_execution"))
+    validation.request_cancel(request, scope.limits)
     await scope.region.changes.update(
         scope.namespace, run.workflow_id, run.run_id, partial(signals.request_cancel, request=request)
     )
@@ -57,7 +57,7 @@ async def terminate_workflow_execution(
     scope: Scope, request: TerminateWorkflowExecutionRequest
 ) -> TerminateWorkflowExecutionResponse:
     """Close a run at once."""
-    validation.terminate(request)
+    validation.terminate(request, scope.limits)
     run = request.workflow_execution
     await scope.region.changes.update(
         scope.namespace, run.workflow_id, run.run_id, partial(signals.terminate, request=request)

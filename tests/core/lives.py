@@ -8,15 +8,19 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.command.v1 import (
     CancelTimerCommandAttributes,
+    CancelWorkflowExecutionCommandAttributes,
     Command,
     CompleteWorkflowExecutionCommandAttributes,
+    ContinueAsNewWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes,
     RequestCancelActivityTaskCommandAttributes,
     ScheduleActivityTaskCommandAttributes,
     StartTimerCommandAttributes,
 )
 from temporalio.api.common.v1 import ActivityType, RetryPolicy
 from temporalio.api.enums.v1 import CommandType
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskCompletedRequest,
@@ -71,6 +75,19 @@ class WorkedLife(Life):
         change = self.change()
         signals.signal(change, SignalWorkflowExecutionRequest(signal_name=name))
         self.commit(change)
+
+    def next_run(self) -> WorkedLife:
+        """The life of the run that follows, which the last change made."""
+        outcome = self.outcomes[-1].successor
+        assert outcome is not None, "no run follows"
+        following = WorkedLife.__new__(WorkedLife)
+        following.world = self.world
+        following.run = outcome.run
+        following.outcomes = [outcome]
+        following.events = [
+            event for batch in outcome.batches for event in History.FromString(batch.data).events
+        ]
+        return following
 
     @property
     def offers(self) -> list[Offer]:
@@ -170,6 +187,34 @@ def complete_workflow(result: str = "done") -> Command:
         command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
         complete_workflow_execution_command_attributes=CompleteWorkflowExecutionCommandAttributes(
             result=payloads(result)
+        ),
+    )
+
+
+def fail_workflow(kind: str = "Oops", *, non_retryable: bool = False, next_delay: float = 0) -> Command:
+    info = ApplicationFailureInfo(type=kind, non_retryable=non_retryable)
+    if next_delay:
+        info.next_retry_delay.CopyFrom(seconds(next_delay))
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION,
+        fail_workflow_execution_command_attributes=FailWorkflowExecutionCommandAttributes(
+            failure=Failure(message="it failed", application_failure_info=info)
+        ),
+    )
+
+
+def cancel_workflow() -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION,
+        cancel_workflow_execution_command_attributes=CancelWorkflowExecutionCommandAttributes(),
+    )
+
+
+def continue_as_new(**attributes: Any) -> Command:
+    return Command(
+        command_type=CommandType.COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+        continue_as_new_workflow_execution_command_attributes=ContinueAsNewWorkflowExecutionCommandAttributes(
+            **attributes
         ),
     )
 

@@ -116,6 +116,8 @@ def start_request(**overrides: object) -> StartWorkflowExecutionRequest:
     for name, value in overrides.items():
         if isinstance(value, Message):
             getattr(request, name).CopyFrom(value)
+        elif isinstance(value, list):
+            getattr(request, name).extend(value)
         else:
             setattr(request, name, value)
     return request

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.common.v1 import RetryPolicy
 from temporalio.api.enums.v1 import (
     TaskQueueKind,
     WorkflowExecutionStatus,
@@ -12,7 +11,7 @@ from temporalio.api.enums.v1 import (
 from temporalio.api.workflowservice.v1 import SignalWithStartWorkflowExecutionRequest
 
 from mockcloud.core import times
-from mockcloud.core.errors import NamespaceNotActive, Unimplemented, WorkflowExecutionAlreadyStarted
+from mockcloud.core.errors import NamespaceNotActive, WorkflowExecutionAlreadyStarted
 from mockcloud.core.start import (
     CurrentRun,
     StartNew,
@@ -79,14 +78,6 @@ def test_a_start_delay_holds_the_first_task_back() -> None:
     life = Life(World(), start_request(workflow_start_delay=Duration(seconds=30)))
     assert life.types() == ["WORKFLOW_EXECUTION_STARTED"]
     assert life.run.record.first_task_backoff_until == START + 30 * times.SECOND
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("retry_policy", RetryPolicy(maximum_attempts=3)), ("cron_schedule", "* * * * *")]
-)
-def test_what_is_not_built_is_named(field: str, value: object) -> None:
-    with pytest.raises(Unimplemented, match=field):
-        Life(World(), start_request(**{field: value}))
 
 
 def test_the_first_start_of_a_workflow_id_makes_a_run() -> None:

@@ -99,7 +99,7 @@ INVALID = [
     (start(namespace=""), "Namespace is empty."),
     (start(namespace=LONG), "Namespace length exceeds limit."),
     (start(workflow_id=""), "WorkflowId is not set on request."),
-    (start(workflow_id=LONG), "WorkflowId exceeds maximum allowed length (1001/1000)"),
+    (start(workflow_id=LONG), "WorkflowId length exceeds limit."),
     (start(workflow_type=None), "WorkflowType is not set on request."),
     (start(workflow_type=WorkflowType(name=LONG)), "WorkflowType length exceeds limit."),
     (start(task_queue=None), "taskQueue is not set"),
@@ -148,7 +148,7 @@ INVALID = [
     ),
     (
         SignalWithStartWorkflowExecutionRequest(namespace=NS, workflow_id="w"),
-        "signal not set",
+        "SignalName is not set on request.",
     ),
     (
         SignalWithStartWorkflowExecutionRequest(

@@ -94,7 +94,7 @@ def test_queries(request_: QueryWorkflowRequest, text: str) -> None:
 
 def test_a_termination_without_author_gets_the_frontends() -> None:
     request = TerminateWorkflowExecutionRequest(workflow_execution=RUN)
-    validation.terminate(request)
+    validation.terminate(request, Limits())
     assert request.reason == "terminated by user via frontend"
     assert request.identity == "frontend-service"
 
