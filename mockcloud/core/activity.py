@@ -54,6 +54,8 @@ class HeartbeatReply:
     """What a worker learns from a heartbeat."""
 
     cancel_requested: bool
+    paused: bool = False
+    reset: bool = False  # it is to begin anew: this attempt need not go on
 
 
 def token_by_id(run: Run, activity_id: str) -> TaskToken:
@@ -83,7 +85,8 @@ def heartbeat(
     """
     activity = _pending(change, token)
     _keep_progress(change, activity, details, identity)
-    return HeartbeatReply(cancel_requested=activity.record.cancel_requested)
+    record = activity.record
+    return HeartbeatReply(record.cancel_requested, record.paused, record.reset_requested)
 
 
 def complete(

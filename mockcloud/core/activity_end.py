@@ -40,37 +40,79 @@ EndAttributes = (
 
 def retry_activity(change: RunChange, activity: Activity, failure: Failure) -> RetryState.ValueType:
     """Set the next attempt if there is one (IN_PROGRESS); else say why there is none, changing nothing."""
-    attributes = activity.attributes
+    options = activity.options
     record = activity.record
     now = change.context.now
-    if not attributes.HasField("retry_policy"):
+    if not options.HasField("retry_policy"):
         return RetryState.RETRY_STATE_RETRY_POLICY_NOT_SET
     if record.cancel_requested:
         return RetryState.RETRY_STATE_CANCEL_REQUESTED
     if failure.HasField("timeout_failure_info") and failure.timeout_failure_info.timeout_type in _DEADLINES:
         return RetryState.RETRY_STATE_TIMEOUT
-    whole = times.nanoseconds(attributes.schedule_to_close_timeout)
+    if record.paused and retry.retryable(failure, options.retry_policy.non_retryable_error_types):
+        _hold(change, activity, failure)
+        return RetryState.RETRY_STATE_IN_PROGRESS
     decision = retry.decide(
-        attributes.retry_policy,
+        options.retry_policy,
         failure,
         attempt=record.attempt,
         now=now,
-        expires_at=times.nanoseconds(activity.scheduled.event_time) + whole if whole else 0,
+        expires_at=expires_at(activity),
         delay_lifts_maximum=True,
     )
     if isinstance(decision, retry.GiveUp):
         return decision.state
+    begin_wait(change, activity, record.attempt + 1, now + decision.delay, failure)
+    return RetryState.RETRY_STATE_IN_PROGRESS
+
+
+def expires_at(activity: Activity) -> int:
+    """The moment after which no attempt may begin (nanoseconds); 0: never.
+
+    It stands from the beginning, whatever becomes of the time-out (real: RetryExpirationTime).
+    """
+    whole = times.nanoseconds(activity.attributes.schedule_to_close_timeout)
+    return times.nanoseconds(activity.scheduled.event_time) + whole if whole else 0
+
+
+def begin_wait(
+    change: RunChange, activity: Activity, attempt: int, moment: int, failure: Failure | None = None
+) -> None:
+    """Let the activity wait for `attempt` until `moment`, then be offered; no worker has it any more.
+
+    Real: workflow.UpdateActivityInfoForRetries.
+    """
+    record = activity.record
+    record.attempt = attempt
+    record.version = change.version
+    record.scheduled_time = moment
+    record.backing_off = moment > change.context.now
+    _leave_worker(activity, failure)
+    record.last_worker_identity = record.started_identity
+    if record.reset_heartbeats:
+        record.heartbeat_details = b""
+        record.last_heartbeat_time = 0
+    record.reset_requested = False
+    record.reset_heartbeats = False
+    change.touch_activity(record.scheduled_event_id)
+
+
+def _hold(change: RunChange, activity: Activity, failure: Failure) -> None:
+    """The attempt of a paused activity ended: the next one is counted, and waits until it is unpaused."""
+    record = activity.record
     record.attempt += 1
     record.version = change.version
-    record.scheduled_time = now + decision.delay
-    record.backing_off = True
+    record.stamp += 1
+    _leave_worker(activity, failure)
+    change.touch_activity(record.scheduled_event_id)
+
+
+def _leave_worker(activity: Activity, failure: Failure | None) -> None:
+    record = activity.record
     record.start_version = 0
     record.started_time = 0
     record.request_id = ""
-    record.last_worker_identity = record.started_identity
-    record.last_failure = _kept(failure).SerializeToString()
-    change.touch_activity(record.scheduled_event_id)
-    return RetryState.RETRY_STATE_IN_PROGRESS
+    record.last_failure = b"" if failure is None else _kept(failure).SerializeToString()
 
 
 def close(

@@ -33,9 +33,9 @@ def activity_offers(run: Run) -> Iterator[Offer]:
     """The activities of an open run that wait for a worker: a retry only once its backoff is over."""
     for activity in run.activities.values():
         record = activity.record
-        if record.started_time or record.backing_off:
+        if record.started_time or record.backing_off or record.paused:
             continue
-        queue = activity.attributes.task_queue.name
+        queue = activity.options.task_queue.name
         yield Offer(
             kind=TaskKind.ACTIVITY,
             scheduled_event_id=record.scheduled_event_id,
@@ -66,7 +66,7 @@ def start_activity(
     record = activity.record
     if activity.started:
         return _started(change, activity) if request_id and record.request_id == request_id else None
-    if (record.attempt, record.stamp, record.backing_off) != (offer.attempt, offer.stamp, False):
+    if (record.attempt, record.stamp) != (offer.attempt, offer.stamp) or record.backing_off or record.paused:
         return None
     begin_attempt(change, activity, request_id, identity, worker_version)
     return _started(change, activity)
@@ -111,6 +111,7 @@ def begin_attempt(
 def _started(change: RunChange, activity: Activity) -> StartedActivity:
     run = change.run
     attributes = activity.attributes
+    options = activity.options
     record = activity.record
     token = TaskToken(
         namespace_id=run.key.namespace_id,
@@ -142,10 +143,10 @@ def _started(change: RunChange, activity: Activity) -> StartedActivity:
         schedule_to_close_timeout=attributes.schedule_to_close_timeout,
         start_to_close_timeout=attributes.start_to_close_timeout,
         heartbeat_timeout=attributes.heartbeat_timeout,
-        retry_policy=attributes.retry_policy if attributes.HasField("retry_policy") else None,
+        retry_policy=options.retry_policy if options.HasField("retry_policy") else None,
     )
-    if attributes.HasField("priority") or run.start.HasField("priority"):
-        response.priority.CopyFrom(_merged_priority(run.start.priority, attributes.priority))
+    if options.HasField("priority") or run.start.HasField("priority"):
+        response.priority.CopyFrom(_merged_priority(run.start.priority, options.priority))
     return StartedActivity(token, response)
 
 

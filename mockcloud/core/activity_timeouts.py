@@ -35,9 +35,11 @@ class Deadline:
 
 
 def deadlines(activity: Activity) -> Iterator[Deadline]:
-    """The time-outs that run for an activity, in no order."""
-    attributes = activity.attributes
+    """The time-outs that run for an activity, in no order; none while it is paused."""
     record = activity.record
+    if record.paused:
+        return
+    options = activity.options
 
     def deadline(start: int, length: int, timeout: TimeoutType.ValueType) -> Iterator[Deadline]:
         if length:
@@ -45,24 +47,24 @@ def deadlines(activity: Activity) -> Iterator[Deadline]:
 
     yield from deadline(
         record.first_scheduled_time or record.scheduled_time,
-        times.nanoseconds(attributes.schedule_to_close_timeout),
+        times.nanoseconds(options.schedule_to_close_timeout),
         TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE,
     )
     if activity.started:
         yield from deadline(
             record.started_time,
-            times.nanoseconds(attributes.start_to_close_timeout),
+            times.nanoseconds(options.start_to_close_timeout),
             TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE,
         )
         yield from deadline(
             max(record.started_time, record.last_heartbeat_time),
-            times.nanoseconds(attributes.heartbeat_timeout),
+            times.nanoseconds(options.heartbeat_timeout),
             TimeoutType.TIMEOUT_TYPE_HEARTBEAT,
         )
     else:
         yield from deadline(
             record.scheduled_time,
-            times.nanoseconds(attributes.schedule_to_start_timeout),
+            times.nanoseconds(options.schedule_to_start_timeout),
             TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START,
         )
 

@@ -46,6 +46,8 @@ _CLOSING = frozenset(
     }
 )
 
+_INTERNAL_QUEUE = "temporal-sys-per-ns-tq"
+
 M = TypeVar("M", bound=Message)
 
 
@@ -114,9 +116,11 @@ def schedule_activity(run: Run, command: Command, limits: Limits) -> ScheduleAct
         command, command.schedule_activity_task_command_attributes, "ScheduleActivityTask", cause
     )
     try:
-        _check_activity(attributes, times.nanoseconds(run.start.workflow_run_timeout), limits)
+        activity_attributes(attributes, run, times.nanoseconds(run.start.workflow_run_timeout), limits)
     except InvalidArgument as error:
         raise CommandFailure(cause, error.message) from None
+    if attributes.use_workflow_build_id and attributes.task_queue.name != run.start.task_queue.name:
+        raise CommandFailure(cause, "Activity with UseCompatibleVersion cannot run on different task queue.")
     if attributes.input.ByteSize() > limits.blob_bytes:
         raise CommandFailure(
             cause, "ScheduleActivityTaskCommandAttributes.Input exceeds size limit.", terminate=True
@@ -124,13 +128,21 @@ def schedule_activity(run: Run, command: Command, limits: Limits) -> ScheduleAct
     return attributes
 
 
-def _check_activity(
-    attributes: ScheduleActivityTaskCommandAttributes, run_timeout: int, limits: Limits
+def activity_attributes(
+    attributes: ScheduleActivityTaskCommandAttributes, run: Run, run_timeout: int, limits: Limits
 ) -> None:
-    """Raises InvalidArgument; fills in defaults. Real: ValidateAndNormalizeEmbeddedActivity."""
+    """Raises InvalidArgument; fills in defaults, cut to `run_timeout` (nanoseconds; 0: none).
+
+    Real: ValidateAndNormalizeEmbeddedActivity.
+    """
     if not attributes.HasField("task_queue"):
         raise InvalidArgument("taskQueue is not set")
     _task_queue(attributes.task_queue, limits)
+    queue, parent = attributes.task_queue.name, run.start.task_queue.name
+    if queue == _INTERNAL_QUEUE and parent != _INTERNAL_QUEUE:
+        raise InvalidArgument(
+            f"cannot use internal per-namespace task queue:{queue} (in parent component task queue: {parent})"
+        )
     if not attributes.activity_id:
         raise InvalidArgument("activityId is not set")
     if not attributes.activity_type.name:
@@ -170,7 +182,7 @@ def _activity_timeouts(attributes: ScheduleActivityTaskCommandAttributes, run_ti
         to_start = to_start or run_timeout
     else:
         raise InvalidArgument(
-            "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. "
+            "a valid StartToClose or ScheduleToCloseTimeout is not set on ScheduleActivityTaskCommand. "
             f"ActivityId={attributes.activity_id} ActivityType={attributes.activity_type.name}"
         )
     if run_timeout:

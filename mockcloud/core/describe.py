@@ -26,7 +26,7 @@ from temporalio.api.workflow.v1 import (
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import times
+from mockcloud.core import activity_end, activity_options, retry, times
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import Activity, Run
 
@@ -62,51 +62,65 @@ def describe(run: Run, now: int, namespace: NamespaceRecord) -> DescribeWorkflow
 
 
 def pending_activity(activity: Activity, now: int) -> PendingActivityInfo:
-    """One pending activity, with where its attempts stand."""
-    attributes = activity.attributes
+    """One pending activity, with where its attempts stand. Real: workflow.GetPendingActivityInfo."""
+    options = activity.options
     record = activity.record
     info = PendingActivityInfo(
         activity_id=activity.activity_id,
-        activity_type=attributes.activity_type,
-        state=_activity_state(activity),
+        activity_type=activity.attributes.activity_type,
+        state=activity.state,
         attempt=max(1, record.attempt),
         scheduled_time=times.timestamp(record.scheduled_time),
         last_worker_identity=record.started_identity or record.last_worker_identity,
+        activity_options=activity_options.shown(options),
     )
+    info.activity_options.task_queue.normal_name = options.task_queue.name
     if record.started_time:
         info.last_started_time.CopyFrom(times.timestamp(record.started_time))
     if record.last_heartbeat_time:
         info.last_heartbeat_time.CopyFrom(times.timestamp(record.last_heartbeat_time))
-        info.heartbeat_details.CopyFrom(Payloads.FromString(record.heartbeat_details))
+        if record.heartbeat_details:
+            info.heartbeat_details.CopyFrom(Payloads.FromString(record.heartbeat_details))
     if record.last_attempt_complete_time:
         info.last_attempt_complete_time.CopyFrom(times.timestamp(record.last_attempt_complete_time))
-    if attributes.HasField("priority"):
-        info.priority.CopyFrom(attributes.priority)
-    if attributes.HasField("retry_policy"):
-        info.maximum_attempts = attributes.retry_policy.maximum_attempts
-        if record.last_failure:
-            info.last_failure.CopyFrom(Failure.FromString(record.last_failure))
-        expires = times.nanoseconds(attributes.schedule_to_close_timeout)
-        if expires:
-            info.expiration_time.CopyFrom(times.timestamp(record.first_scheduled_time + expires))
-        if not record.started_time and now < record.scheduled_time:
-            info.next_attempt_schedule_time.CopyFrom(times.timestamp(record.scheduled_time))
-            interval = record.scheduled_time - record.last_attempt_complete_time
-            info.current_retry_interval.CopyFrom(times.duration(interval))
-    options = info.activity_options
-    options.task_queue.name = attributes.task_queue.name
-    options.task_queue.normal_name = attributes.task_queue.name
-    copy_set(
-        attributes,
-        options,
-        "schedule_to_close_timeout",
-        "schedule_to_start_timeout",
-        "start_to_close_timeout",
-        "heartbeat_timeout",
-        "priority",
-        "retry_policy",
-    )
+    copy_set(options, info, "priority")
+    if options.HasField("retry_policy"):
+        _retries(info, activity, now)
+    if record.paused:
+        info.paused = True
+        info.state = _PAUSED_STATES.get(info.state, info.state)
+        info.pause_info.pause_time.CopyFrom(times.timestamp(record.paused_time))
+        info.pause_info.manual.identity = record.paused_identity
+        info.pause_info.manual.reason = record.paused_reason
     return info
+
+
+_PAUSED_STATES = {
+    PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED: PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED,
+    PendingActivityState.PENDING_ACTIVITY_STATE_STARTED: (
+        PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
+    ),
+}
+
+
+def _retries(info: PendingActivityInfo, activity: Activity, now: int) -> None:
+    """What is told of an activity that has a retry policy."""
+    record, policy = activity.record, activity.options.retry_policy
+    info.maximum_attempts = policy.maximum_attempts
+    if record.last_failure:
+        info.last_failure.CopyFrom(Failure.FromString(record.last_failure))
+    expires = activity_end.expires_at(activity)
+    if expires:
+        info.expiration_time.CopyFrom(times.timestamp(expires))
+    if info.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED:
+        return
+    if now < record.scheduled_time:
+        info.next_attempt_schedule_time.CopyFrom(times.timestamp(record.scheduled_time))
+        interval = record.scheduled_time - record.last_attempt_complete_time
+    else:
+        initial = times.nanoseconds(policy.initial_interval)
+        interval = retry.exponential(initial, policy.backoff_coefficient, record.attempt)
+    info.current_retry_interval.CopyFrom(times.duration(interval))
 
 
 def _config(run: Run) -> WorkflowExecutionConfig:
@@ -173,12 +187,3 @@ def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
             RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, event_id=1)
         )
     return extended
-
-
-def _activity_state(activity: Activity) -> PendingActivityState.ValueType:
-    """Real: workflow.GetActivityState."""
-    if activity.record.cancel_requested:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
-    if activity.started:
-        return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

@@ -81,7 +81,7 @@ def pending(run: Run) -> Iterator[Due]:
     for activity in run.activities.values():
         for deadline in activity_timeouts.deadlines(activity):
             yield Due(deadline.at, Kind.ACTIVITY_TIMEOUT, deadline)
-        if activity.record.backing_off:
+        if activity.record.backing_off and not activity.record.paused:
             yield Due(activity.record.scheduled_time, Kind.ACTIVITY_RETRY, activity.record.scheduled_event_id)
 
 

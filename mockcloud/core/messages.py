@@ -12,6 +12,13 @@ def copy_set(source: Message, target: Message, *names: str) -> None:
             getattr(target, name).CopyFrom(getattr(source, name))
 
 
+def replace(source: Message, target: Message, *names: str) -> None:
+    """Make the message fields `names` of `target` those of `source`: set where they are set there, else unset."""
+    for name in names:
+        target.ClearField(name)
+    copy_set(source, target, *names)
+
+
 def is_set(message: Message, name: str) -> bool:
     """Whether a message field is set."""
     return message.HasField(name)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
     HistoryEvent,
@@ -51,6 +52,13 @@ class Activity:
         return self.scheduled.activity_task_scheduled_event_attributes
 
     @property
+    def options(self) -> ActivityOptions | ActivityTaskScheduledEventAttributes:
+        """Task queue, time-outs, retry policy and priority: as scheduled, or as an operator changed them."""
+        if self.record.options:
+            return ActivityOptions.FromString(self.record.options)
+        return self.attributes
+
+    @property
     def activity_id(self) -> str:
         return self.attributes.activity_id
 
@@ -58,6 +66,18 @@ class Activity:
     def started(self) -> bool:
         """Whether a worker has the current attempt."""
         return self.record.started_time != 0
+
+    @property
+    def state(self) -> PendingActivityState.ValueType:
+        """Where it stands, pauses apart: waiting, with a worker, or asked to cancel itself.
+
+        Real: workflow.GetActivityState.
+        """
+        if self.record.cancel_requested:
+            return PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+        if self.started:
+            return PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        return PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
 @dataclass(slots=True)

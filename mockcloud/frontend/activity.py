@@ -34,6 +34,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.core import activity, failures
+from mockcloud.core.activity import HeartbeatReply
 from mockcloud.core.change import RunChange
 from mockcloud.core.derived import TaskKind
 from mockcloud.core.errors import InvalidArgument
@@ -73,10 +74,12 @@ async def record_activity_task_heartbeat(
     scope: Scope, request: RecordActivityTaskHeartbeatRequest
 ) -> RecordActivityTaskHeartbeatResponse:
     """Keep an attempt's progress."""
-    cancel_requested = await _heartbeat(
+    reply = await _heartbeat(
         scope, TaskToken.load(request.task_token), _payloads(request, request.details), request.identity
     )
-    return RecordActivityTaskHeartbeatResponse(cancel_requested=cancel_requested)
+    return RecordActivityTaskHeartbeatResponse(
+        cancel_requested=reply.cancel_requested, activity_paused=reply.paused, activity_reset=reply.reset
+    )
 
 
 @family.serves(RecordActivityTaskHeartbeatByIdRequest)
@@ -84,19 +87,23 @@ async def record_activity_task_heartbeat_by_id(
     scope: Scope, request: RecordActivityTaskHeartbeatByIdRequest
 ) -> RecordActivityTaskHeartbeatByIdResponse:
     """The same, by id."""
-    cancel_requested = await _heartbeat(
+    reply = await _heartbeat(
         scope, _token_by_id(scope, request), _payloads(request, request.details), request.identity
     )
-    return RecordActivityTaskHeartbeatByIdResponse(cancel_requested=cancel_requested)
+    return RecordActivityTaskHeartbeatByIdResponse(
+        cancel_requested=reply.cancel_requested, activity_paused=reply.paused, activity_reset=reply.reset
+    )
 
 
-async def _heartbeat(scope: Scope, token: TaskToken, details: Payloads | None, identity: str) -> bool:
+async def _heartbeat(
+    scope: Scope, token: TaskToken, details: Payloads | None, identity: str
+) -> HeartbeatReply:
     if details is not None and validation.too_large(details, scope.limits):
         await _fail_too_large(scope, token, validation.HEARTBEAT_TOO_LARGE, identity)
-        return True
+        return HeartbeatReply(cancel_requested=True)
 
-    def rule(change: RunChange) -> bool:
-        return activity.heartbeat(change, token, details, identity).cancel_requested
+    def rule(change: RunChange) -> HeartbeatReply:
+        return activity.heartbeat(change, token, details, identity)
 
     return await scope.region.changes.update(scope.namespace, token.workflow_id, token.run_id, rule)
 
@@ -176,6 +183,8 @@ async def _fail(
     if details is not None and validation.too_large(details, scope.limits):
         found.append(failures.server_failure(validation.HEARTBEAT_TOO_LARGE, non_retryable=True))
         details = None
+    if isinstance(request, RespondActivityTaskFailedByIdRequest):
+        details = None  # the real server checks them, and then loses them
     failure = request.failure
     if validation.too_large(failure, scope.limits):
         kept = failures.server_failure(validation.FAILURE_TOO_LARGE, non_retryable=True)
@@ -253,7 +262,7 @@ def _token_by_id(scope: Scope, request: ByIdRequest) -> TaskToken:
         raise InvalidArgument("ActivityId is not set on request.")
     if not request.workflow_id:
         raise InvalidArgument("WorkflowId is not set on request.")
-    validation.run_id(request.run_id)
+    validation.run_id(request.run_id, "RunId is not valid UUID.")
     return TaskToken(
         namespace_id=scope.namespace.id,
         workflow_id=request.workflow_id,

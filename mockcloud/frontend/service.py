@@ -22,6 +22,7 @@ from mockcloud.core.errors import NamespaceHandover, NamespaceNotActive, Unimple
 from mockcloud.engine.region import Region
 from mockcloud.frontend import (
     activity,
+    activity_control,
     handover,
     history,
     lookup,
@@ -54,6 +55,7 @@ _FAMILIES: Final = (
     history,
     workflow_task,
     activity,
+    activity_control,
     query,
     task_queue,
     visibility,

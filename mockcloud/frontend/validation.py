@@ -53,10 +53,13 @@ def execution(value: WorkflowExecution, *, present: bool) -> None:
     run_id(value.run_id)
 
 
-def run_id(value: str) -> None:
-    """Raises InvalidArgument for a run id that is no UUID; an empty one means the current run."""
+def run_id(value: str, message: str = "Invalid RunId.") -> None:
+    """Raises InvalidArgument for a run id that is no UUID; an empty one means the current run.
+
+    Where the real frontend lets it pass, its history service finds it and has words of its own (`message`).
+    """
     if value and not _UUID.match(value):
-        raise InvalidArgument("Invalid RunId.")
+        raise InvalidArgument(message)
 
 
 def identity(value: str, limits: Limits) -> None:

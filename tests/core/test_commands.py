@@ -135,8 +135,8 @@ def negative_heartbeat() -> Command:
             [schedule()],
             Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES,
             (
-                "BadScheduleActivityAttributes: a valid StartToCloseTimeout or ScheduleToCloseTimeout must "
-                "be set on the activity. ActivityId=a ActivityType=act"
+                "BadScheduleActivityAttributes: a valid StartToClose or ScheduleToCloseTimeout is not set "
+                "on ScheduleActivityTaskCommand. ActivityId=a ActivityType=act"
             ),
         ),
         (

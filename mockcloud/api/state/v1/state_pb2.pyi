@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ActivityRecord(_message.Message):
-    __slots__ = ["attempt", "backing_off", "cancel_request_event_id", "cancel_requested", "first_scheduled_time", "heartbeat_details", "last_attempt_complete_time", "last_failure", "last_heartbeat_time", "last_worker_identity", "request_id", "scheduled_event_id", "scheduled_time", "stamp", "start_version", "started_identity", "started_time", "version", "worker_version"]
+    __slots__ = ["attempt", "backing_off", "cancel_request_event_id", "cancel_requested", "first_scheduled_time", "heartbeat_details", "last_attempt_complete_time", "last_failure", "last_heartbeat_time", "last_worker_identity", "options", "paused", "paused_identity", "paused_reason", "paused_time", "request_id", "reset_heartbeats", "reset_requested", "scheduled_event_id", "scheduled_time", "stamp", "start_version", "started_identity", "started_time", "version", "worker_version"]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     BACKING_OFF_FIELD_NUMBER: _ClassVar[int]
     CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
@@ -17,7 +17,14 @@ class ActivityRecord(_message.Message):
     LAST_FAILURE_FIELD_NUMBER: _ClassVar[int]
     LAST_HEARTBEAT_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_WORKER_IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_REASON_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_TIME_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESET_HEARTBEATS_FIELD_NUMBER: _ClassVar[int]
+    RESET_REQUESTED_FIELD_NUMBER: _ClassVar[int]
     SCHEDULED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     SCHEDULED_TIME_FIELD_NUMBER: _ClassVar[int]
     STAMP_FIELD_NUMBER: _ClassVar[int]
@@ -36,7 +43,14 @@ class ActivityRecord(_message.Message):
     last_failure: bytes
     last_heartbeat_time: int
     last_worker_identity: str
+    options: bytes
+    paused: bool
+    paused_identity: str
+    paused_reason: str
+    paused_time: int
     request_id: str
+    reset_heartbeats: bool
+    reset_requested: bool
     scheduled_event_id: int
     scheduled_time: int
     stamp: int
@@ -45,7 +59,7 @@ class ActivityRecord(_message.Message):
     started_time: int
     version: int
     worker_version: bytes
-    def __init__(self, scheduled_event_id: _Optional[int] = ..., version: _Optional[int] = ..., start_version: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., request_id: _Optional[str] = ..., started_identity: _Optional[str] = ..., last_heartbeat_time: _Optional[int] = ..., heartbeat_details: _Optional[bytes] = ..., last_failure: _Optional[bytes] = ..., last_worker_identity: _Optional[str] = ..., cancel_requested: bool = ..., cancel_request_event_id: _Optional[int] = ..., stamp: _Optional[int] = ..., first_scheduled_time: _Optional[int] = ..., last_attempt_complete_time: _Optional[int] = ..., worker_version: _Optional[bytes] = ..., backing_off: bool = ...) -> None: ...
+    def __init__(self, scheduled_event_id: _Optional[int] = ..., version: _Optional[int] = ..., start_version: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., request_id: _Optional[str] = ..., started_identity: _Optional[str] = ..., last_heartbeat_time: _Optional[int] = ..., heartbeat_details: _Optional[bytes] = ..., last_failure: _Optional[bytes] = ..., last_worker_identity: _Optional[str] = ..., cancel_requested: bool = ..., cancel_request_event_id: _Optional[int] = ..., stamp: _Optional[int] = ..., first_scheduled_time: _Optional[int] = ..., last_attempt_complete_time: _Optional[int] = ..., worker_version: _Optional[bytes] = ..., backing_off: bool = ..., paused: bool = ..., paused_time: _Optional[int] = ..., paused_identity: _Optional[str] = ..., paused_reason: _Optional[str] = ..., reset_requested: bool = ..., reset_heartbeats: bool = ..., options: _Optional[bytes] = ...) -> None: ...
 
 class FailoverStatus(_message.Message):
     __slots__ = ["time", "version"]
