@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mockcloud.cli.start_dev import start_dev
 from mockcloud.cli.up import up
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +23,14 @@ def main() -> None:
 
 
 main.add_command(up)
+
+
+@main.group()
+def server() -> None:
+    """For tools that start a dev server."""
+
+
+server.add_command(start_dev)
 
 
 def talks_to_cloud(function: F) -> F:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from mockcloud.cli import foreground, logs
+from mockcloud.cli.dynamic_config import dynamic_config_option, parsed
+
+if TYPE_CHECKING:
+    from mockcloud.cloud.composition import Cloud
+    from mockcloud.cloud.settings import CloudSettings
 
 DEFAULT_PORT = 7233
 
@@ -44,84 +49,50 @@ def _directory(context: click.Context, parameter: click.Parameter, value: str | 
 @click.option(
     "--data-dir", callback=_directory, metavar="DIR", help="Keep everything there. [default: temporary files]"
 )
+@dynamic_config_option
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def up(
-    port: int, namespaces: tuple[str, ...], regions: tuple[str, ...], data_dir: Path | None, output: str
+    port: int,
+    namespaces: tuple[str, ...],
+    regions: tuple[str, ...],
+    data_dir: Path | None,
+    dynamic_config_values: tuple[str, ...],
+    output: str,
 ) -> None:
     """Start replicated regions, the control plane and the endpoints."""
-    from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
-    from mockcloud.core.errors import ServiceError, StartupError
 
-    settings = CloudSettings(
-        regions=regions or DEFAULT_REGIONS, namespaces=namespaces, data_dir=data_dir, port=port
-    )
-    try:
-        code = _run(settings, json_output=output == "json")
-    except (ServiceError, StartupError) as error:
-        click.echo(f"mockcloud: {error}", err=True)
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Everything is closed; the interpreter's own shutdown would only take time.
-    os._exit(code)
+    def settings() -> CloudSettings:
+        from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
 
+        logs.to_stderr(_level())
+        return CloudSettings(
+            regions=regions or DEFAULT_REGIONS,
+            namespaces=namespaces,
+            data_dir=data_dir,
+            port=port,
+            dynamic_config=parsed(dynamic_config_values),
+        )
 
-def _run(settings: Any, *, json_output: bool) -> int:
-    _log_to_stderr()
-    # Nearly everything here lives long or is freed by its reference count: look for cycles rarely.
-    gc.set_threshold(20_000, 50, 100)
-    loop_factory: Any = None
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(_serve(settings, json_output=json_output))
-
-
-def _log_to_stderr() -> None:
-    """Plain lines on standard error: standard output belongs to the ready line. Raises StartupError."""
-    from mockcloud.core.errors import StartupError
-
-    level = os.environ.get("MOCKCLOUD_LOG", "INFO").upper()
-    if level not in logging.getLevelNamesMapping():
-        raise StartupError(f"MOCKCLOUD_LOG is no level of logging: {level}")
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-
-
-async def _serve(settings: Any, *, json_output: bool) -> int:
-    from mockcloud.cloud.composition import Cloud
-
-    stop = asyncio.Event()
-
-    def stopping() -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping)
-    cloud = Cloud(settings)
-    await cloud.start()
-    try:
+    async def serving(cloud: Cloud, stop: asyncio.Event) -> None:
         ready = cloud.addresses()
-        if json_output:
-            click.echo(json.dumps(ready))
-        else:
-            click.echo(_ready_line(ready))
+        click.echo(json.dumps(ready) if output == "json" else _ready_line(ready))
         sys.stdout.flush()
-        if sys.stdout.isatty() and not json_output:
+        if sys.stdout.isatty() and output != "json":
             await _live(cloud, stop)
         else:
             await stop.wait()
-    finally:
-        await cloud.close()
-    return 0
+
+    foreground.run(settings, serving)
+
+
+def _level() -> int:
+    from mockcloud.core.errors import StartupError
+
+    name = os.environ.get("MOCKCLOUD_LOG", "INFO").upper()
+    level = logging.getLevelNamesMapping().get(name)
+    if level is None:
+        raise StartupError(f"MOCKCLOUD_LOG is no level of logging: {name}")
+    return level
 
 
 def _ready_line(ready: dict[str, Any]) -> str:
@@ -130,7 +101,7 @@ def _ready_line(ready: dict[str, Any]) -> str:
     return f"ready: namespaces {namespaces}; regions {regions}; Cloud Ops at {ready['cloud_ops']}"
 
 
-async def _live(cloud: Any, stop: asyncio.Event) -> None:
+async def _live(cloud: Cloud, stop: asyncio.Event) -> None:
     """One line that always tells the state: regions, active ones, lag, open workflows."""
     from rich.live import Live
     from rich.text import Text

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import logging
 import random
-import shutil
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
@@ -21,8 +18,10 @@ from temporalio.api.history.v1 import History
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
+from mockcloud.cloud import search_attributes
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
+from mockcloud.cloud.files import Files
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, CloudSettings
@@ -44,14 +43,14 @@ from mockcloud.core.errors import (
     InvalidArgument,
     NamespaceAlreadyExists,
     NamespaceNotFound,
-    StartupError,
     Unavailable,
 )
 from mockcloud.endpoints.proxy import Address
 from mockcloud.rpc.faults import Links
 from mockcloud.rpc.grpc_transport import GrpcTransport
 
-_CLOUD_FILE: Final = "cloud.json"
+_LOG = logging.getLogger(__name__)
+
 _REGION_ADMIN: Final = "/mockcloud.admin.v1.RegionAdmin/"
 _CALL_SECONDS: Final = 10.0
 
@@ -61,21 +60,25 @@ class Cloud:
 
     def __init__(self, settings: CloudSettings) -> None:
         settings.check()
-        self.settings: Final = settings
+        configured, without_effect = settings.configured()
+        self.settings: Final = configured
+        for key in without_effect:
+            _LOG.info("dynamic config key %s is accepted and changes nothing here", key)
         rng = random.Random(settings.seed) if settings.seed is not None else random.SystemRandom()  # noqa: S311
         self._rng: Final = rng
         self.links: Final = Links(rng)
         self._clusters: Final = Clusters.of(settings.regions)
         self._nodes: Final[dict[str, RegionNode]] = {}
         self._ports: Final = {
-            name: settings.port + 1 + index if settings.port else 0
-            for index, name in enumerate(settings.regions)
+            name: self._port_after(1 + index) for index, name in enumerate(settings.regions)
         }
         first = settings.namespaces[0] if settings.namespaces else ""
         self.endpoints: Final = NamespaceEndpoints(
-            settings.host, {first: settings.port} if settings.port else {}, self._public_address
+            settings.endpoint_host or settings.host,
+            {first: settings.port} if settings.port else {},
+            self._public_address,
         )
-        self._directory: Path | None = None
+        self._files: Files | None = None
         # The control plane's and the command line's way to the regions: no link, so no faults of links.
         self._transport: Final = GrpcTransport(self._peer_address)
         self._control: ControlNode | None = None
@@ -90,14 +93,14 @@ class Cloud:
             StartupError: a port is taken, or the data directory cannot be used.
         """
         try:
-            self._directory = self._open_directory()
+            self._files = Files.of(self.settings)
             if self.settings.port and self.settings.namespaces:
                 # The one endpoint whose port was asked for: taken, it is known before anything is made.
                 await self.endpoints.open(self.settings.namespaces[0], None)
             await self._start_nodes()
             control = ControlNode(
-                self._directory / "control.sqlite",
-                self.settings.port + CLOUD_OPS_OFFSET if self.settings.port else 0,
+                self._files.database("control"),
+                self._port_after(CLOUD_OPS_OFFSET),
                 settings=self.settings,
                 transport=self._transport,
                 endpoints=self.endpoints,
@@ -107,12 +110,18 @@ class Cloud:
             self._control = control
             await control.start()
             for name in self.settings.namespaces:
-                if control.plane.find(name) is None:
-                    with contextlib.suppress(NamespaceAlreadyExists):
-                        await self.create_namespace(name)
+                await self._provide_namespace(name)
         except BaseException:
             await self.close()
             raise
+
+    async def _provide_namespace(self, name: str) -> None:
+        if self.control.plane.find(name) is None:
+            with contextlib.suppress(NamespaceAlreadyExists):
+                await self.create_namespace(name)
+        if self.settings.search_attributes:
+            region = self.endpoints.followed(name) or self.settings.regions[0]
+            await search_attributes.ensure(self._transport, region, name, self.settings.search_attributes)
 
     async def close(self) -> None:
         """Stop everything in good order; temporary files are removed."""
@@ -122,26 +131,12 @@ class Cloud:
         await asyncio.gather(*(node.close() for node in self._nodes.values()))
         self._nodes.clear()
         await self._transport.close()
-        if self._directory is not None and self.settings.data_dir is None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._files is not None:
+            self._files.remove()
 
-    def _open_directory(self) -> Path:
-        """The directory of the databases; a cloud that was started there before had the same regions."""
-        directory = self.settings.data_dir
-        if directory is None:
-            return Path(tempfile.mkdtemp(prefix="mockcloud-"))
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            file = directory / _CLOUD_FILE
-            # The order decides which failover versions belong to which region.
-            regions = json.loads(file.read_text())["regions"] if file.exists() else None
-            if regions is None:
-                file.write_text(json.dumps({"regions": self.settings.regions}) + "\n")
-        except (OSError, ValueError, KeyError) as error:
-            raise StartupError(f"the data directory {directory} cannot be used: {error}") from error
-        if regions is not None and regions != list(self.settings.regions):
-            raise StartupError(f"the data directory {directory} belongs to a cloud of {', '.join(regions)}")
-        return directory
+    def _port_after(self, offset: int) -> int:
+        """The port at that place of the layout; 0, a free one, where there is none."""
+        return self.settings.port + offset if self.settings.port and self.settings.port_layout else 0
 
     # Regions
 
@@ -161,10 +156,10 @@ class Cloud:
                 raise failure
 
     async def _start_node(self, name: str) -> None:
-        assert self._directory is not None, "the directory comes first"
+        assert self._files is not None, "the files come first"
         node = await RegionNode.start(
             name,
-            self._directory / f"{name}.sqlite",
+            self._files.database(name),
             self._ports[name],
             settings=self.settings,
             clusters=self._clusters,

@@ -96,7 +96,7 @@ class ControlNode:
                 graceful=int(self._settings.failover_timeout * times.SECOND),
                 retention=self._settings.retention_days * times.DAY,
             ),
-            durable=self._settings.data_dir is not None,
+            durable=self._settings.durable,
         )
         await plane.start()
         self._plane = plane

@@ -31,6 +31,7 @@ class MockCloud:
         data_dir: where the databases live; temporary files that vanish at the end when None. With it, everything
             survives a kill, and an answered write survives loss of power.
         port: of the first namespace's endpoint, the others as `mockcloud up` lays them out; 0 takes free ports.
+        dynamic_config: values by the real server's keys, as `{"limit.blobSize.error": 1000}`.
         settings: everything else; the arguments above win over it.
     """
 
@@ -41,13 +42,16 @@ class MockCloud:
         namespaces: Sequence[str] = (),
         data_dir: str | Path | None = None,
         port: int = 0,
+        dynamic_config: Mapping[str, object] | None = None,
         settings: CloudSettings | None = None,
     ) -> None:
-        self._settings = (settings or CloudSettings()).replace(
+        settings = settings or CloudSettings()
+        self._settings = settings.replace(
             regions=tuple(regions),
             namespaces=tuple(namespaces),
             data_dir=Path(data_dir) if data_dir is not None else None,
             port=port,
+            dynamic_config={**settings.dynamic_config, **(dynamic_config or {})},
         )
         self._thread: LoopThread | None = None
         self._cloud: Cloud | None = None

@@ -89,7 +89,7 @@ class RegionNode:
         Raises:
             StartupError: the port is taken or the database cannot be used.
         """
-        store = await Store.open(path, durable=settings.data_dir is not None)
+        store = await Store.open(path, durable=settings.durable)
         try:
             region = await Region.open(name, clusters, store, Ports(rng=rng), settings.limits)
             transport = FaultyTransport(GrpcTransport(peer_address), name, links)

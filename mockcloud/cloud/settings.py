@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mockcloud.core import dynamic_config
 from mockcloud.core.errors import StartupError
 from mockcloud.core.limits import Limits
 
 DEFAULT_REGIONS = ("aws-us-east-1", "aws-us-west-2")
 MAXIMUM_REGIONS = 9
+SEARCH_ATTRIBUTE_TYPES = ("Bool", "Datetime", "Double", "Int", "Keyword", "KeywordList", "Text")
 
 # How the ports of `--port P` are laid out: P is the first namespace's endpoint, P+1… the regions, P+10 Cloud Ops.
 CLOUD_OPS_OFFSET = 10
@@ -24,9 +27,18 @@ class CloudSettings:
     regions: tuple[str, ...] = DEFAULT_REGIONS
     namespaces: tuple[str, ...] = ("default",)
     data_dir: Path | None = None
+    database_file: Path | None = None  # instead of data_dir: the databases lie beside this file
     host: str = "127.0.0.1"
     port: int = 0
+    endpoint_host: str = ""  # that namespace endpoints listen on; empty: `host`
+    port_layout: bool = True  # the other ports follow `port`; else they are free ones
+    search_attributes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # types by name, of each namespace above
     limits: Limits = field(default_factory=Limits)
+    dynamic_config: Mapping[str, object] = field(
+        default_factory=dict
+    )  # by the real server's keys; wins over limits
     retention_days: int = 3
     failover_timeout: float = 10.0  # of the graceful attempt; then it is forced
     handover: str = "hold"  # or "reject"
@@ -35,6 +47,23 @@ class CloudSettings:
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
     seed: int | None = None  # of every random choice; None: unpredictable
+
+    @property
+    def durable(self) -> bool:
+        """Whether everything is kept when the cloud ends."""
+        return self.data_dir is not None or self.database_file is not None
+
+    def configured(self) -> tuple[CloudSettings, list[str]]:
+        """These settings with the dynamic configuration laid over the limits, and its keys that set nothing here.
+
+        Raises:
+            StartupError: a value is not of its setting's type.
+        """
+        try:
+            limits, without_effect = dynamic_config.apply(self.limits, self.dynamic_config)
+        except dynamic_config.BadValue as error:
+            raise StartupError(str(error)) from None
+        return self.replace(limits=limits), without_effect
 
     def replace(self, **changes: Any) -> CloudSettings:
         """A copy with some fields changed."""
@@ -56,7 +85,10 @@ class CloudSettings:
                 )
         if not 0 <= self.port <= 65535:
             raise StartupError(f"not a port: {self.port}")
-        if self.port > 65535 - CLOUD_OPS_OFFSET:
+        if self.port_layout and self.port > 65535 - CLOUD_OPS_OFFSET:
             raise StartupError(f"not a port with room for {CLOUD_OPS_OFFSET} more after it: {self.port}")
         if not all(self.namespaces):
             raise StartupError("a namespace has a name")
+        for name, kind in self.search_attributes.items():
+            if kind not in SEARCH_ATTRIBUTE_TYPES:
+                raise StartupError(f"invalid search attribute value type {kind!r} of {name!r}")

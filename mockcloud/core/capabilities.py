@@ -46,6 +46,14 @@ NAMESPACE: Final = NamespaceInfo.Capabilities(
 SUPPORTS_SCHEDULES: Final = False
 
 
+def namespace(limits: Limits) -> NamespaceInfo.Capabilities:
+    """What a namespace tells its clients: the table above, less what is switched off."""
+    told = NamespaceInfo.Capabilities()
+    told.CopyFrom(NAMESPACE)
+    told.worker_poll_complete_on_shutdown &= limits.cancel_worker_polls_on_shutdown
+    return told
+
+
 def namespace_limits(limits: Limits) -> NamespaceInfo.Limits:
     """The limits that a namespace tells its clients, in bytes."""
     return NamespaceInfo.Limits(

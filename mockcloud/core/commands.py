@@ -151,7 +151,7 @@ def _schedule_activity(applying: _Applying, command: Command) -> None:
     event = applying.change.add(
         EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, scheduled, user_metadata=command.user_metadata
     )
-    if attributes.request_eager_execution:
+    if attributes.request_eager_execution and applying.change.context.limits.eager_activities:
         applying.eager.append(event.event_id)
 
 

@@ -22,6 +22,7 @@ _UNITS = {
 _LARGEST = (1 << 63) - 1
 _NUMBER = re.compile(r"([0-9]*)(?:(\.)([0-9]*))?")
 _UNIT = re.compile(r"[^.0-9]*")
+_BARE_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\Z")
 _DAYS = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)d")
 
 
@@ -62,6 +63,11 @@ def parse(text: str) -> int:
 def parse_with_days(text: str) -> int:
     """The same, with the unit "d" of 24 hours."""
     return parse(_DAYS.sub(lambda match: f"{24 * float(match.group(1)):f}h", text))
+
+
+def parse_with_seconds(text: str) -> int:
+    """The same as with days, and a number without a unit is seconds."""
+    return parse_with_days(f"{text}s" if _BARE_NUMBER.match(text) else text)
 
 
 def _invalid(text: str) -> str:

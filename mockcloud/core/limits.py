@@ -1,7 +1,8 @@
 """One limit for each resource, with the real server's default and the dynamic-config key that sets it there.
 
-To add one: a line in `Limits`, `name: Annotated[Number, Key("the.realKey")] = default`, or a plain `int` where
-the real server has no key. The coverage page and the dynamic configuration read the fields from here.
+To add one: a line in `Limits`, `name: Annotated[Number, Key("the.realKey")] = default` (a Number, Bytes, Duration,
+or bool for a switch), or without a Key where the real server has none. The coverage page and the dynamic
+configuration (`core.dynamic_config`) read the fields from here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Duration: TypeAlias = Annotated[int, Unit.NANOSECONDS]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits and default time-outs of a region. Tests scale them down; durations are nanoseconds."""
+    """Limits, default time-outs and switches of a region. Tests scale them down; durations are nanoseconds."""
 
     blob_bytes: Annotated[Bytes, Key("limit.blobSize.error")] = 2 * 1024 * 1024
     memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
@@ -82,3 +83,6 @@ class Limits:
     continue_as_new_minimum_interval: Annotated[Duration, Key("history.workflowIdReuseMinimalInterval")] = (
         times.SECOND
     )
+    # ShutdownWorker ends the polls of the worker.
+    cancel_worker_polls_on_shutdown: Annotated[bool, Key("frontend.enableCancelWorkerPollsOnShutdown")] = True
+    eager_activities: Annotated[bool, Key("system.enableActivityEagerExecution")] = True

@@ -294,7 +294,7 @@ class Matching:
         """
         now = self._ports.clock.now()
         key = request.worker_instance_key
-        if key and request.task_queue:
+        if key and request.task_queue and self._limits.cancel_worker_polls_on_shutdown:
             self._shut_down = {
                 known: moment
                 for known, moment in self._shut_down.items()

@@ -110,7 +110,7 @@ def described(record: NamespaceRecord, limits: Limits) -> DescribeNamespaceRespo
             owner_email=record.owner_email,
             data=record.data,
             id=record.id,
-            capabilities=capabilities.NAMESPACE,
+            capabilities=capabilities.namespace(limits),
             limits=capabilities.namespace_limits(limits),
             supports_schedules=capabilities.SUPPORTS_SCHEDULES,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ class CloudFactory(Protocol):
         namespaces: Sequence[str] = ...,
         data_dir: str | Path | None = ...,
         port: int = ...,
+        dynamic_config: Mapping[str, object] | None = ...,
         settings: CloudSettings | None = ...,
     ) -> MockCloud:
         """The arguments are those of `MockCloud`; by default there is a namespace `default`."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mockcloud.core import go_duration, times
 
@@ -27,6 +31,18 @@ def test_days() -> None:
     assert go_duration.parse_with_days("1.5d12h") == 48 * times.HOUR
     with pytest.raises(ValueError, match='time: unknown unit "d" in duration "1d"'):
         go_duration.parse("1d")
+
+
+def test_seconds() -> None:
+    assert go_duration.parse_with_seconds("1.5") == 1_500 * times.MILLISECOND
+    assert go_duration.parse_with_seconds("1m") == times.MINUTE
+    assert go_duration.parse_with_seconds("2d") == 2 * times.DAY
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert isinstance(go_duration.parse_with_seconds(text), int)
 
 
 @pytest.mark.parametrize(

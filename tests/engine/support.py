@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import ActivityType, Payloads, WorkflowExecution, WorkflowType
@@ -231,5 +232,5 @@ def activity(activity_id: str) -> Command:
     return command
 
 
-def limits(**changed: int) -> Limits:
+def limits(**changed: Any) -> Limits:
     return replace(Limits(), **changed)

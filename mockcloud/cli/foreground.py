@@ -1,0 +1,72 @@
+"""A cloud in the foreground of a terminal or a script, until SIGINT or SIGTERM; a second one ends it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import click
+
+if TYPE_CHECKING:
+    from mockcloud.cloud.composition import Cloud
+    from mockcloud.cloud.settings import CloudSettings
+
+Serving: TypeAlias = "Callable[[Cloud, asyncio.Event], Awaitable[None]]"
+
+
+def run(settings: Callable[[], CloudSettings], serving: Serving) -> NoReturn:
+    """Start a cloud, call `serving` with it and the event that says to stop, and end the process after it.
+
+    What keeps it from starting is one line on standard error and exit code 1.
+    """
+    from mockcloud.core.errors import ServiceError, StartupError
+
+    try:
+        _run(settings(), serving)
+        code = 0
+    except (ServiceError, StartupError) as error:
+        click.echo(f"mockcloud: {error}", err=True)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is closed; the interpreter's own shutdown would only take time.
+    os._exit(code)
+
+
+def _run(settings: CloudSettings, serving: Serving) -> None:
+    # Nearly everything here lives long or is freed by its reference count: look for cycles rarely.
+    gc.set_threshold(20_000, 50, 100)
+    loop_factory: Any = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_serve(settings, serving))
+
+
+async def _serve(settings: CloudSettings, serving: Serving) -> None:
+    from mockcloud.cloud.composition import Cloud
+
+    stop = asyncio.Event()
+
+    def stopping() -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping)
+    cloud = Cloud(settings)
+    await cloud.start()
+    try:
+        await serving(cloud, stop)
+    finally:
+        await cloud.close()
