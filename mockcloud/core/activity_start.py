@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from temporalio.api.common.v1 import Payloads, Priority, WorkerVersionStamp, WorkflowExecution
+from temporalio.api.common.v1 import Payloads, WorkerVersionStamp, WorkflowExecution
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
-from mockcloud.core import times
+from mockcloud.core import priorities, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.derived import Offer, TaskKind
 from mockcloud.core.run import Activity, Run
@@ -45,6 +45,7 @@ def activity_offers(run: Run) -> Iterator[Offer]:
             sticky=False,
             normal_queue=queue,
             ready_time=record.scheduled_time,
+            priority=priorities.in_queue(priorities.of_activity(run, activity)),
         )
 
 
@@ -145,15 +146,7 @@ def _started(change: RunChange, activity: Activity) -> StartedActivity:
         heartbeat_timeout=attributes.heartbeat_timeout,
         retry_policy=options.retry_policy if options.HasField("retry_policy") else None,
     )
-    if options.HasField("priority") or run.start.HasField("priority"):
-        response.priority.CopyFrom(_merged_priority(run.start.priority, options.priority))
+    priority = priorities.of_activity(run, activity)
+    if priority is not None:
+        response.priority.CopyFrom(priority)
     return StartedActivity(token, response)
-
-
-def _merged_priority(base: Priority, override: Priority) -> Priority:
-    """The activity's own priority, field by field, over its workflow's. Real: priorities.Merge."""
-    return Priority(
-        priority_key=override.priority_key or base.priority_key,
-        fairness_key=override.fairness_key or base.fairness_key,
-        fairness_weight=override.fairness_weight or base.fairness_weight,
-    )

@@ -6,6 +6,7 @@ record.
 
 from __future__ import annotations
 
+from mockcloud.core import priorities
 from mockcloud.core.activity import activity_offers
 from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
 from mockcloud.core.due import next_due
@@ -47,6 +48,7 @@ def workflow_task_offer(run: Run) -> Offer | None:
         sticky=sticky,
         normal_queue=normal_queue,
         ready_time=task.scheduled_time,
+        priority=priorities.in_queue(priorities.of_run(run)),
     )
 
 

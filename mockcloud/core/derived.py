@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
+from mockcloud.core.priorities import DEFAULT, TaskPriority
+
 
 class TaskKind(IntEnum):
     """What a task queue holds."""
@@ -32,6 +34,7 @@ class Offer(NamedTuple):
     sticky: bool
     normal_queue: str  # where a sticky task goes when its worker is gone
     ready_time: int  # since when it waits
+    priority: TaskPriority = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

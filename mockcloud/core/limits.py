@@ -86,3 +86,11 @@ class Limits:
     # ShutdownWorker ends the polls of the worker.
     cancel_worker_polls_on_shutdown: Annotated[bool, Key("frontend.enableCancelWorkerPollsOnShutdown")] = True
     eager_activities: Annotated[bool, Key("system.enableActivityEagerExecution")] = True
+    # Weights of fairness keys that can be said of one task queue, and in one request.
+    fairness_weight_overrides: Annotated[Number, Key("matching.maxFairnessKeyWeightOverrides")] = 1_000
+    # A poll that waited so long is told that there are too many of its kind,
+    poller_scaling_wait: Annotated[Duration, Key("matching.pollerScalingWaitTime")] = times.SECOND
+    # one that takes a task where another has waited so long, that there are too few.
+    poller_scaling_backlog_age: Annotated[Duration, Key("matching.pollerScalingMinimumBacklog")] = (
+        200 * times.SECOND // 1000
+    )

@@ -21,7 +21,7 @@ from mockcloud.core.limits import Limits
 MAXIMUM_DURATION = 100 * 365 * times.DAY
 _MAXIMUM_DURATION_SECONDS = MAXIMUM_DURATION // times.SECOND
 _RESERVED_QUEUE_PREFIX = "/_sys/"
-_FAIRNESS_KEY_BYTES = 64
+FAIRNESS_KEY_BYTES = 64
 
 
 def too_long(value: str, limits: Limits) -> bool:
@@ -90,7 +90,7 @@ def priority(value: Priority) -> None:
     """Raises InvalidArgument for a priority that no task can have. Real: priorities.Validate."""
     if value.priority_key < 0:
         raise InvalidArgument("priority key can't be negative")
-    if len(value.fairness_key.encode()) > _FAIRNESS_KEY_BYTES:
+    if len(value.fairness_key.encode()) > FAIRNESS_KEY_BYTES:
         raise InvalidArgument("fairness key length exceeds limit")
     if value.fairness_weight < 0:
         raise InvalidArgument("must be greater than zero")

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 RPCS: Final[Mapping[str, str]] = {
-    "DescribeTaskQueue": "pollers only: no enhanced mode, no statistics",
     "ListWorkflowExecutions": "filters by status, workflow id and type",
     "CountWorkflowExecutions": "filters by status, workflow id and type",
     "SignalWithStartWorkflowExecution": "no versioning override",

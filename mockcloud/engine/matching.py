@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from temporalio.api.common.v1 import WorkerVersionCapabilities, WorkerVersionStamp
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import TaskQueueKind, TaskQueueType
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.taskqueue.v1 import TaskQueueConfig
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
@@ -47,15 +48,19 @@ from mockcloud.core.errors import (
 )
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
+from mockcloud.core.priorities import DEFAULT, TaskPriority
 from mockcloud.core.run import RunKey
 from mockcloud.core.task_start import StartedTask, start_workflow_task
+from mockcloud.engine import scaling
 from mockcloud.engine.answers import Answers
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.queue_view import QueueView, view
 from mockcloud.engine.task_queue import Poll, QueryTask, Task, TaskQueue
+from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 
-T = TypeVar("T")
+T = TypeVar("T", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
 
 # Real: matching's shutdownWorkers cache: a poll that was on its way when its worker shut down ends too.
 _SHUT_DOWN_REMEMBERED = 70 * times.SECOND
@@ -66,17 +71,39 @@ _NO_POLLER_ROOM = 1.0  # seconds before a query's deadline at which it is given 
 _SLOTS = tuple[str, str, str, TaskKind, int]
 
 
+# The kinds of queues as the API names them.
+TASK_QUEUE_TYPES = {
+    TaskKind.WORKFLOW: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    TaskKind.ACTIVITY: TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
+_KINDS = {task_queue_type: kind for kind, task_queue_type in TASK_QUEUE_TYPES.items()}
+
+
 class StickyWorkerGoneError(Exception):
     """Nobody polls the sticky queue; the caller turns to the normal one. Never an answer to a client."""
 
 
 @dataclass(frozen=True, slots=True)
-class QueueView:
-    """A task queue as DescribeTaskQueue shows it."""
+class _Seen:
+    """What a poll says of its worker."""
 
-    pollers: list[PollerInfo]
-    backlog: int  # tasks that wait for a worker
-    backlog_age: int  # nanoseconds that the oldest of them has waited; 0: none waits
+    rate: float | None  # tasks a second that the queue may dispatch at most
+    capabilities: WorkerVersionCapabilities | None
+    options: WorkerDeploymentOptions | None
+    sticky: bool
+
+    @classmethod
+    def of(cls, request: PollWorkflowTaskQueueRequest | PollActivityTaskQueueRequest) -> _Seen:
+        rate = None
+        if isinstance(request, PollActivityTaskQueueRequest):
+            metadata = request.task_queue_metadata
+            rate = metadata.max_tasks_per_second.value if metadata.HasField("max_tasks_per_second") else None
+        return cls(
+            rate,
+            request.worker_version_capabilities if request.HasField("worker_version_capabilities") else None,
+            request.deployment_options if request.HasField("deployment_options") else None,
+            request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY,
+        )
 
 
 class Matching:
@@ -87,10 +114,12 @@ class Matching:
         changes: Changes,
         namespaces: NamespaceRegistry,
         answers: Answers,
+        configs: TaskQueueConfigs,
         ports: Ports,
         limits: Limits,
     ) -> None:
         self._changes = changes
+        self._configs = configs
         self._namespaces = namespaces
         self._answers = answers
         self._ports = ports
@@ -103,6 +132,7 @@ class Matching:
         self._prune_at = 1024
         changes.listeners.append(self._committed)
         namespaces.listeners.append(self._namespace_changed)
+        configs.listeners.append(self._configured)
 
     # Offers
 
@@ -118,34 +148,37 @@ class Matching:
         for offer in committed.offers_removed:
             task = self._offers.pop(_slot(key, offer), None)
             if task is not None:
-                task.queue.backlog.pop(task, None)
+                task.queue.backlog.remove(task)
         for offer in committed.offers_added:
             self._add(namespace, key, offer)
 
     def _add(self, namespace: Namespace, key: RunKey, offer: Offer) -> None:
-        queue = self._queue_for(offer, key.namespace_id)
+        queue = self._queue_for(namespace, offer)
         task = self._offers[_slot(key, offer)] = Task(key, offer, queue)
-        queue.offer(task, dispatching=namespace.writable)
+        queue.offer(task)
 
-    def _queue_for(self, offer: Offer, namespace_id: str) -> TaskQueue:
+    def _queue_for(self, namespace: Namespace, offer: Offer) -> TaskQueue:
         if offer.sticky:
-            queue = self._queues.get((namespace_id, offer.kind, offer.task_queue))
+            queue = self._queues.get((namespace.id, offer.kind, offer.task_queue))
             if queue is not None and queue.has_poller(
                 self._ports.clock.now(), self._limits.sticky_poller_gone
             ):
                 return queue
-            return self.queue(namespace_id, offer.kind, offer.normal_queue)
-        return self.queue(namespace_id, offer.kind, offer.task_queue)
+            return self.queue(namespace, offer.kind, offer.normal_queue)
+        return self.queue(namespace, offer.kind, offer.task_queue)
 
-    def _give_back(self, namespace: Namespace, task: Task) -> None:
+    def _give_back(self, task: Task) -> None:
         """A task that its poll did not start, first in its queue again, if it is still offered."""
         if self._offers.get(_slot(task.run, task.offer)) is task:
-            task.queue.offer(task, dispatching=namespace.writable, first=True)
+            task.queue.give_back(task)
+        else:
+            task.queue.gone_in_vain(task)
 
     def _drop(self, task: Task) -> None:
         slot = _slot(task.run, task.offer)
         if self._offers.get(slot) is task:
             del self._offers[slot]
+        task.queue.gone_in_vain(task)
 
     # Polls
 
@@ -156,7 +189,7 @@ class Matching:
 
         An empty answer after `timeout` seconds or when the poll is ended.
         """
-        queue = self.queue(namespace.id, TaskKind.WORKFLOW, request.task_queue.name)
+        queue = self.queue(namespace, TaskKind.WORKFLOW, request.task_queue.name)
         poll = Poll(request.identity, request.worker_instance_key)
         stamp = _stamp(request.worker_version_capabilities)
         request_id = self._ports.ids.uuid()
@@ -189,16 +222,14 @@ class Matching:
                     query.answer.set_exception(error)
                 return None
 
-        found = await self._poll(
-            namespace, queue, poll, timeout, start, ask, capabilities=request.worker_version_capabilities
-        )
+        found = await self._poll(namespace, queue, poll, timeout, start, ask, _Seen.of(request))
         return found or PollWorkflowTaskQueueResponse()
 
     async def poll_activity_task(
         self, namespace: Namespace, request: PollActivityTaskQueueRequest, timeout: float
     ) -> PollActivityTaskQueueResponse:
         """An activity for a worker; an empty answer after `timeout` seconds or when the poll is ended."""
-        queue = self.queue(namespace.id, TaskKind.ACTIVITY, request.task_queue.name)
+        queue = self.queue(namespace, TaskKind.ACTIVITY, request.task_queue.name)
         poll = Poll(request.identity, request.worker_instance_key)
         stamp = _stamp(request.worker_version_capabilities)
         request_id = self._ports.ids.uuid()
@@ -215,16 +246,7 @@ class Matching:
         async def ask(query: QueryTask) -> None:
             raise AssertionError("queries go to workflow task queues")
 
-        found = await self._poll(
-            namespace,
-            queue,
-            poll,
-            timeout,
-            start,
-            ask,
-            rate=request.task_queue_metadata.max_tasks_per_second.value,
-            capabilities=request.worker_version_capabilities,
-        )
+        found = await self._poll(namespace, queue, poll, timeout, start, ask, _Seen.of(request))
         return found or PollActivityTaskQueueResponse()
 
     async def _poll(
@@ -235,33 +257,36 @@ class Matching:
         timeout: float,
         start: Callable[[Task], Awaitable[T | None]],
         ask: Callable[[QueryTask], Awaitable[T | None]],
-        *,
-        rate: float = 0.0,
-        capabilities: WorkerVersionCapabilities | None = None,
+        seen: _Seen,
     ) -> T | None:
         clock = self._ports.clock
         deadline = asyncio.get_running_loop().time() + timeout
         if poll.worker_instance_key and poll.worker_instance_key in self._shut_down:
             return None
-        queue.pollers.saw(poll.identity, clock.now(), rate, capabilities)
+        queue.pollers.saw(poll.identity, clock.now(), seen.rate, seen.capabilities, seen.options)
+        queue.rates.polled(seen.rate, clock.now())
         outstanding = self._polls.setdefault(namespace.id, set())
         outstanding.add(poll)
         try:
             while not poll.ended:
-                item = await queue.take(poll, deadline, dispatching=namespace.writable)
+                began = clock.now()
+                item = await queue.take(poll, deadline)
                 if item is None:
                     return None
+                advice = scaling.decide(queue, began, clock.now(), self._limits, sticky=seen.sticky)
                 if isinstance(item, QueryTask):
                     found = await ask(item)
                 else:
                     found = await self._start(namespace, poll, item, start)
                 if found is not None:
+                    if advice is not None:
+                        found.poller_scaling_decision.CopyFrom(advice)
                     return found
             return None
         finally:
             outstanding.discard(poll)
             if queue.pollers.last_poll >= 0:  # else its worker has shut down
-                queue.pollers.saw(poll.identity, clock.now(), rate, capabilities)
+                queue.pollers.saw(poll.identity, clock.now(), seen.rate, seen.capabilities, seen.options)
 
     async def _start(
         self, namespace: Namespace, poll: Poll, task: Task, start: Callable[[Task], Awaitable[T | None]]
@@ -272,7 +297,7 @@ class Matching:
             self._drop(task)  # the run was closed or deleted meanwhile
             return None
         except (NamespaceNotActive, Unavailable):
-            self._give_back(namespace, task)
+            self._give_back(task)
             if namespace.writable:
                 raise
             return None
@@ -280,7 +305,7 @@ class Matching:
             # The client is gone, or this is a defect. A start that has not begun will find `gone`; one that
             # has takes the offer away with its commit.
             poll.gone = True
-            self._give_back(namespace, task)
+            self._give_back(task)
             raise
         if found is None:
             self._drop(task)
@@ -313,10 +338,9 @@ class Matching:
             for poll in tuple(sticky.polls):
                 poll.end()
             sticky.pollers.last_poll = -1
-            for task in tuple(sticky.backlog):
-                del sticky.backlog[task]
-                normal = self.queue(namespace.id, TaskKind.WORKFLOW, task.offer.normal_queue)
-                normal.offer(task, dispatching=namespace.writable)
+            for task in sticky.backlog:
+                sticky.backlog.remove(task)
+                self.queue(namespace, TaskKind.WORKFLOW, task.offer.normal_queue).offer(task)
 
     def end_polls(self, namespace: Namespace | None = None) -> None:
         """Answer all outstanding polls empty, of one namespace or of all."""
@@ -331,8 +355,8 @@ class Matching:
             self.end_polls(namespace)
         if namespace.writable:
             for queue in self._queues.values():
-                if queue.namespace_id == namespace.id:
-                    queue.match(dispatching=True)
+                if queue.namespace is namespace:
+                    queue.match()
 
     # Queries that go to a worker by themselves
 
@@ -345,6 +369,7 @@ class Matching:
         timeout: float,
         *,
         sticky: bool,
+        priority: TaskPriority = DEFAULT,
     ) -> RespondQueryTaskCompletedRequest:
         """A worker's answer to a query, by way of a poll of its queue, within `timeout` seconds.
 
@@ -358,9 +383,9 @@ class Matching:
             known = self._queues.get((namespace.id, TaskKind.WORKFLOW, queue_name))
             if known is None or not known.has_poller(now, self._limits.sticky_poller_gone):
                 raise StickyWorkerGoneError
-        queue = self.queue(namespace.id, TaskKind.WORKFLOW, queue_name)
+        queue = self.queue(namespace, TaskKind.WORKFLOW, queue_name)
         loop = asyncio.get_running_loop()
-        task = QueryTask(self._ports.ids.uuid(), run, query, loop.create_future())
+        task = QueryTask(self._ports.ids.uuid(), run, query, loop.create_future(), priority)
         self._queries[task.id] = task
         queue.ask(task)
         try:
@@ -387,30 +412,53 @@ class Matching:
 
     # Looking
 
-    def queue(self, namespace_id: str, kind: TaskKind, name: str) -> TaskQueue:
+    def queue(self, namespace: Namespace, kind: TaskKind, name: str) -> TaskQueue:
         """The queue of that name, made if it is new."""
-        key = (namespace_id, kind, name)
+        key = (namespace.id, kind, name)
         found = self._queues.get(key)
         if found is None:
             if len(self._queues) >= self._prune_at:
                 self._prune()
-            found = self._queues[key] = TaskQueue(namespace_id, kind, name)
+            found = self._queues[key] = TaskQueue(namespace, kind, name, self._ports.clock)
+            config = self._configs.config(namespace.id, name, TASK_QUEUE_TYPES[kind])
+            if config is not None:
+                found.rates.configure(config, self._ports.clock.now())
         return found
 
-    def describe(self, namespace: Namespace, name: str, kind: TaskKind) -> QueueView:
-        """Pollers and backlog of a queue; a queue that nobody used is empty."""
-        queue = self._queues.get((namespace.id, kind, name))
+    def describe(
+        self, namespace: Namespace, name: str, task_queue_type: TaskQueueType.ValueType
+    ) -> QueueView:
+        """A queue as it is now. Of a type that is not built it is one that nobody uses."""
         now = self._ports.clock.now()
-        if queue is None:
-            return QueueView([], 0, 0)
-        oldest = min((task.offer.ready_time for task in queue.backlog), default=now)
-        return QueueView(list(queue.pollers.infos(now)), len(queue.backlog), max(now - oldest, 0))
+        kind = _KINDS.get(task_queue_type)
+        if kind is not None:
+            return view(self.queue(namespace, kind, name), now)
+        unused = TaskQueue(namespace, TaskKind.WORKFLOW, name, self._ports.clock)
+        unused.rates.configure(
+            self._configs.config(namespace.id, name, task_queue_type) or TaskQueueConfig(), now
+        )
+        return view(unused, now)
+
+    def stop(self) -> None:
+        """No queue wakes up by itself any more."""
+        for queue in self._queues.values():
+            queue.stop()
+
+    def _configured(self, namespace_id: str, name: str) -> None:
+        now = self._ports.clock.now()
+        for kind in TaskKind:
+            queue = self._queues.get((namespace_id, kind, name))
+            if queue is not None:
+                config = self._configs.config(namespace_id, name, TASK_QUEUE_TYPES[kind])
+                queue.rates.configure(config or TaskQueueConfig(), now)
+                queue.match()
 
     def _prune(self) -> None:
         """Forget queues that nobody uses: each worker brings a sticky one with a name of its own."""
         now = self._ports.clock.now()
         for key, queue in tuple(self._queues.items()):
             if not queue.backlog and not queue.queries and not queue.has_poller(now, 5 * times.MINUTE):
+                queue.stop()
                 del self._queues[key]
         self._prune_at = max(1024, 2 * len(self._queues))
 
@@ -430,11 +478,4 @@ def _is_sticky(request: PollWorkflowTaskQueueRequest) -> bool:
 
 
 def _asked(kind: TaskKind, request: ShutdownWorkerRequest) -> bool:
-    if not request.task_queue_types:
-        return True
-    wanted = (
-        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-        if kind is TaskKind.WORKFLOW
-        else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    )
-    return wanted in request.task_queue_types
+    return not request.task_queue_types or TASK_QUEUE_TYPES[kind] in request.task_queue_types

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from temporalio.api.common.v1 import WorkerVersionCapabilities
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.taskqueue.v1 import PollerInfo
 
 from mockcloud.core import times
 
 _KEPT = 5 * times.MINUTE
-_MOST = 5000
+_MOST = 1000
 # What the real server reports for a worker that sets no limit (matching's default rate per queue).
 _DEFAULT_RATE = 100_000.0
 
@@ -22,6 +23,7 @@ class _Seen:
     moment: int
     rate: float
     capabilities: WorkerVersionCapabilities | None
+    options: WorkerDeploymentOptions | None
 
 
 @dataclass(slots=True)
@@ -31,18 +33,22 @@ class Pollers:
     last_poll: int = -(1 << 62)  # nanoseconds since the epoch; long ago: never
     _seen: OrderedDict[str, _Seen] = field(default_factory=OrderedDict)
 
+    def __len__(self) -> int:
+        return len(self._seen)
+
     def saw(
         self,
         identity: str,
         now: int,
-        rate: float = 0.0,
+        rate: float | None = None,
         capabilities: WorkerVersionCapabilities | None = None,
+        options: WorkerDeploymentOptions | None = None,
     ) -> None:
-        """A poll began or ended."""
+        """A poll began or ended. `rate`: the tasks a second that it asks for, None: it says nothing."""
         self.last_poll = now
         if not identity:
             return
-        self._seen[identity] = _Seen(now, rate or _DEFAULT_RATE, capabilities)
+        self._seen[identity] = _Seen(now, _DEFAULT_RATE if rate is None else rate, capabilities, options)
         self._seen.move_to_end(identity)
         if len(self._seen) > _MOST:
             self._seen.popitem(last=False)
@@ -60,4 +66,5 @@ class Pollers:
                     identity=identity,
                     rate_per_second=seen.rate,
                     worker_version_capabilities=seen.capabilities,
+                    deployment_options=seen.options,
                 )

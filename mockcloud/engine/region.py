@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 
-from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, TaskQueueUserData
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.derived import Offer
 from mockcloud.core.limits import Limits
@@ -28,15 +28,18 @@ from mockcloud.engine.namespaces import NamespaceRegistry
 from mockcloud.engine.queries import Queries
 from mockcloud.engine.resets import Resets
 from mockcloud.engine.retention import Retention
+from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.engine.watch import Watch
 from mockcloud.engine.workflow_tasks import WorkflowTasks
-from mockcloud.store import meta, namespaces, offers, runs
+from mockcloud.store import meta, namespaces, offers, runs, task_queues
 from mockcloud.store.database import Store
 
-_Stored = list[tuple[NamespaceRecord, list[tuple[str, str, Offer]], list[tuple[int, str, str]]]]
+_Stored = list[
+    tuple[NamespaceRecord, list[TaskQueueUserData], list[tuple[str, str, Offer]], list[tuple[int, str, str]]]
+]
 
 
 class Region:
@@ -74,7 +77,10 @@ class Region:
         self.changes.listeners.append(self.watch.committed)
         self.history = HistoryReader(self.changes, self.runs, store, self.watch, limits)
         self.answers = Answers(self.changes, self.runs, limits)
-        self.matching = Matching(self.changes, self.namespaces, self.answers, ports, limits)
+        self.task_queue_configs = TaskQueueConfigs(name, clusters, store, ports, self.tasks, self.log_signal)
+        self.matching = Matching(
+            self.changes, self.namespaces, self.answers, self.task_queue_configs, ports, limits
+        )
         self.queries = Queries(self.changes, self.matching, self.namespaces, ports, limits)
         self.changes.listeners.append(self.queries.committed)
         self.answers.attached_queries = self.queries.attached
@@ -98,6 +104,7 @@ class Region:
             return [
                 (
                     record,
+                    task_queues.all_user_data(connection, record.id),
                     offers.load_offers(connection, record.id),
                     runs.due_runs(connection, record.id),
                 )
@@ -105,9 +112,10 @@ class Region:
             ]
 
         stored = await store.read(read)
-        region.namespaces.load(record for record, _, _ in stored)
-        for record, waiting, due in stored:
+        region.namespaces.load(record for record, *_ in stored)
+        for record, user_data, waiting, due in stored:
             namespace = region.namespaces.by_id(record.id)
+            region.task_queue_configs.load(namespace, user_data)
             region.matching.load(namespace, waiting)
             region.timers.load(namespace, due)
         return region
@@ -125,6 +133,7 @@ class Region:
         self.store.kill()
         self.timers.stop()
         self.retention.stop()
+        self.matching.stop()
         self.tasks.end()
 
     async def close(self) -> None:
@@ -132,6 +141,7 @@ class Region:
         self.timers.stop()
         self.retention.stop()
         self.matching.end_polls()
+        self.matching.stop()
         await self.tasks.wait()
         await self.store.close()
         self.tasks.end()

@@ -1,22 +1,30 @@
 """One task queue: tasks that wait for a worker, polls that wait for a task. No I/O and no rules.
 
-Of the two, at most one kind waits at any moment, unless dispatch is held up (a passive region, HANDOVER):
-then only queries are handed out. Both are served first come, first served. A task is handed to exactly one
-poll; whoever got it either starts it, gives it back, or finds it void.
+Of the two, at most one kind waits at any moment, unless dispatch is held up: in a passive region and in HANDOVER,
+where only queries are handed out, and by the queue's rate limits, which wake it when the next task may go. Polls
+are served first come, first served, tasks by `engine.backlog`. A task is handed to exactly one poll; whoever got it
+either starts it, gives it back, or finds it void.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import RespondQueryTaskCompletedRequest
 
 from mockcloud.core.derived import Offer, TaskKind
+from mockcloud.core.ports import Clock
+from mockcloud.core.priorities import DEFAULT, TaskPriority
 from mockcloud.core.run import RunKey
+from mockcloud.engine.alarm import Alarm
+from mockcloud.engine.backlog import Backlog
+from mockcloud.engine.flow import Flow
+from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.pollers import Pollers
+from mockcloud.engine.rate_limits import NEVER, RateLimits
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +34,7 @@ class Task:
     run: RunKey
     offer: Offer
     queue: TaskQueue
+    place: tuple[int, int] | None = None  # in its queue's backlog, which gives it
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +45,7 @@ class QueryTask:
     run: RunKey
     query: WorkflowQuery
     answer: asyncio.Future[RespondQueryTaskCompletedRequest]
+    priority: TaskPriority = DEFAULT
     dispatched: bool = False
 
 
@@ -60,52 +70,71 @@ class Poll:
         self.wake()
 
 
-@dataclass(slots=True, eq=False)
 class TaskQueue:
     """The queue of one name and kind of a namespace."""
 
-    namespace_id: str
-    kind: TaskKind
-    name: str
-    pollers: Pollers = field(default_factory=Pollers)
-    backlog: OrderedDict[Task, None] = field(default_factory=OrderedDict)
-    queries: deque[QueryTask] = field(default_factory=deque)
-    polls: OrderedDict[Poll, None] = field(default_factory=OrderedDict)
+    def __init__(self, namespace: Namespace, kind: TaskKind, name: str, clock: Clock) -> None:
+        self.namespace = namespace
+        self.kind = kind
+        self.name = name
+        self.pollers = Pollers()
+        self.backlog = Backlog()
+        self.rates = RateLimits()
+        self.flow = Flow()
+        self.queries: deque[QueryTask] = deque()
+        self.polls: OrderedDict[Poll, None] = OrderedDict()
+        self.scaling_ready = 0  # from when on a poll may be told to bring more of its kind
+        self._clock = clock
+        self._rate_allows = Alarm(clock, self.match)
 
     def has_poller(self, now: int, window: int) -> bool:
         """Whether a poll waits now or one was seen within `window` nanoseconds."""
         return bool(self.polls) or self.pollers.last_poll + window > now
 
-    def offer(self, task: Task, *, dispatching: bool, first: bool = False) -> None:
-        """Add a task, before all others if `first`."""
+    def offer(self, task: Task) -> None:
+        """Add a task."""
         task.queue = self
-        self.backlog[task] = None
-        if first:
-            self.backlog.move_to_end(task, last=False)
-        self.match(dispatching=dispatching)
+        task.place = None
+        self.flow.added(task.offer.priority.level, self._clock.now())
+        self.backlog.add(task, self.rates.weights)
+        self.match()
+
+    def give_back(self, task: Task) -> None:
+        """A task that `take` gave and that nobody started: it is first in its place again."""
+        self.backlog.add(task, self.rates.weights, first=True)
+        self.rates.consume(task.offer.priority, self._clock.now(), -1)
+        self.match()
+
+    def gone_in_vain(self, task: Task) -> None:
+        """A task that `take` gave is void: what it consumed of the limit is free for another."""
+        self.rates.consume(task.offer.priority, self._clock.now(), -1)
+        self.match()
 
     def ask(self, query: QueryTask) -> None:
         """Add a query."""
+        self.flow.added(query.priority.level, self._clock.now())
         self.queries.append(query)
-        self.match(dispatching=False)
+        self.match()
 
-    def match(self, *, dispatching: bool) -> None:
-        """Hand waiting tasks to waiting polls; only queries unless `dispatching`."""
-        while self.polls and (self.queries or (dispatching and self.backlog)):
-            poll, _ = self.polls.popitem(last=False)
-            if poll.waiting is None or poll.waiting.done():
-                continue
-            item = self._next(dispatching=dispatching)
-            poll.waiting.set_result(item)
+    def match(self) -> None:
+        """Hand waiting tasks to waiting polls, as fast as the limits allow."""
+        while self.polls and (self.queries or self.backlog):
+            poll = next(iter(self.polls))
+            if poll.waiting is not None and not poll.waiting.done():
+                item = self._next()
+                if item is None:
+                    return
+                poll.waiting.set_result(item)
+            self.polls.popitem(last=False)
 
-    async def take(self, poll: Poll, deadline: float, *, dispatching: bool) -> Task | QueryTask | None:
+    async def take(self, poll: Poll, deadline: float) -> Task | QueryTask | None:
         """What `poll` gets.
 
         At once if something waits; None when it has ended or the loop's time is `deadline`.
 
         When the caller is cancelled, what it would have got stays in the queue.
         """
-        item = self._next(dispatching=dispatching)
+        item = None if poll.ended else self._next()
         if item is not None or poll.ended:
             return item
         loop = asyncio.get_running_loop()
@@ -117,27 +146,45 @@ class TaskQueue:
         except asyncio.CancelledError:
             self.polls.pop(poll, None)
             if poll.waiting.done() and not poll.waiting.cancelled():
-                self._give_back(poll.waiting.result())
+                self._untake(poll.waiting.result())
             raise
         finally:
             timer.cancel()
             self.polls.pop(poll, None)
             poll.waiting = None
 
-    def _next(self, *, dispatching: bool) -> Task | QueryTask | None:
+    def stop(self) -> None:
+        """Wake up no more by itself."""
+        self._rate_allows.clear()
+
+    def _next(self) -> Task | QueryTask | None:
+        """The next thing for a poll. Where only the limits hold it back, `match` is called when they allow it."""
+        now = self._clock.now()
         while self.queries:
             query = self.queries.popleft()
             if not query.answer.done():
                 query.dispatched = True
+                self.flow.dispatched(query.priority.level, now)
                 return query
-        if dispatching and self.backlog:
-            return self.backlog.popitem(last=False)[0]
-        return None
+        if not self.namespace.writable:
+            return None
+        task = self.backlog.first()
+        if task is None:
+            return None
+        ready = self.rates.ready(task.offer.priority)
+        if ready > now:
+            if ready < NEVER:
+                self._rate_allows.set(ready)
+            return None
+        self.backlog.take(task)
+        self.rates.consume(task.offer.priority, now)
+        self.flow.dispatched(task.offer.priority.level, now)
+        return task
 
-    def _give_back(self, item: Task | QueryTask | None) -> None:
+    def _untake(self, item: Task | QueryTask | None) -> None:
         if isinstance(item, Task):
-            self.offer(item, dispatching=True, first=True)
+            self.give_back(item)
         elif isinstance(item, QueryTask):
             item.dispatched = False
             self.queries.appendleft(item)
-            self.match(dispatching=False)
+            self.match()

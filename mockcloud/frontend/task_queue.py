@@ -1,11 +1,22 @@
-"""Task queues as such: who polls them, forgetting a run's sticky queue, a worker that goes."""
+"""Task queues as such: who polls them, what waits, their limits; a run's sticky queue; a worker that goes."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from temporalio.api.enums.v1 import DescribeTaskQueueMode, RateLimitSource, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueuePartitionMetadata
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import (
+    BuildIdTaskReachability,
+    DescribeTaskQueueMode,
+    TaskQueueKind,
+    TaskQueueType,
+)
+from temporalio.api.taskqueue.v1 import (
+    TaskQueuePartitionMetadata,
+    TaskQueueStats,
+    TaskQueueVersioningInfo,
+)
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeTaskQueueResponse,
@@ -15,44 +26,97 @@ from temporalio.api.workflowservice.v1 import (
     ResetStickyTaskQueueResponse,
     ShutdownWorkerRequest,
     ShutdownWorkerResponse,
+    UpdateTaskQueueConfigRequest,
+    UpdateTaskQueueConfigResponse,
 )
 
-from mockcloud.core import times
-from mockcloud.core.derived import TaskKind
-from mockcloud.core.errors import Unimplemented
+from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.workflow_task import reset_sticky
-from mockcloud.frontend import validation
+from mockcloud.frontend import task_queue_checks, validation
 from mockcloud.frontend.scope import Family, Scope
 
 family: Final = Family()
 
-_KINDS: Final = {
-    TaskQueueType.TASK_QUEUE_TYPE_UNSPECIFIED: TaskKind.WORKFLOW,
-    TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW: TaskKind.WORKFLOW,
-    TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY: TaskKind.ACTIVITY,
-}
-_RATE_PER_SECOND: Final = 4000.0  # what the real server reports for a queue of four partitions
+_TYPES: Final = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+# Go's zero time: when the version of a queue that never had one was set.
+_NEVER: Final = Timestamp(seconds=-62_135_596_800)
 
 
 @family.serves(DescribeTaskQueueRequest)
 async def describe_task_queue(scope: Scope, request: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse:
-    """Who polled a queue in the last minutes; with `report_stats`, what waits in it."""
-    validation.poll_queue(request.task_queue, scope.limits, present=request.HasField("task_queue"))
+    """Who polled a queue in the last minutes, what waits in it, how fast it may go."""
+    if not request.HasField("task_queue"):
+        raise InvalidArgument("taskQueue is not set")
     if request.api_mode == DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED:
-        raise Unimplemented("DescribeTaskQueue in mode ENHANCED is not built.")
-    kind = _KINDS.get(request.task_queue_type)
-    if kind is None:
-        raise Unimplemented("DescribeTaskQueue of a Nexus task queue is not built.")
-    view = scope.region.matching.describe(scope.namespace, request.task_queue.name, kind)
-    response = DescribeTaskQueueResponse(pollers=view.pollers)
-    response.effective_rate_limit.requests_per_second = _RATE_PER_SECOND
-    response.effective_rate_limit.rate_limit_source = RateLimitSource.RATE_LIMIT_SOURCE_SYSTEM
-    if request.report_stats:
-        response.stats.approximate_backlog_count = view.backlog
-        response.stats.approximate_backlog_age.CopyFrom(times.duration(view.backlog_age))
+        validation.poll_queue(request.task_queue, scope.limits, present=True)
+        task_queue_checks.enhanced(request)
+        return _enhanced(scope, request)
+    name, partition = task_queue_checks.described_queue(request, scope.limits)
+    sticky = request.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    if request.report_stats and (partition or sticky):
+        raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
+    kind = request.task_queue_type or TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    view = scope.region.matching.describe(scope.namespace, name, kind)
+    response = DescribeTaskQueueResponse(
+        effective_rate_limit=DescribeTaskQueueResponse.EffectiveRateLimit(
+            requests_per_second=view.rate, rate_limit_source=view.rate_source
+        )
+    )
+    if not sticky:
+        response.versioning_info.CopyFrom(
+            TaskQueueVersioningInfo(current_version="__unversioned__", update_time=_NEVER)
+        )
+    if request.report_config:
+        config = scope.region.task_queue_configs.config(scope.namespace.id, name, kind)
+        if config is not None:
+            response.config.CopyFrom(config)
+    if partition:  # a queue has one partition here: nobody polls another, and nothing waits in it
+        view = scope.region.matching.describe(scope.namespace, request.task_queue.name, kind)
+    response.pollers.extend(view.pollers)
     if request.include_task_queue_status:
-        response.task_queue_status.backlog_count_hint = view.backlog
+        response.task_queue_status.CopyFrom(view.status)
+    if request.report_stats:
+        response.stats.CopyFrom(view.stats)
+        for level, stats in view.stats_by_priority.items():
+            response.stats_by_priority_key[level].CopyFrom(stats)
     return response
+
+
+def _enhanced(scope: Scope, request: DescribeTaskQueueRequest) -> DescribeTaskQueueResponse:
+    """By build id; nothing is versioned here, so all there is belongs to the empty one."""
+    versions = request.versions
+    build_ids = {*versions.build_ids, *([""] if versions.unversioned else [])}
+    if not request.HasField("versions"):
+        build_ids = {""}
+    response = DescribeTaskQueueResponse()
+    for build_id in build_ids:
+        info = response.versions_info[build_id]
+        for kind in request.task_queue_types or _TYPES:
+            of_kind = info.types_info[kind]
+            view = scope.region.matching.describe(scope.namespace, request.task_queue.name, kind)
+            if request.report_pollers and not build_id:
+                of_kind.pollers.extend(view.pollers)
+            if request.report_stats:
+                of_kind.stats.CopyFrom(
+                    TaskQueueStats(approximate_backlog_age=Duration()) if build_id else view.stats
+                )
+        if request.report_task_reachability:
+            info.task_reachability = (
+                BuildIdTaskReachability.BUILD_ID_TASK_REACHABILITY_UNREACHABLE
+                if build_id
+                else BuildIdTaskReachability.BUILD_ID_TASK_REACHABILITY_REACHABLE
+            )
+    return response
+
+
+@family.serves(UpdateTaskQueueConfigRequest)
+async def update_task_queue_config(
+    scope: Scope, request: UpdateTaskQueueConfigRequest
+) -> UpdateTaskQueueConfigResponse:
+    """Limit how fast tasks of a queue may go, or give fairness keys a weight; or take that back."""
+    task_queue_checks.update_config(request, scope.limits)
+    config = await scope.region.task_queue_configs.update(scope.namespace, request, scope.limits)
+    return UpdateTaskQueueConfigResponse(config=config)
 
 
 @family.serves(ListTaskQueuePartitionsRequest)

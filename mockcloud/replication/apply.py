@@ -34,6 +34,7 @@ from mockcloud.core.ports import Clock
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
+from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import (
     Helped,
@@ -70,6 +71,7 @@ class Apply:
         *,
         changes: Changes,
         namespaces: NamespaceRegistry,
+        task_queues: TaskQueueConfigs,
         store: Store,
         clock: Clock,
         peers: Peers,
@@ -78,19 +80,22 @@ class Apply:
         self._region = region
         self._changes = changes
         self._namespaces = namespaces
+        self._task_queues = task_queues
         self._store = store
         self._clock = clock
         self._peers = peers
         self._settings = settings
         self._parked: set[tuple[str, str, str]] = set()  # (namespace id, workflow id, run id)
 
-    async def apply_record(self, source: str, task: ReplicationTask) -> None:
-        """Take in a peer's namespace record; one that cannot be taken is a dead letter."""
-        record = task.namespace_record
+    async def apply_record(self, namespace_id: str, source: str, task: ReplicationTask) -> None:
+        """Take in what a peer says of the namespace; what cannot be taken is a dead letter."""
         try:
-            await self._namespaces.receive(record)
+            if task.WhichOneof("task") == "task_queue":
+                await self._task_queues.receive(self._namespaces.by_id(namespace_id), task.task_queue)
+            else:
+                await self._namespaces.receive(task.namespace_record)
         except ServiceError as error:
-            await self._bury(record.id, source, task, 1, error.message)
+            await self._bury(namespace_id, source, task, 1, error.message)
 
     async def apply_together(
         self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None

@@ -28,6 +28,9 @@ from mockcloud.rpc.transport import Stream
 from mockcloud.store import positions
 from mockcloud.store.database import Store
 
+# Kinds of tasks that belong to no workflow id: each is applied by itself, after what came before it.
+OF_NAMESPACE = frozenset({"namespace_record", "task_queue"})
+
 
 class Applier(Protocol):
     """What applies tasks. It deals with failures itself: retries, dead letters, parking."""
@@ -47,8 +50,8 @@ class Applier(Protocol):
         """Apply tasks of one workflow id, in their order."""
         ...
 
-    async def apply_record(self, source: str, task: ReplicationTask) -> None:
-        """Take in a peer's namespace record."""
+    async def apply_record(self, namespace_id: str, source: str, task: ReplicationTask) -> None:
+        """Take in what a peer says of the namespace as a whole: a task of OF_NAMESPACE."""
         ...
 
 
@@ -63,7 +66,7 @@ class _Message:
 def workflow_of(task: ReplicationTask) -> str:
     """The workflow id whose lane a task belongs to; empty: none."""
     kind = task.WhichOneof("task")
-    if kind is None or kind == "namespace_record":
+    if kind is None or kind in OF_NAMESPACE:
         return ""
     return str(getattr(task, kind).workflow_id)
 
@@ -163,7 +166,7 @@ class _Session:
         together: dict[str, list[ReplicationTask]] = {}
         for task in tasks:
             workflow_id = workflow_of(task)
-            if task.WhichOneof("task") == "namespace_record":
+            if task.WhichOneof("task") in OF_NAMESPACE:
                 await self._apply(together, slice_)
                 together = {}
                 await self._barrier(task, slice_)
@@ -191,7 +194,7 @@ class _Session:
 
     async def _barrier(self, task: ReplicationTask, slice_: _Message) -> None:
         await self._drained.wait()
-        await self._applier.apply_record(self._source, task)
+        await self._applier.apply_record(self._namespace_id, self._source, task)
         self._finish([slice_])
 
     def _enqueue(self, workflow_id: str, task: ReplicationTask, slice_: _Message) -> None:

@@ -66,6 +66,7 @@ class Replication:
             region.name,
             changes=region.changes,
             namespaces=region.namespaces,
+            task_queues=region.task_queue_configs,
             store=region.store,
             clock=region.ports.clock,
             peers=self._peers,

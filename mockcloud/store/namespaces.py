@@ -10,7 +10,15 @@ _PUT = (
     "INSERT INTO namespaces (namespace_id, name, record) VALUES (?, ?, ?)"
     " ON CONFLICT (namespace_id) DO UPDATE SET name = excluded.name, record = excluded.record"
 )
-_BY_NAMESPACE = ("replication_log", "log_trimmed", "positions", "parked", "dead_letters", "namespaces")
+_BY_NAMESPACE = (
+    "task_queue_user_data",
+    "replication_log",
+    "log_trimmed",
+    "positions",
+    "parked",
+    "dead_letters",
+    "namespaces",
+)
 
 
 def put_namespace(connection: sqlite3.Connection, record: NamespaceRecord) -> None:

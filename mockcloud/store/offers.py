@@ -6,15 +6,16 @@ import sqlite3
 from collections.abc import Collection
 
 from mockcloud.core.derived import Offer, TaskKind
+from mockcloud.core.priorities import TaskPriority
 
 _ADD = (
     "INSERT INTO offers (run_key, kind, scheduled_event_id, attempt, stamp, task_queue, sticky, normal_queue,"
-    " ready_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ready_time, priority, fairness_key, fairness_weight) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _REMOVE = "DELETE FROM offers WHERE run_key = ? AND kind = ? AND scheduled_event_id = ?"
 _LOAD = (
     "SELECT workflow_id, run_id, kind, scheduled_event_id, attempt, stamp, task_queue, sticky, normal_queue,"
-    " ready_time FROM offers JOIN runs USING (run_key) WHERE namespace_id = ?"
+    " ready_time, priority, fairness_key, fairness_weight FROM offers JOIN runs USING (run_key) WHERE namespace_id = ?"
     " ORDER BY ready_time, run_key, scheduled_event_id"
 )
 
@@ -38,6 +39,7 @@ def change_offers(
                 offer.sticky,
                 offer.normal_queue,
                 offer.ready_time,
+                *offer.priority,
             )
             for offer in added
         ]
@@ -59,6 +61,7 @@ def load_offers(connection: sqlite3.Connection, namespace_id: str) -> list[tuple
                 sticky=bool(sticky),
                 normal_queue=normal_queue,
                 ready_time=ready_time,
+                priority=TaskPriority(*priority),
             ),
         )
         for (
@@ -72,5 +75,6 @@ def load_offers(connection: sqlite3.Connection, namespace_id: str) -> list[tuple
             sticky,
             normal_queue,
             ready_time,
+            *priority,
         ) in connection.execute(_LOAD, (namespace_id,))
     ]

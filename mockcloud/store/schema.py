@@ -80,7 +80,17 @@ CREATE TABLE offers (
     sticky INTEGER NOT NULL,
     normal_queue TEXT NOT NULL,
     ready_time INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    fairness_key TEXT NOT NULL,
+    fairness_weight REAL NOT NULL,
     PRIMARY KEY (run_key, kind, scheduled_event_id)
+) WITHOUT ROWID;
+
+CREATE TABLE task_queue_user_data (
+    namespace_id TEXT NOT NULL,
+    task_queue TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (namespace_id, task_queue)
 ) WITHOUT ROWID;
 
 CREATE TABLE visibility (

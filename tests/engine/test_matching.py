@@ -8,15 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from temporalio.api.enums.v1 import ReplicationState
+from temporalio.api.enums.v1 import ReplicationState, TaskQueueType
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse, ShutdownWorkerRequest
 
 from mockcloud.core import times
-from mockcloud.core.derived import TaskKind
 from mockcloud.core.errors import NotFound
 from mockcloud.engine.changes import StartReply
 
 from .support import QUEUE, A, B, Driver, activity, close, fail_over, limits, running, set_state, timer
+
+WORKFLOW = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 
 
 async def test_a_poll_ends_empty_when_its_time_is_over(tmp_path: Path) -> None:
@@ -110,7 +111,10 @@ async def test_a_worker_that_shuts_down_ends_its_polls_and_frees_its_sticky_task
         await driver.poll("sticky-1", sticky=True, timeout=0.01, worker_instance_key="w")
         await driver.complete(await driver.poll(), timer("late", 3600), sticky="sticky-1")
         await driver.signal()
-        assert region.matching.describe(driver.namespace, "sticky-1", TaskKind.WORKFLOW).backlog == 1
+        assert (
+            region.matching.describe(driver.namespace, "sticky-1", WORKFLOW).stats.approximate_backlog_count
+            == 1
+        )
         parked = asyncio.ensure_future(driver.poll("other", worker_instance_key="w"))
         await asyncio.sleep(0)
         region.matching.shutdown_worker(
@@ -136,7 +140,9 @@ async def test_turning_passive_ends_polls_and_turning_active_serves_those_parked
         await fail_over(region, B)
         held = asyncio.ensure_future(driver.poll())
         await asyncio.sleep(0)
-        assert region.matching.describe(driver.namespace, QUEUE, TaskKind.WORKFLOW).backlog == 1
+        assert (
+            region.matching.describe(driver.namespace, QUEUE, WORKFLOW).stats.approximate_backlog_count == 1
+        )
         await fail_over(region, A)
         assert (await held).task_token
 
@@ -169,10 +175,10 @@ async def test_pollers_and_backlog_are_shown(tmp_path: Path) -> None:
         driver = Driver(region)
         await driver.poll(timeout=0.01, identity="me@host")
         await driver.start()
-        view = region.matching.describe(driver.namespace, QUEUE, TaskKind.WORKFLOW)
+        view = region.matching.describe(driver.namespace, QUEUE, WORKFLOW)
         assert [poller.identity for poller in view.pollers] == ["me@host"]
-        assert view.backlog == 1
-        assert 0 < view.backlog_age < times.MINUTE
+        assert view.stats.approximate_backlog_count == 1
+        assert 0 < times.nanoseconds(view.stats.approximate_backlog_age) < times.MINUTE
 
 
 async def test_a_long_history_is_given_in_pages(tmp_path: Path) -> None:
@@ -220,6 +226,9 @@ async def test_whatever_clients_do_each_task_is_given_once_or_waits(tmp_path: Pa
                 continue
             assert names.count("WorkflowTaskStarted") == 1 or key not in given
             waiting += "WorkflowTaskStarted" not in names
-        assert region.matching.describe(driver.namespace, QUEUE, TaskKind.WORKFLOW).backlog == waiting
+        assert (
+            region.matching.describe(driver.namespace, QUEUE, WORKFLOW).stats.approximate_backlog_count
+            == waiting
+        )
         rest = [await driver.poll(timeout=1) for _ in range(waiting)]
         assert all(task.task_token for task in rest)

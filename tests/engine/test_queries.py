@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondQueryTaskCompletedRequest,
 )
 
+from mockcloud.core.derived import TaskKind
 from mockcloud.core.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -166,7 +167,7 @@ async def test_without_any_worker_it_says_so(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
         await idle(driver)
-        region.matching.queue(driver.namespace.id, 1, QUEUE).pollers.last_poll = 0  # type: ignore[arg-type]
+        region.matching.queue(driver.namespace, TaskKind.WORKFLOW, QUEUE).pollers.last_poll = 0
         with pytest.raises(FailedPrecondition, match="no poller seen for task queue recently"):
             await ask(driver, timeout=1.01)
 

@@ -73,7 +73,7 @@ class Applier:
         await self.open.wait()
         self.applied += [each.position for each in tasks]
 
-    async def apply_record(self, source: str, task: ReplicationTask) -> None:
+    async def apply_record(self, namespace_id: str, source: str, task: ReplicationTask) -> None:
         self.applied.append(task.position)
 
 

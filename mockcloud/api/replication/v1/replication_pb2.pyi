@@ -121,7 +121,7 @@ class ReapplyEventsResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ReplicationTask(_message.Message):
-    __slots__ = ["activity", "created_at", "deletion", "history", "namespace_record", "position", "run_state"]
+    __slots__ = ["activity", "created_at", "deletion", "history", "namespace_record", "position", "run_state", "task_queue"]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DELETION_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +129,7 @@ class ReplicationTask(_message.Message):
     NAMESPACE_RECORD_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RUN_STATE_FIELD_NUMBER: _ClassVar[int]
+    TASK_QUEUE_FIELD_NUMBER: _ClassVar[int]
     activity: ActivityState
     created_at: int
     deletion: RunDeletion
@@ -136,7 +137,8 @@ class ReplicationTask(_message.Message):
     namespace_record: _state_pb2.NamespaceRecord
     position: int
     run_state: RunStateRecord
-    def __init__(self, position: _Optional[int] = ..., created_at: _Optional[int] = ..., history: _Optional[_Union[HistoryBatch, _Mapping]] = ..., activity: _Optional[_Union[ActivityState, _Mapping]] = ..., namespace_record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., run_state: _Optional[_Union[RunStateRecord, _Mapping]] = ..., deletion: _Optional[_Union[RunDeletion, _Mapping]] = ...) -> None: ...
+    task_queue: _state_pb2.TaskQueueUserData
+    def __init__(self, position: _Optional[int] = ..., created_at: _Optional[int] = ..., history: _Optional[_Union[HistoryBatch, _Mapping]] = ..., activity: _Optional[_Union[ActivityState, _Mapping]] = ..., namespace_record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., run_state: _Optional[_Union[RunStateRecord, _Mapping]] = ..., deletion: _Optional[_Union[RunDeletion, _Mapping]] = ..., task_queue: _Optional[_Union[_state_pb2.TaskQueueUserData, _Mapping]] = ...) -> None: ...
 
 class ResetBase(_message.Message):
     __slots__ = ["item", "reset_time", "run_id"]

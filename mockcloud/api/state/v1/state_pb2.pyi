@@ -193,6 +193,27 @@ class StickyRecord(_message.Message):
     task_queue: str
     def __init__(self, task_queue: _Optional[str] = ..., schedule_to_start_timeout: _Optional[int] = ...) -> None: ...
 
+class TaskQueueUserData(_message.Message):
+    __slots__ = ["clock_counter", "clock_region", "configs", "task_queue", "wall_clock"]
+    class ConfigsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: bytes
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[bytes] = ...) -> None: ...
+    CLOCK_COUNTER_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_REGION_FIELD_NUMBER: _ClassVar[int]
+    CONFIGS_FIELD_NUMBER: _ClassVar[int]
+    TASK_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    WALL_CLOCK_FIELD_NUMBER: _ClassVar[int]
+    clock_counter: int
+    clock_region: int
+    configs: _containers.ScalarMap[int, bytes]
+    task_queue: str
+    wall_clock: int
+    def __init__(self, task_queue: _Optional[str] = ..., wall_clock: _Optional[int] = ..., clock_counter: _Optional[int] = ..., clock_region: _Optional[int] = ..., configs: _Optional[_Mapping[int, bytes]] = ...) -> None: ...
+
 class VersionHistories(_message.Message):
     __slots__ = ["current_index", "histories"]
     CURRENT_INDEX_FIELD_NUMBER: _ClassVar[int]
