@@ -33,8 +33,8 @@ SYSTEM: Final = GetSystemInfoResponse.Capabilities(
 
 NAMESPACE: Final = NamespaceInfo.Capabilities(
     eager_workflow_start=False,
-    sync_update=False,
-    async_update=False,
+    sync_update=True,
+    async_update=True,
     worker_heartbeats=False,
     reported_problems_search_attribute=False,
     workflow_pause=False,

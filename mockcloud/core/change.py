@@ -14,7 +14,7 @@ outcome: it is derived from the state after the change (`core.derived`), so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -23,7 +23,12 @@ from typing import NamedTuple
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.history.v1 import (
+    History,
+    HistoryEvent,
+    WorkflowTaskScheduledEventAttributes,
+    WorkflowTaskStartedEventAttributes,
+)
 from temporalio.api.sdk.v1 import UserMetadata
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, NamespaceRecord, RunRecord, VersionHistory
@@ -33,6 +38,7 @@ from mockcloud.core.errors import NamespaceNotActive
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ids
 from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Run, RunKey, Timer
+from mockcloud.core.update_state import FoldedUpdate, PendingUpdate, UpdateEnd, UpdateStage
 
 # A task of the version before is failed under that version, in the same commit as what follows under the new
 # one.
@@ -106,6 +112,8 @@ class Outcome:
     replicate_run_state: bool = False  # reapplied events changed
     deleted: bool = False  # a user asked for it: so do the replicas
     successor: Outcome | None = None  # the run that continues this one, committed with it
+    # Of updates that ended without an event, by id: for those who wait for them.
+    update_ends: Mapping[str, UpdateEnd] = field(default_factory=dict)
 
 
 # Event types that are written at once even while a worker has the workflow task. Everything else waits in the
@@ -132,7 +140,15 @@ _NEVER_BUFFERED = frozenset(
         "MARKER_RECORDED",
         "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
         "WORKFLOW_PROPERTIES_MODIFIED",
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
+        "WORKFLOW_EXECUTION_UPDATE_COMPLETED",
     )
+)
+
+# They end a run: a speculative workflow task that nobody has taken goes with it, without a trace.
+_CLOSING = frozenset(
+    EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{name}")
+    for name in ("COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED", "CONTINUED_AS_NEW", "CANCELED")
 )
 
 _ATTRIBUTES_FIELD = {
@@ -173,12 +189,16 @@ class Savepoint:
     activities: dict[int, tuple[HistoryEvent, bytes]]
     activity_ids: dict[str, int]
     timers: dict[str, Timer]
+    updates: dict[str, FoldedUpdate]
+    pending_updates: dict[str, PendingUpdate]
+    update_ends: dict[str, UpdateEnd]
     event_count: int
     activity_states: list[int]
     request_ids: list[str]
     replicate_run_state: bool
     version: int
     touched: bool
+    in_memory: bool
 
 
 class RunChange:
@@ -201,6 +221,10 @@ class RunChange:
         # While the commands of a completed workflow task are applied, what they do not write directly waits
         # in the buffer as if the task were still started, so that it follows the commands' own events.
         self.buffering = False
+        # Whether something changed that is in no store: pending updates, a speculative workflow task.
+        self.in_memory = False
+        # Of updates that end without an event.
+        self.update_ends: dict[str, UpdateEnd] = {}
         self._touched = False
 
     @classmethod
@@ -232,12 +256,16 @@ class RunChange:
             },
             activity_ids=dict(run.activity_ids),
             timers=dict(run.timers),
+            updates=dict(run.updates),
+            pending_updates=dict(run.pending_updates),
+            update_ends=dict(self.update_ends),
             event_count=len(self.events),
             activity_states=list(self.activity_states),
             request_ids=list(self.request_ids),
             replicate_run_state=self.replicate_run_state,
             version=self.version,
             touched=self._touched,
+            in_memory=self.in_memory,
         )
 
     def rollback(self, savepoint: Savepoint) -> None:
@@ -255,6 +283,9 @@ class RunChange:
         }
         run.activity_ids = savepoint.activity_ids
         run.timers = savepoint.timers
+        run.updates = savepoint.updates
+        run.pending_updates = savepoint.pending_updates
+        self.update_ends = savepoint.update_ends
         del self.events[savepoint.event_count :]
         self.activity_states = savepoint.activity_states
         run.signal_request_ids.difference_update(self.request_ids[len(savepoint.request_ids) :])
@@ -264,6 +295,7 @@ class RunChange:
         self.successor = None
         self.buffering = False
         self._touched = savepoint.touched
+        self.in_memory = savepoint.in_memory
 
     @property
     def changed(self) -> bool:
@@ -273,6 +305,16 @@ class RunChange:
     def touch(self) -> None:
         """Say that the record changed without an event."""
         self._touched = True
+
+    def touch_memory(self) -> None:
+        """Say that something changed that is in no store. By itself it is not committed."""
+        self.in_memory = True
+
+    def end_update(self, update_id: str, end: UpdateEnd) -> None:
+        """An update that is in memory only ends: it is forgotten, and its callers are told once that is in force."""
+        self.run.pending_updates.pop(update_id, None)
+        self.update_ends[update_id] = end
+        self.touch_memory()
 
     def touch_activity(self, scheduled_event_id: int) -> None:
         """Say that an activity's record changed: it is stored and replicated as state."""
@@ -294,8 +336,11 @@ class RunChange:
 
         Its time is `moment` (nanoseconds) or now.
 
-        A buffered event takes effect at once, but its id is BUFFERED_EVENT_ID until `flush_buffer`.
+        A buffered event takes effect at once, but its id is BUFFERED_EVENT_ID until `flush_buffer`. With the
+        first event that comes to a speculative workflow task, that becomes a real one.
         """
+        if event_type not in _CLOSING:
+            self.write_speculative_task()
         waits = self.buffering or self.run.started_workflow_task is not None
         buffered = waits and event_type not in _NEVER_BUFFERED
         event = HistoryEvent(
@@ -318,6 +363,45 @@ class RunChange:
             self.events.append(event)
             fold.fold(self.run, event)
         return event
+
+    def write_speculative_task(self, identity: str = "") -> None:
+        """Write the events of the speculative workflow task, if the run has one: from now on it is a normal one.
+
+        Its ids and times stay what its worker was told, so it goes on under the same token. It keeps its time
+        limit for being taken, on a normal queue too. Real:
+        workflowTaskStateMachine.convertSpeculativeWorkflowTaskToNormal.
+        """
+        task = self.run.speculative_task
+        if task is None:
+            return
+        was = type(task)()
+        was.CopyFrom(task)
+        self.run.record.ClearField("workflow_task")
+        self.add(
+            EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+            WorkflowTaskScheduledEventAttributes(
+                task_queue=self.run.current_task_queue,
+                start_to_close_timeout=times.duration(was.start_to_close_timeout),
+                attempt=was.attempt,
+            ),
+            moment=was.scheduled_time,
+        )
+        task = self.run.record.workflow_task
+        assert task.scheduled_event_id == was.scheduled_event_id, "nothing was written since it was scheduled"
+        task.original_scheduled_time = was.original_scheduled_time
+        task.schedule_to_start_timeout = was.schedule_to_start_timeout
+        if was.started_time:
+            self.add(
+                EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+                WorkflowTaskStartedEventAttributes(
+                    scheduled_event_id=was.scheduled_event_id,
+                    identity=identity,
+                    request_id=was.request_id,
+                    suggest_continue_as_new=was.suggest_continue_as_new,
+                    history_size_bytes=was.history_size_suggestion,
+                ),
+                moment=was.started_time,
+            )
 
     def flush_buffer(self) -> None:
         """Give the buffered events their ids, activity results last; they took effect when they came.
@@ -349,6 +433,10 @@ class RunChange:
                 attributes.started_event_id = started[attributes.scheduled_event_id]
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
                 self.run.cancel_request_event_id = event.event_id
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED:
+                update_id = attributes.request.meta.update_id
+                if self.run.updates[update_id].event_id == BUFFERED_EVENT_ID:
+                    self.run.updates[update_id] = FoldedUpdate(UpdateStage.ADMITTED, event.event_id)
             self.events.append(event)
             fold.advance(self.run, event)
 
@@ -360,8 +448,15 @@ class RunChange:
             raise NamespaceNotActive(context.namespace.name, context.region, owner)
 
     def finish(self) -> Outcome:
-        """The outcome, made as the active region."""
+        """The outcome, made as the active region.
+
+        A speculative workflow task is never stored: what is written with it pending makes it a normal one.
+        """
         run = self.run
+        if run.open:
+            self.write_speculative_task()
+        else:
+            run.pending_updates.clear()
         run.record.state_transitions += 1
         run.record.last_update_time = self.context.now
         branch_id = run.version_history.branch_id
@@ -378,4 +473,5 @@ class RunChange:
             replicate_run_state=self.replicate_run_state,
             deleted=self.deleted,
             successor=self.successor.finish() if self.successor else None,
+            update_ends=self.update_ends,
         )

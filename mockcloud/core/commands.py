@@ -29,11 +29,12 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from mockcloud.core import chain, command_checks, continue_as_new, signals, timer
+from mockcloud.core import chain, command_checks, continue_as_new, signals, timer, updates
 from mockcloud.core.activity_start import StartedActivity, start_eagerly
 from mockcloud.core.change import RunChange
 from mockcloud.core.command_checks import CommandFailure, command_name
 from mockcloud.core.run import Run
+from mockcloud.core.update_messages import UpdateMessages
 
 __all__ = ["CommandFailure", "CommandsResult", "apply_commands"]
 
@@ -62,6 +63,7 @@ class _Applying:
     completed_event_id: int
     identity: str
     new_run_id: Callable[[], str]
+    messages: UpdateMessages
     unseen_events: bool  # the worker decided without these: it may not close the run
     eager: list[int] = field(default_factory=list)
 
@@ -76,13 +78,16 @@ def apply_commands(
     request: RespondWorkflowTaskCompletedRequest,
     new_run_id: Callable[[], str],
 ) -> CommandsResult:
-    """Do what the request's commands say.
+    """Do what the request's commands and messages say.
+
+    An update that the worker was sent and says nothing about is rejected, unless it closed the run or only reports
+    a heartbeat.
 
     `completed_event_id` is that of the task's WorkflowTaskCompleted, just written; `new_run_id` names the run
     that continues this one.
 
     Raises:
-        InvalidArgument: the sequence cannot be right; nothing was applied.
+        InvalidArgument: the sequence cannot be right, or a message is none; the caller undoes everything.
     """
     command_checks.sequence(request.commands)
     applying = _Applying(
@@ -90,6 +95,7 @@ def apply_commands(
         completed_event_id,
         request.identity,
         new_run_id,
+        UpdateMessages(change, request.messages),
         unseen_events=bool(change.run.record.buffered_events),
     )
     try:
@@ -98,10 +104,13 @@ def apply_commands(
             if handler is None:
                 raise _not_built(f"{command_name(command.command_type)} commands")
             handler(applying, command)
+        applying.messages.rest()
     except CommandFailure as failure:
         return CommandsResult(failure=failure)
     if not change.run.open:
         return CommandsResult()
+    if not request.force_create_new_workflow_task:
+        updates.reject_unanswered(change)
     return CommandsResult(
         eager_activities=tuple(start_eagerly(change, applying.eager, request.identity)),
     )
@@ -242,6 +251,10 @@ def _record_marker(applying: _Applying, command: Command) -> None:
     )
 
 
+def _protocol_message(applying: _Applying, command: Command) -> None:
+    applying.messages.command(command)
+
+
 def _require_nothing_unseen(applying: _Applying) -> None:
     """A run cannot close on a decision that was made without knowing everything."""
     if applying.unseen_events:
@@ -319,6 +332,7 @@ HANDLERS: dict[int, Callable[[_Applying, Command], None]] = {
     CommandType.COMMAND_TYPE_START_TIMER: _start_timer,
     CommandType.COMMAND_TYPE_CANCEL_TIMER: _cancel_timer,
     CommandType.COMMAND_TYPE_RECORD_MARKER: _record_marker,
+    CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE: _protocol_message,
     CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: _complete_workflow,
     CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: _fail_workflow,
     CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: _cancel_workflow,

@@ -9,12 +9,15 @@ from __future__ import annotations
 from mockcloud.core import priorities
 from mockcloud.core.activity import activity_offers
 from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
-from mockcloud.core.due import next_due
+from mockcloud.core.due import next_due, next_stored_due
 from mockcloud.core.run import Run
 
 
 def derive(run: Run) -> Derived:
-    """Everything that hangs on the state of `run`. A zombie has nothing until it is closed."""
+    """Everything that hangs on the stored state of `run`. A zombie has nothing until it is closed.
+
+    What is in memory only, a speculative workflow task, is left out: `derive_live`.
+    """
     if run.started is None:
         return Derived(due=None, offers=frozenset(), visibility=None)
     if not run.open:
@@ -23,9 +26,18 @@ def derive(run: Run) -> Derived:
         return Derived(due=None, offers=frozenset(), visibility=None)
     offers = list(activity_offers(run)) if run.activities else []
     task = workflow_task_offer(run)
-    if task is not None:
+    if task is not None and run.speculative_task is None:
         offers.append(task)
-    return Derived(due=next_due(run), offers=frozenset(offers), visibility=visibility_row(run))
+    return Derived(due=next_stored_due(run), offers=frozenset(offers), visibility=visibility_row(run))
+
+
+def derive_live(run: Run, stored: Derived) -> Derived:
+    """What task queues and timers must know of `run`: `stored`, as `derive` gave it, and a speculative task."""
+    if run.speculative_task is None or not run.open or run.record.zombie:
+        return stored
+    task = workflow_task_offer(run)
+    offers = stored.offers if task is None else stored.offers | {task}
+    return Derived(due=next_due(run), offers=offers, visibility=stored.visibility)
 
 
 def workflow_task_offer(run: Run) -> Offer | None:

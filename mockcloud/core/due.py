@@ -42,6 +42,7 @@ class Due:
     at: int  # nanoseconds since the epoch
     kind: Kind
     what: str | int | Deadline = 0
+    in_memory: bool = False  # of a speculative workflow task: a restart knows nothing of it
 
     @property
     def order(self) -> tuple[int, int, Deadline | tuple[()]]:
@@ -52,6 +53,11 @@ class Due:
 def next_due(run: Run) -> int | None:
     """The moment from which `run_due` has something to do, or None. Exact."""
     return min((due.at for due in pending(run)), default=None)
+
+
+def next_stored_due(run: Run) -> int | None:
+    """The same for what is stored of the run."""
+    return min((due.at for due in pending(run) if not due.in_memory), default=None)
 
 
 def run_due(change: RunChange) -> None:
@@ -71,10 +77,18 @@ def pending(run: Run) -> Iterator[Due]:
     yield from _expirations(run)
     task = run.workflow_task
     if task is not None and task.started_time:
-        yield Due(task.started_time + task.start_to_close_timeout, Kind.WORKFLOW_TASK_TIMEOUT)
-    elif task is not None and _on_sticky_queue(run):
-        yield Due(task.scheduled_time + task.schedule_to_start_timeout, Kind.STICKY_TIMEOUT)
-    if task is None and run.record.first_task_backoff_until:
+        yield Due(
+            task.started_time + task.start_to_close_timeout,
+            Kind.WORKFLOW_TASK_TIMEOUT,
+            in_memory=task.speculative,
+        )
+    elif task is not None and _must_be_taken(run):
+        yield Due(
+            task.scheduled_time + task.schedule_to_start_timeout,
+            Kind.STICKY_TIMEOUT,
+            in_memory=task.speculative,
+        )
+    if (task is None or task.speculative) and run.record.first_task_backoff_until:
         yield Due(run.record.first_task_backoff_until, Kind.FIRST_TASK)
     for timer_id, user_timer in run.timers.items():
         yield Due(user_timer.fires_at, Kind.TIMER, timer_id)
@@ -85,11 +99,14 @@ def pending(run: Run) -> Iterator[Due]:
             yield Due(activity.record.scheduled_time, Kind.ACTIVITY_RETRY, activity.record.scheduled_event_id)
 
 
-def _on_sticky_queue(run: Run) -> bool:
-    """Whether the pending task waits for one worker, whose queue the run has not left (`core.derive`)."""
+def _must_be_taken(run: Run) -> bool:
+    """Whether the pending task waits for a limited time.
+
+    It waits for one worker, whose queue the run has not left (`core.derive`), or it is or was speculative.
+    """
     task = run.record.workflow_task
-    sticky = run.record.sticky.task_queue
-    return task.sticky and task.task_queue == sticky and task.schedule_to_start_timeout > 0
+    on_its_queue = not task.sticky or task.task_queue == run.record.sticky.task_queue
+    return on_its_queue and task.schedule_to_start_timeout > 0
 
 
 def _expirations(run: Run) -> Iterator[Due]:
@@ -122,7 +139,7 @@ def _time_out_workflow_task(change: RunChange, due: Due) -> None:
 
 def _time_out_sticky(change: RunChange, due: Due) -> None:
     task = change.run.workflow_task
-    if task is not None and not task.started_time and _on_sticky_queue(change.run):
+    if task is not None and not task.started_time and _must_be_taken(change.run):
         workflow_task.sticky_timed_out(change)
 
 

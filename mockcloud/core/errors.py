@@ -288,3 +288,11 @@ def workflow_not_found(workflow_id: str, run_id: str = "") -> NotFound:
 def workflow_already_completed() -> NotFound:
     """Real: consts.ErrWorkflowCompleted."""
     return NotFound("workflow execution already completed")
+
+
+def workflow_closing() -> ResourceExhausted:
+    """The run is about to close; another may go on. Real: consts.ErrWorkflowClosing."""
+    return ResourceExhausted(
+        "workflow operation can not be applied because workflow is closing",
+        ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
+    )

@@ -18,6 +18,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
 from mockcloud.core import times, version_history
 from mockcloud.core.run import Activity, Run, RunKey, Timer
+from mockcloud.core.update_state import FoldedUpdate, UpdateStage
 
 
 class UnsupportedEvent(Exception):
@@ -262,6 +263,23 @@ def _timer_ended(run: Run, event: HistoryEvent) -> None:
         del run.timers[attributes.timer_id]
 
 
+def _update_admitted(run: Run, event: HistoryEvent) -> None:
+    update_id = event.workflow_execution_update_admitted_event_attributes.request.meta.update_id
+    run.updates.setdefault(update_id, FoldedUpdate(UpdateStage.ADMITTED, event.event_id))
+
+
+def _update_accepted(run: Run, event: HistoryEvent) -> None:
+    # The request may be in an Admitted event, so the id is only here.
+    update_id = event.workflow_execution_update_accepted_event_attributes.protocol_instance_id
+    run.updates[update_id] = FoldedUpdate(UpdateStage.ACCEPTED, event.event_id)
+    run.pending_updates.pop(update_id, None)
+
+
+def _update_completed(run: Run, event: HistoryEvent) -> None:
+    update_id = event.workflow_execution_update_completed_event_attributes.meta.update_id
+    run.updates[update_id] = FoldedUpdate(UpdateStage.COMPLETED, event.event_id)
+
+
 def _without_effect(run: Run, event: HistoryEvent) -> None:
     """Only for the worker to replay."""
 
@@ -304,4 +322,7 @@ EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
     EventType.EVENT_TYPE_TIMER_FIRED: _timer_ended,
     EventType.EVENT_TYPE_TIMER_CANCELED: _timer_ended,
     EventType.EVENT_TYPE_MARKER_RECORDED: _without_effect,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _update_admitted,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _update_accepted,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED: _update_completed,
 }

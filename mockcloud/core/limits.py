@@ -75,6 +75,16 @@ class Limits:
         10 * times.MINUTE
     )
     minimum_retention: Annotated[Duration, Key("system.namespaceMinRetentionGlobal")] = times.DAY
+    # How long a speculative workflow task waits on a normal queue.
+    speculative_task_schedule_to_start: Duration = 5 * times.SECOND
+    # Events up to which a speculative workflow task that shipped them may be dropped.
+    discarded_speculative_task_events: Annotated[
+        Number, Key("history.discardSpeculativeWorkflowTaskMaximumEventsCount")
+    ] = 10
+    # Updates of one run that are admitted and not completed, their bytes, and all that it ever had; 0: no limit.
+    updates_in_flight: Annotated[Number, Key("history.maxInFlightUpdates")] = 10
+    updates_in_flight_bytes: Annotated[Bytes, Key("history.maxInFlightUpdatePayloads")] = 20 * 1024 * 1024
+    updates_per_run: Annotated[Number, Key("history.maxTotalUpdates")] = 2_000
     # How long heartbeats may stretch a task.
     workflow_task_heartbeat_total: Annotated[Duration, Key("history.workflowTaskHeartbeatTimeout")] = (
         30 * times.MINUTE

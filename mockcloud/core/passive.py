@@ -95,8 +95,9 @@ def create_reset(
 def append(run: Run, events: Sequence[HistoryEvent], context: Context, extra: Extra) -> Outcome:
     """Events that continue the current branch.
 
-    A transient attempt of this region is dropped without an event.
+    A transient attempt of this region is dropped without an event, and so is what it has in memory only.
     """
+    run.forget_memory()
     task = run.started_workflow_task
     if task is not None and task.transient:
         run.record.ClearField("workflow_task")

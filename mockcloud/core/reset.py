@@ -143,7 +143,7 @@ def fail_copied_task(change: RunChange, base_run_id: str, reason: str) -> None:
     if not task.started_time:
         if task.transient:  # the copy ends with a failed attempt: the further one gets its events
             task_state.drop_next_attempt(run)
-            task_state.add_scheduled_event(change, task_state.current_task_queue(run), 1, change.context.now)
+            task_state.add_scheduled_event(change, run.current_task_queue, 1, change.context.now)
         started = WorkflowTaskRecord(
             scheduled_event_id=run.record.workflow_task.scheduled_event_id,
             request_id=task.request_id,

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.activity.v1 import ActivityOptions
-from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import PendingActivityState, TaskQueueKind, WorkflowExecutionStatus
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
     HistoryEvent,
     TimerStartedEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
+from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
 from mockcloud.core import times
+from mockcloud.core.update_state import FoldedUpdate, PendingUpdate
 
 if TYPE_CHECKING:
     from mockcloud.core.derived import VisibilityRow
@@ -127,10 +129,16 @@ class Run:
         None  # last WorkflowTaskCompleted: sdk metadata, metering, worker version
     )
     new_run_id: str = ""  # of the run that continues this one, once closed so
+    updates: dict[str, FoldedUpdate] = field(default_factory=dict)  # by update id
 
     # Whether the worker tried to close the run with its last task, and failed because events were waiting.
     # Only in memory, as in the real server: while its next task is started, signals are refused.
     close_attempted: bool = field(default=False, compare=False)
+
+    # Updates that no worker has taken on, in the order in which they came, and the failover version under which
+    # they did. Only in memory, like a speculative workflow task: what is lost with them is asked for again.
+    pending_updates: dict[str, PendingUpdate] = field(default_factory=dict, compare=False)
+    pending_updates_version: int = field(default=0, compare=False)
 
     # Kept by `core.derive`, which makes it of the fields above: the visibility row while the run is open.
     open_row: VisibilityRow | None = field(default=None, compare=False, repr=False)
@@ -193,6 +201,32 @@ class Run:
         return task if task is not None and task.started_time else None
 
     @property
+    def current_task_queue(self) -> TaskQueue:
+        """The queue on which the next workflow task is dispatched. Real: MutableStateImpl.CurrentTaskQueue."""
+        normal = self.start.task_queue.name
+        sticky = self.record.sticky.task_queue
+        if sticky:
+            return TaskQueue(name=sticky, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=normal)
+        return TaskQueue(name=normal, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
+
+    @property
+    def speculative_task(self) -> WorkflowTaskRecord | None:
+        """The pending workflow task if it is a speculative one (`core.task_state`)."""
+        task = self.workflow_task
+        return task if task is not None and task.speculative else None
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether something hangs on this run that is in no store."""
+        return bool(self.pending_updates) or self.speculative_task is not None
+
+    def forget_memory(self) -> None:
+        """Drop what is in no store, as a restart would."""
+        self.pending_updates.clear()
+        if self.speculative_task is not None:
+            self.record.ClearField("workflow_task")
+
+    @property
     def version_history(self) -> VersionHistory:
         """The current branch."""
         histories = self.record.version_histories
@@ -206,7 +240,13 @@ class Run:
         return items[-1].version if items else 0
 
     def dump(self) -> bytes:
-        """The record as stored, with the activities' part brought up to date."""
+        """The record as stored, with the activities' part brought up to date; no speculative task is in it."""
         del self.record.activities[:]
         self.record.activities.extend(activity.record for activity in self.activities.values())
-        return self.record.SerializeToString()
+        speculative = self.speculative_task
+        if speculative is None:
+            return self.record.SerializeToString()
+        stored = RunRecord()
+        stored.CopyFrom(self.record)
+        stored.ClearField("workflow_task")
+        return stored.SerializeToString()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from temporalio.api.common.v1 import Header, Link, Payload, Payloads
-from temporalio.api.enums.v1 import EventType, ResourceExhaustedCause
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowExecutionCancelRequestedEventAttributes,
@@ -28,9 +28,9 @@ from mockcloud.core.change import RunChange
 from mockcloud.core.errors import (
     InvalidArgument,
     NotFound,
-    ResourceExhausted,
     ServiceError,
     workflow_already_completed,
+    workflow_closing,
 )
 
 HISTORY_SERVICE = "history-service"
@@ -204,10 +204,7 @@ def _check_signal(change: RunChange, payloads: Payloads) -> None:
     if run.signal_count >= change.context.limits.signals_per_run:
         raise InvalidArgument("exceeded workflow execution limit for signal events")
     if run.close_attempted and run.started_workflow_task is not None:
-        raise ResourceExhausted(
-            "workflow operation can not be applied because workflow is closing",
-            ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
-        )
+        raise workflow_closing()
 
 
 def _require_chain(change: RunChange, first_execution_run_id: str) -> None:

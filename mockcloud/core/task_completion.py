@@ -3,7 +3,8 @@
 The order in history: the task's own events if it was transient, WorkflowTaskCompleted, what the commands
 wrote, what had waited in the buffer, WorkflowTaskScheduled.
 
-What goes wrong with the commands undoes all of it, as if the worker had failed the task. Real:
+What goes wrong with the commands undoes all of it, as if the worker had failed the task. A speculative task by
+which nothing came about is dropped without a trace, as if it had never been. Real:
 api/respondworkflowtaskcompleted/api.go.
 """
 
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import EventType, WorkerVersioningMode
 from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskCompletedEventAttributes
+from temporalio.api.update.v1 import Rejection
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from mockcloud.api.state.v1.state_pb2 import StickyRecord, WorkflowTaskRecord
-from mockcloud.core import failures, history_limits, signals, task_state, times
+from mockcloud.core import failures, history_limits, signals, task_state, times, updates
 from mockcloud.core.activity_start import StartedActivity
 from mockcloud.core.change import RunChange
 from mockcloud.core.commands import CommandFailure, apply_commands
@@ -40,6 +42,11 @@ class Completion:
     activity_tasks: Sequence[StartedActivity] = ()  # in the answer: activities that the worker takes at once
     error: ServiceError | None = None  # to answer with, once the change is committed
     task_pending: bool = False  # another task follows, and answers the queries that wait
+    # A further task is needed for updates alone. It is in memory only, so it must be made after the commit:
+    # `start_speculative_task`.
+    speculative_next: bool = False
+    # The task was dropped: the worker is to forget what it saw after this event. 0: it was not.
+    reset_history_event_id: int = 0
 
 
 def complete_workflow_task(
@@ -56,14 +63,15 @@ def complete_workflow_task(
 
     Raises:
         NotFound: the token is stale.
-        InvalidArgument: the commands of a further attempt are bad, or their sequence is; nothing changes, and
-            the attempt will time out.
+        InvalidArgument: the sequence of the commands is bad, or a message is none; nothing changes, and the
+            attempt will time out. The same for bad commands of a further attempt, by `Completion.error`.
     """
     run = change.run
     task = WorkflowTaskRecord()
     task.CopyFrom(require_started_task(change, token))
     guard = history_limits.guard(change)
-    savepoint = change.savepoint() if request.commands else None
+    decides = bool(request.commands or request.messages)
+    savepoint = change.savepoint() if decides else None
 
     if _heartbeats_for_too_long(change, task, request):
         task_state.time_out_started_task(change)
@@ -71,42 +79,108 @@ def complete_workflow_task(
         schedule_workflow_task(change)
         return Completion(error=NotFound("workflow task heartbeat timeout"), task_pending=True)
 
-    completed = _add_completed_event(change, task, request)
+    dropped = _leaves_no_trace(change, task, request)
+    if dropped:
+        run.record.ClearField("workflow_task")
+        change.touch_memory()
+        completed_event_id = 0
+    else:
+        completed_event_id = _add_completed_event(change, task, request).event_id
+        run.record.last_workflow_task_failure = ""
     _set_sticky(run, request)
-    run.record.last_workflow_task_failure = ""
     run.close_attempted = False
     eager: Sequence[StartedActivity] = ()
     if savepoint is not None:
         change.buffering = True
         try:
-            result = apply_commands(change, completed.event_id, request, new_run_id)
-        except InvalidArgument:
+            result = apply_commands(change, completed_event_id, request, new_run_id)
+        except ServiceError:
             change.rollback(savepoint)
+            change.touch_memory()  # what is in memory only is given up, as the real server does
             raise
         change.buffering = False
         if result.failure is not None:
             change.rollback(savepoint)
             return _fail_for_commands(change, task, request, result.failure)
         eager = result.eager_activities
+    elif not request.force_create_new_workflow_task:
+        updates.reject_unanswered(change)
 
     # What waits in the buffer came while the worker was deciding, or of its own commands.
     new_task = None
+    speculative_next = False
     if run.open and (request.force_create_new_workflow_task or run.record.buffered_events):
         heartbeat = _is_heartbeat(request)
         schedule_workflow_task(
             change, original_scheduled_time=task.original_scheduled_time if heartbeat else 0
         )
         if request.return_new_workflow_task:
-            stamp = request.worker_version_stamp if request.HasField("worker_version_stamp") else None
-            new_task = start_task(
-                change, run.record.workflow_task, _INLINE_REQUEST_ID, request.identity, stamp, sticky=True
-            )
+            new_task = _start_inline(change, request)
     else:
         change.flush_buffer()
+        if run.open and updates.to_be_sent(run):
+            speculative_next = request.return_new_workflow_task
+            if not speculative_next:
+                schedule_workflow_task(change)
     error = history_limits.enforce(change, guard)
     if error is not None:
         return Completion(error=error)
-    return Completion(new_task=new_task, activity_tasks=eager, task_pending=run.workflow_task is not None)
+    return Completion(
+        new_task=new_task,
+        activity_tasks=eager,
+        task_pending=run.workflow_task is not None or speculative_next,
+        speculative_next=speculative_next,
+        reset_history_event_id=run.last_completed_task_started_event_id if dropped else 0,
+    )
+
+
+def start_speculative_task(
+    change: RunChange, request: RespondWorkflowTaskCompletedRequest
+) -> StartedTask | None:
+    """The further task of `Completion.speculative_next`, given to the worker that completed the one before.
+
+    In a change of its own, which must follow that one under the same lock. None: something has come between.
+    """
+    run = change.run
+    if not run.open or run.workflow_task is not None or not updates.to_be_sent(run):
+        return None
+    task_state.schedule_speculative_task(change)
+    return _start_inline(change, request)
+
+
+def _start_inline(change: RunChange, request: RespondWorkflowTaskCompletedRequest) -> StartedTask:
+    """Give the pending task to the worker that has just completed one."""
+    stamp = request.worker_version_stamp if request.HasField("worker_version_stamp") else None
+    return start_task(
+        change,
+        change.run.record.workflow_task,
+        _INLINE_REQUEST_ID,
+        request.identity,
+        stamp,
+        sticky=True,
+        after_heartbeat=request.force_create_new_workflow_task,
+    )
+
+
+def _leaves_no_trace(
+    change: RunChange, task: WorkflowTaskRecord, request: RespondWorkflowTaskCompletedRequest
+) -> bool:
+    """Whether a speculative task is dropped: its worker has rejected what it was asked, and done nothing else.
+
+    A worker that cannot be sent the same events twice keeps those that the task brought, and so does one that
+    was brought many. Real: workflowTaskStateMachine.skipWorkflowTaskCompletedEvent.
+    """
+    if not task.speculative or request.commands or request.force_create_new_workflow_task:
+        return False
+    brought = change.run.next_event_id - (change.run.last_completed_task_started_event_id + 2)
+    may_bring = (
+        change.context.limits.discarded_speculative_task_events
+        if request.capabilities.discard_speculative_workflow_task_with_events
+        else 0
+    )
+    if brought > may_bring:
+        return False
+    return all(message.body.Is(Rejection.DESCRIPTOR) for message in request.messages)
 
 
 def _is_heartbeat(request: RespondWorkflowTaskCompletedRequest) -> bool:
@@ -128,9 +202,9 @@ def _add_completed_event(
     run = change.run
     scheduled_event_id, started_event_id = task.scheduled_event_id, task.started_event_id
     stamp = request.worker_version_stamp if request.HasField("worker_version_stamp") else None
-    if task.transient:
+    if task.transient or task.speculative:
         run.record.ClearField("workflow_task")
-        queue = task_state.current_task_queue(run)
+        queue = run.current_task_queue
         task_state.add_scheduled_event(
             change, queue, task.attempt, task.scheduled_time, task.start_to_close_timeout
         )
@@ -175,11 +249,11 @@ def _fail_for_commands(
     failure: CommandFailure,
 ) -> Completion:
     """Everything is undone; the task fails, and the run with it if the failure is for good."""
+    updates.workflow_task_failed(change)
     if task.attempt > 1 and not failure.unhandled:
         # Only this attempt's time-out slows a worker down that makes the same mistake over and over.
-        if failure.unbuilt:
-            return Completion(task_pending=True)
-        raise InvalidArgument(failure.message)
+        error = None if failure.unbuilt else InvalidArgument(failure.message)
+        return Completion(error=error, task_pending=True)
     task_state.fail_task(
         change,
         failure.cause,

@@ -6,7 +6,7 @@ Real: api/recordworkflowtaskstarted, workflowTaskStateMachine.AddWorkflowTaskSta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, SuggestContinueAsNewReason, TaskQueueKind
@@ -15,10 +15,11 @@ from temporalio.api.history.v1 import (
     WorkflowTaskScheduledEventAttributes,
     WorkflowTaskStartedEventAttributes,
 )
+from temporalio.api.protocol.v1 import Message
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
-from mockcloud.core import history_limits, task_state, times
+from mockcloud.core import history_limits, task_state, times, updates
 from mockcloud.core.change import RunChange
 from mockcloud.core.derived import Offer, TaskKind
 from mockcloud.core.errors import NotFound
@@ -45,6 +46,7 @@ class StartedTask:
     next_event_id: int
     branch_id: int
     transient_events: list[HistoryEvent] = field(default_factory=list)
+    messages: Sequence[Message] = ()  # updates
     sticky: bool = False  # only the new events are sent
 
 
@@ -80,7 +82,11 @@ def start_workflow_task(
     if not on_sticky and run.record.sticky.task_queue:
         # The sticky worker is gone. What another worker gets must be the whole history.
         run.record.ClearField("sticky")
-        change.touch()
+        _touch(change, task)
+    if task.speculative and not updates.to_be_sent(run):
+        run.record.ClearField("workflow_task")  # its updates are gone, and it was for them alone
+        change.touch_memory()
+        return None
     guard = history_limits.guard(change)
     started = start_task(change, task, request_id, identity, worker_version, sticky=on_sticky)
     if history_limits.enforce(change, guard) is not None:
@@ -96,8 +102,12 @@ def start_task(
     worker_version: WorkerVersionStamp | None,
     *,
     sticky: bool,
+    after_heartbeat: bool = False,
 ) -> StartedTask:
-    """Real: workflowTaskStateMachine.AddWorkflowTaskStartedEvent."""
+    """Give the pending task to a worker. One that follows a heartbeat brings only updates that are new.
+
+    Real: workflowTaskStateMachine.AddWorkflowTaskStartedEvent, CreateRecordWorkflowTaskStartedResponse.
+    """
     run = change.run
     now = change.context.now
     limits = change.context.limits
@@ -107,22 +117,27 @@ def start_task(
         reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_HISTORY_SIZE_TOO_LARGE)
     if run.next_event_id >= limits.suggest_continue_as_new_events:
         reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS)
+    if updates.suggest_continue_as_new(run, limits):
+        reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_UPDATES)
 
-    if task.transient and (task.scheduled_event_id != run.next_event_id or task.version != change.version):
+    if (task.transient or task.speculative) and (
+        task.scheduled_event_id != run.next_event_id or task.version != change.version
+    ):
         # Something came since, or the namespace failed over: it is a real first attempt after all.
+        task.speculative = False
         queue = TaskQueue(name=run.start.task_queue.name, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
         timeout, original = task.start_to_close_timeout, task.original_scheduled_time
         task_state.add_scheduled_event(change, queue, 1, now, timeout)
         run.record.workflow_task.original_scheduled_time = original
     pending = run.record.workflow_task
-    if pending.transient:
+    if pending.transient or pending.speculative:
         pending.started_event_id = pending.scheduled_event_id + 1
         pending.started_time = now
         pending.request_id = request_id
         pending.identity = identity
         pending.history_size_suggestion = size
         pending.suggest_continue_as_new = bool(reasons)
-        change.touch()
+        _touch(change, pending)
     else:
         add_started_event(
             change,
@@ -137,7 +152,17 @@ def start_task(
             reasons,
             worker_version,
         )
-    return started_task(run, sticky=sticky)
+    started = started_task(run, sticky=sticky)
+    messages = updates.send(change, started.started_event_id, again=not after_heartbeat)
+    return replace(started, messages=messages) if messages else started
+
+
+def _touch(change: RunChange, task: WorkflowTaskRecord) -> None:
+    """The record of `task` changed, which is in memory only if it is speculative."""
+    if task.speculative:
+        change.touch_memory()
+    else:
+        change.touch()
 
 
 def add_started_event(
@@ -202,12 +227,14 @@ def task_token(run: Run) -> TaskToken:
 
 
 def transient_events(run: Run) -> list[HistoryEvent]:
-    """The events that a pending transient task would have, as a worker and a reader of the history see them.
+    """The events that a pending transient or speculative task would have, as workers and readers see them.
 
     Empty for a task that has real events. Real: GetTransientWorkflowTaskInfo.
     """
     task = run.workflow_task
-    if task is None or not task.transient or task.scheduled_event_id != run.next_event_id:
+    if task is None or not (task.transient or task.speculative):
+        return []
+    if task.scheduled_event_id != run.next_event_id:
         return []
     events = [
         HistoryEvent(
@@ -216,7 +243,7 @@ def transient_events(run: Run) -> list[HistoryEvent]:
             event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
             version=task.version,
             workflow_task_scheduled_event_attributes=WorkflowTaskScheduledEventAttributes(
-                task_queue=task_state.current_task_queue(run),
+                task_queue=run.current_task_queue,
                 start_to_close_timeout=times.duration(task.start_to_close_timeout),
                 attempt=task.attempt,
             ),

@@ -10,6 +10,9 @@ Rules:
    record only, and its Scheduled and Started events are written when it completes.
 3. Anything new in history makes it a first attempt again: buffered events, or another failover version.
 4. A run that was sticky gives up its sticky queue before its attempts are counted.
+5. An update alone makes a *speculative* task: it lives in memory only, and is dropped without a trace when all
+   that its worker answers is rejections. With the first thing that is to be stored, its events are written and it
+   is a normal task (`RunChange.write_speculative_task`). It must be taken within a time limit, on any queue.
 
 The rules that callers use are in `core.workflow_task`. Real: workflow/workflow_task_state_machine.go.
 """
@@ -71,7 +74,7 @@ def schedule_workflow_task(
     if attempt > 1 and change.version != run.last_write_version:
         attempt = 1
     if attempt == 1:
-        add_scheduled_event(change, current_task_queue(run), attempt, change.context.now)
+        add_scheduled_event(change, run.current_task_queue, attempt, change.context.now)
         if original_scheduled_time:
             record.workflow_task.original_scheduled_time = original_scheduled_time
         return
@@ -91,6 +94,40 @@ def schedule_workflow_task(
     change.touch()
 
 
+def schedule_speculative_task(change: RunChange) -> None:
+    """Make a workflow task that is in memory only, for updates; there must be none pending.
+
+    Real: UpdateWorkflowExecution, which asks for one even while the first task waits for its backoff.
+    """
+    run, now = change.run, change.context.now
+    record = run.record
+    assert run.open, "a closed run has no workflow task"
+    assert run.workflow_task is None, "a run has one workflow task"
+    assert not record.buffered_events, "buffered events wait for a workflow task"
+    attempt = max(1, record.next_workflow_task_attempt)
+    queue = run.current_task_queue
+    sticky = queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    record.workflow_task.CopyFrom(
+        WorkflowTaskRecord(
+            version=change.version,
+            scheduled_event_id=run.next_event_id,
+            attempt=attempt,
+            scheduled_time=now,
+            original_scheduled_time=now,
+            start_to_close_timeout=start_to_close_timeout(run, attempt, change.context),
+            task_queue=queue.name,
+            sticky=sticky,
+            schedule_to_start_timeout=(
+                record.sticky.schedule_to_start_timeout
+                if sticky
+                else change.context.limits.speculative_task_schedule_to_start
+            ),
+            speculative=True,
+        )
+    )
+    change.touch_memory()
+
+
 def add_scheduled_event(
     change: RunChange, queue: TaskQueue, attempt: int, moment: int, timeout: int | None = None
 ) -> None:
@@ -104,15 +141,6 @@ def add_scheduled_event(
         ),
         moment=moment,
     )
-
-
-def current_task_queue(run: Run) -> TaskQueue:
-    """The queue on which the next task is dispatched. Real: MutableStateImpl.CurrentTaskQueue."""
-    normal = run.start.task_queue.name
-    sticky = run.record.sticky.task_queue
-    if sticky:
-        return TaskQueue(name=sticky, kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=normal)
-    return TaskQueue(name=normal, kind=TaskQueueKind.TASK_QUEUE_KIND_NORMAL)
 
 
 def start_to_close_timeout(run: Run, attempt: int, context: Context) -> int:
@@ -144,6 +172,7 @@ def fail_task(
     `reset`: the task belongs to the copy with which a reset run begins.
     """
     run = change.run
+    change.write_speculative_task(identity)
     task = run.started_workflow_task
     assert task is not None, "a started task"
     attempt = task.attempt
@@ -178,6 +207,7 @@ def time_out_started_task(change: RunChange) -> int:
     Returns its event's id; 0 for a transient one.
     """
     run = change.run
+    change.write_speculative_task()
     task = run.started_workflow_task
     assert task is not None, "a started task"
     run.record.last_workflow_task_failure = "TIMEOUT_TYPE_START_TO_CLOSE"

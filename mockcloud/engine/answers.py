@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
@@ -55,6 +56,7 @@ class Answers:
             scheduled_time=times.timestamp(started.scheduled_time),
             started_time=times.timestamp(started.started_time),
             queries=queries,
+            messages=started.messages,
         )
         key = RunKey(token.namespace_id, token.workflow_id, token.run_id)
         await self._add_history(
@@ -63,6 +65,14 @@ class Answers:
         if not response.next_page_token:  # else they come with the last page
             response.history.events.extend(started.transient_events)
         return response
+
+    async def event(self, key: RunKey, branch_id: int, event_id: int) -> HistoryEvent:
+        """One event of a run's branch; it must be there."""
+        for batch in await self._batches(key, branch_id, event_id, event_id + 1):
+            for event in History.FromString(batch.data).events:
+                if event.event_id == event_id:
+                    return event
+        raise AssertionError(f"{key}: branch {branch_id} has event {event_id}")
 
     async def query_task(
         self, namespace: Namespace, query: QueryTask, queue_name: str, *, sticky: bool

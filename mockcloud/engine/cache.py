@@ -1,6 +1,7 @@
 """Loaded runs, so that a change need not fold a history again.
 
-What is here is what is committed, nothing else.
+What is here is what is committed, and what a run has in memory only (`Run.has_memory`): updates that no worker
+has taken on, a speculative workflow task. That goes when the run leaves the cache, and `on_loss` is told.
 
 An entry belongs to whoever holds its workflow's lock. A change that fails after it has touched the run drops
 the entry; the next one loads it again. Eviction is safe at any moment: whoever works on an evicted entry puts
@@ -10,6 +11,7 @@ it back after its commit. Real: service/history/workflow/cache.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mockcloud.core.change import Batch
@@ -83,6 +85,11 @@ class Entry:
     run_key: int
     derived: Derived  # as stored
     tail: Tail
+    # As task queues and timers know it: `derived`, and a speculative workflow task.
+    live: Derived = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live = self.derived
 
     @property
     def weight(self) -> int:
@@ -105,6 +112,9 @@ class RunCache:
         self._entries: OrderedDict[RunKey, tuple[Entry, int]] = OrderedDict()
         self._weight = 0
         self._currents: OrderedDict[tuple[str, str], CurrentRun] = OrderedDict()
+        # Told of a run that leaves with something that is in memory only; the run has forgotten it. Its state
+        # may be that of a change that failed. Must not raise or wait.
+        self.on_loss: Callable[[Entry], None] = lambda _: None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -120,19 +130,40 @@ class RunCache:
     def put(self, entry: Entry) -> None:
         """Keep an entry, as committed."""
         key = entry.run.key
-        self.drop(key)
+        before = self._take(key)
+        if before is not None and before.run is not entry.run:
+            self._lose(before)
         weight = entry.weight
         self._entries[key] = (entry, weight)
         self._weight += weight
         while self._entries and (len(self._entries) > self._max_runs or self._weight > self._max_weight):
-            _, (_, weight) = self._entries.popitem(last=False)
+            _, (evicted, weight) = self._entries.popitem(last=False)
             self._weight -= weight
+            self._lose(evicted)
 
     def drop(self, key: RunKey) -> None:
         """Forget a run: it is not what is stored."""
+        entry = self._take(key)
+        if entry is not None:
+            self._lose(entry)
+
+    def drop_memory(self, namespace_id: str) -> None:
+        """Forget the runs of a namespace that have something in memory only."""
+        for key, (entry, _) in tuple(self._entries.items()):
+            if key.namespace_id == namespace_id and (entry.run.has_memory or entry.live is not entry.derived):
+                self.drop(key)
+
+    def _take(self, key: RunKey) -> Entry | None:
         found = self._entries.pop(key, None)
-        if found is not None:
-            self._weight -= found[1]
+        if found is None:
+            return None
+        self._weight -= found[1]
+        return found[0]
+
+    def _lose(self, entry: Entry) -> None:
+        if entry.run.has_memory or entry.live is not entry.derived:
+            entry.run.forget_memory()
+            self.on_loss(entry)
 
     def current(self, namespace_id: str, workflow_id: str) -> CurrentRun | None:
         """The current-run row of a workflow id, if it is known here; None says nothing."""

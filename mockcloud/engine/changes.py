@@ -118,6 +118,7 @@ class Changes:
         *,
         require_open: bool = False,
         as_active: bool = True,
+        afterwards: Callable[[RunChange, T], T] | None = None,
     ) -> T:
         """Change one run by `rule`.
 
@@ -125,7 +126,9 @@ class Changes:
 
         A reply that is a ServiceError is raised after the commit. `as_active`: the change is the active
         region's, which is refused elsewhere, and replicates; otherwise it is local to this region and no part
-        of the history.
+        of the history. What a rule changes in memory only (`RunChange.in_memory`) needs no commit, and meets
+        the same fence. `afterwards` follows the commit under the same lock, gets the reply and gives the one
+        to return; it may only change what is in memory.
 
         Raises:
             NotFound: no such run; or, with `require_open`, it is closed.
@@ -135,7 +138,15 @@ class Changes:
         if as_active:
             namespace.require_writable()
         reply = await self._tasks.shielded(
-            self._update(namespace, workflow_id, run_id, rule, require_open=require_open, as_active=as_active)
+            self._update(
+                namespace,
+                workflow_id,
+                run_id,
+                rule,
+                require_open=require_open,
+                as_active=as_active,
+                afterwards=afterwards,
+            )
         )
         if isinstance(reply, ServiceError):
             raise reply
@@ -150,6 +161,7 @@ class Changes:
         *,
         require_open: bool,
         as_active: bool,
+        afterwards: Callable[[RunChange, T], T] | None,
     ) -> T:
         lock = (namespace.id, workflow_id)
         await self._locks.acquire(lock)
@@ -164,10 +176,14 @@ class Changes:
             change = RunChange(entry.run, self.context(namespace))
             try:
                 reply = rule(change)
-                if change.changed:
-                    await self._commit_change(namespace, entry, current, change, as_active=as_active)
+                await self._keep(namespace, entry, current, change, as_active=as_active)
+                if afterwards is not None:
+                    change = RunChange(entry.run, self.context(namespace))
+                    reply = afterwards(change, reply)
+                    assert not change.changed, "what follows a commit is in memory only"
+                    await self._keep(namespace, entry, current, change, as_active=as_active)
             except BaseException:
-                if change.changed:
+                if change.changed or change.in_memory:
                     self._cache.drop(entry.run.key)
                 raise
             return reply
@@ -238,6 +254,24 @@ class Changes:
             if change.changed:
                 self._cache.drop(key)
             raise
+
+    async def _keep(
+        self,
+        namespace: Namespace,
+        entry: Entry,
+        current: CurrentRun | None,
+        change: RunChange,
+        *,
+        as_active: bool,
+    ) -> None:
+        """Commit what `change` made; what is in memory only is told at once."""
+        if change.changed:
+            await self._commit_change(namespace, entry, current, change, as_active=as_active)
+        elif change.in_memory:
+            if as_active:
+                change.require_active()
+                namespace.require_writable()
+            self._committer.tell(namespace, entry, change.update_ends)
 
     async def _commit_change(
         self,

@@ -7,7 +7,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mockcloud.api.replication.v1.replication_pb2 import (
@@ -21,9 +21,10 @@ from mockcloud.api.replication.v1.replication_pb2 import (
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, VersionHistoryItem
 from mockcloud.core.change import Batch, Outcome
 from mockcloud.core.current import CurrentRun
-from mockcloud.core.derive import derive
+from mockcloud.core.derive import derive, derive_live
 from mockcloud.core.derived import Derived, Offer
 from mockcloud.core.run import RUNNING, Run
+from mockcloud.core.update_state import UpdateEnd
 from mockcloud.store.log import LogWrite, NodeRef
 from mockcloud.store.runs import RunWrite
 
@@ -32,7 +33,10 @@ _NO_OFFERS: frozenset[Offer] = frozenset()
 
 
 class Committed(NamedTuple):
-    """What a commit made of one run, for those who wait for it. The run must only be read, and not kept."""
+    """What a commit made of one run, for those who wait for it. The run must only be read, and not kept.
+
+    So is told what is in memory only, which needs no commit: then there are no batches.
+    """
 
     run: Run
     created: bool
@@ -42,6 +46,7 @@ class Committed(NamedTuple):
     due_changed: bool
     delete_at: int | None  # end of retention, or at once where a user asked for it; None while open
     batches: Sequence[Batch]
+    update_ends: Mapping[str, UpdateEnd]  # of updates that ended without an event, by id
 
 
 class Prepared(NamedTuple):
@@ -50,6 +55,7 @@ class Prepared(NamedTuple):
     outcome: Outcome
     write: RunWrite
     derived: Derived
+    live: Derived
     committed: Committed
 
 
@@ -57,6 +63,7 @@ def prepare(
     outcome: Outcome,
     run_key: int,
     before: Derived,
+    live_before: Derived,
     current: CurrentRun | None,
     namespace: NamespaceRecord,
     now: int,
@@ -65,17 +72,14 @@ def prepare(
 ) -> Prepared:
     """The rows of one outcome.
 
-    `before` is what is stored of the run (`NOTHING` for a new one), `current` its workflow id's current-run
-    row as stored. `replicated`: the namespace has peers. A successor's rows are made by the caller, in a
-    `prepare` of its own; its log entry is part of its predecessor's.
+    `before` is what is stored of the run (`NOTHING` for a new one), `live_before` what was told of it, `current`
+    its workflow id's current-run row as stored. `replicated`: the namespace has peers. A successor's rows are made
+    by the caller, in a `prepare` of its own; its log entry is part of its predecessor's.
     """
     run = outcome.run
     key = run.key
     after = derive(run)
-    if after.offers == before.offers:
-        added = removed = _NO_OFFERS
-    else:
-        added, removed = after.offers - before.offers, before.offers - after.offers
+    added, removed = _offers(before, after)
     delete_at = None if run.open else run.record.close_time
     if delete_at is not None and not run.record.delete_requested:
         delete_at += namespace.retention
@@ -101,17 +105,44 @@ def prepare(
     )
     if outcome.replicate and replicated:
         write.log = log_entries(outcome, now)
+    live = derive_live(run, after)
+    if live is not after or live_before is not before:
+        added, removed = _offers(live_before, live)
     committed = Committed(
         run=run,
         created=outcome.created,
         offers_added=added,
         offers_removed=removed,
-        due=after.due,
-        due_changed=after.due != before.due,
+        due=live.due,
+        due_changed=live.due != live_before.due,
         delete_at=delete_at,
         batches=outcome.batches,
+        update_ends=outcome.update_ends,
     )
-    return Prepared(outcome=outcome, write=write, derived=after, committed=committed)
+    return Prepared(outcome=outcome, write=write, derived=after, live=live, committed=committed)
+
+
+def in_memory(run: Run, before: Derived, live: Derived, update_ends: Mapping[str, UpdateEnd]) -> Committed:
+    """What to tell of a change that is in memory only: `before` was told of the run, now `live` is true."""
+    added, removed = _offers(before, live)
+    return Committed(
+        run=run,
+        created=False,
+        offers_added=added,
+        offers_removed=removed,
+        due=live.due,
+        due_changed=live.due != before.due,
+        delete_at=None,
+        batches=(),
+        update_ends=update_ends,
+    )
+
+
+def _offers(before: Derived, after: Derived) -> tuple[frozenset[Offer], frozenset[Offer]]:
+    """The offers that came and those that went."""
+    if after.offers == before.offers:
+        return _NO_OFFERS, _NO_OFFERS
+    return after.offers - before.offers, before.offers - after.offers
 
 
 def current_run(run: Run) -> CurrentRun:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mockcloud.core.change import Outcome
 from mockcloud.core.current import CurrentRun
+from mockcloud.core.derive import derive_live
 from mockcloud.core.derived import Derived
 from mockcloud.core.ports import Clock
 from mockcloud.core.run import RunKey
+from mockcloud.core.update_state import UpdateEnd
 from mockcloud.engine import commit
 from mockcloud.engine.cache import Entry, RunCache, Tail
 from mockcloud.engine.commit import Committed, Prepared
@@ -76,7 +78,7 @@ class Committer:
         try:
             for work in works:
                 keys: dict[RunKey, int] = {key: entry.run_key for key, entry in work.entries.items()}
-                derived = {key: entry.derived for key, entry in work.entries.items()}
+                derived = {key: (entry.derived, entry.live) for key, entry in work.entries.items()}
                 prepared: list[Prepared] = []
                 self._prepare(namespace, work.outcomes, keys, derived, work.current, prepared)
                 writes += [each.write for each in prepared]
@@ -98,12 +100,21 @@ class Committer:
         for prepared, keys, entries in done:
             self._committed(namespace, prepared, keys, entries)
 
+    def tell(self, namespace: Namespace, entry: Entry, update_ends: Mapping[str, UpdateEnd]) -> None:
+        """Tell everyone of a change that is in memory only: nothing is to be stored."""
+        live = derive_live(entry.run, entry.derived)
+        told = commit.in_memory(entry.run, entry.live, live, update_ends)
+        entry.live = live
+        self._cache.put(entry)
+        for listener in self.listeners:
+            listener(namespace, told)
+
     def _prepare(
         self,
         namespace: Namespace,
         outcomes: Sequence[Outcome],
         keys: dict[RunKey, int],
-        derived: dict[RunKey, Derived],
+        derived: dict[RunKey, tuple[Derived, Derived]],  # as stored, as told
         current: CurrentRun | None,
         prepared: list[Prepared],
         *,
@@ -117,13 +128,13 @@ class Committer:
             one = commit.prepare(
                 outcome,
                 keys[key],
-                derived.get(key, commit.NOTHING),
+                *derived.get(key, (commit.NOTHING, commit.NOTHING)),
                 current,
                 namespace.record,
                 now,
                 replicated=namespace.replicated and not in_predecessors_log,
             )
-            derived[key] = one.derived
+            derived[key] = (one.derived, one.live)
             current = one.write.current or current
             prepared.append(one)
             if outcome.successor is not None:
@@ -153,6 +164,7 @@ class Committer:
             if entry is None or entry.run is not run or entry.tail.branch_id != branch_id:
                 entry = entries[run.key] = Entry(run, keys[run.key], one.derived, Tail(branch_id))
             entry.derived = one.derived
+            entry.live = one.live
             entry.tail.extend(one.outcome.batches)
             self._cache.put(entry)
             if write.current is not None:

@@ -141,14 +141,18 @@ class Matching:
         for workflow_id, run_id, offer in offers:
             self._add(namespace, RunKey(namespace.id, workflow_id, run_id), offer)
 
+    def withdraw(self, key: RunKey, offers: Iterable[Offer]) -> None:
+        """Forget offers of a run."""
+        for offer in offers:
+            task = self._offers.pop(_slot(key, offer), None)
+            if task is not None:
+                task.queue.backlog.remove(task)
+
     def _committed(self, namespace: Namespace, committed: Committed) -> None:
         if not committed.offers_removed and not committed.offers_added:
             return
         key = committed.run.key
-        for offer in committed.offers_removed:
-            task = self._offers.pop(_slot(key, offer), None)
-            if task is not None:
-                task.queue.backlog.remove(task)
+        self.withdraw(key, committed.offers_removed)
         for offer in committed.offers_added:
             self._add(namespace, key, offer)
 

@@ -20,7 +20,7 @@ from mockcloud.core.derived import Offer
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.engine.answers import Answers
-from mockcloud.engine.cache import RunCache
+from mockcloud.engine.cache import Entry, RunCache
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.history_reader import HistoryReader
 from mockcloud.engine.matching import Matching
@@ -31,6 +31,7 @@ from mockcloud.engine.retention import Retention
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
+from mockcloud.engine.updates import Updates
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.engine.watch import Watch
 from mockcloud.engine.workflow_tasks import WorkflowTasks
@@ -84,6 +85,9 @@ class Region:
         self.queries = Queries(self.changes, self.matching, self.namespaces, ports, limits)
         self.changes.listeners.append(self.queries.committed)
         self.answers.attached_queries = self.queries.attached
+        self.updates = Updates(self.changes, self.answers, self.runs, self.namespaces, limits)
+        self.changes.listeners.append(self.updates.committed)
+        self.runs.on_loss = self._memory_lost
         self.workflow_tasks = WorkflowTasks(self.changes, self.queries, self.answers, ports)
         self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)
         self.resets = Resets(self.changes)
@@ -120,6 +124,17 @@ class Region:
             region.timers.load(namespace, due)
         return region
 
+    def _memory_lost(self, entry: Entry) -> None:
+        """A run left the cache with something in memory only: tasks, timers and callers are to know."""
+        key = entry.run.key
+        if entry.live is not entry.derived:
+            self.matching.withdraw(key, entry.live.offers - entry.derived.offers)
+            namespace = self.namespaces.find_id(key.namespace_id)
+            if namespace is not None:
+                self.timers.set(namespace, key, entry.derived.due)
+            entry.live = entry.derived
+        self.updates.lost(key)
+
     async def start(self) -> None:
         """Begin to fire timers and to delete what is over. Calls are served from `open` on."""
         self.timers.start()
@@ -142,6 +157,7 @@ class Region:
         self.retention.stop()
         self.matching.end_polls()
         self.matching.stop()
+        self.updates.end()
         await self.tasks.wait()
         await self.store.close()
         self.tasks.end()

@@ -97,12 +97,15 @@ class Timers:
         self._running = False
         self._alarm.clear()
 
+    def set(self, namespace: Namespace, key: RunKey, due: int | None) -> None:
+        """Say when a run is due; None: never."""
+        self._clockwork(namespace).set(key, due)
+        if due is not None and self._running and not namespace.handover:
+            self._alarm.set(due)
+
     def _committed(self, namespace: Namespace, committed: Committed) -> None:
         if committed.due_changed:
-            clockwork = self._clockwork(namespace)
-            clockwork.set(committed.run.key, committed.due)
-            if committed.due is not None and self._running and not namespace.handover:
-                self._alarm.set(committed.due)
+            self.set(namespace, committed.run.key, committed.due)
 
     def _namespace_changed(self, namespace: Namespace, before: NamespaceRecord | None) -> None:
         clockwork = self._clockwork(namespace)

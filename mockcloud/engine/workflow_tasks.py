@@ -7,6 +7,8 @@ Real: service/history/api/respondworkflowtaskcompleted, respondworkflowtaskfaile
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskCompletedRequest,
@@ -17,7 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 from mockcloud.core.change import RunChange
 from mockcloud.core.ports import Ports
 from mockcloud.core.run import RunKey
-from mockcloud.core.task_completion import Completion, complete_workflow_task
+from mockcloud.core.task_completion import Completion, complete_workflow_task, start_speculative_task
 from mockcloud.core.tokens import TaskToken
 from mockcloud.core.workflow_task import fail_workflow_task
 from mockcloud.engine.answers import Answers
@@ -51,20 +53,33 @@ class WorkflowTasks:
             completion = complete_workflow_task(change, token, request, self._ports.ids.run_id)
             self._queries.keep_results(key, request.query_results)
             if completion.new_task is not None:
-                answered = request.query_results
-                waiting = self._queries.attached(key).items()
-                attached.update({name: query for name, query in waiting if name not in answered})
+                attach()
             return completion
 
+        def afterwards(change: RunChange, completion: Completion) -> Completion:
+            if completion.error is not None or not completion.speculative_next:
+                return completion
+            new_task = start_speculative_task(change, request)
+            if new_task is not None:
+                attach()
+            return replace(completion, new_task=new_task)
+
+        def attach() -> None:
+            waiting = self._queries.attached(key).items()
+            attached.update({name: query for name, query in waiting if name not in request.query_results})
+
         try:
-            completion = await self._changes.update(namespace, token.workflow_id, token.run_id, rule)
+            completion = await self._changes.update(
+                namespace, token.workflow_id, token.run_id, rule, afterwards=afterwards
+            )
         except BaseException:
             self._queries.drop_results(key)
             raise
         if completion.error is not None:
             raise completion.error
         response = RespondWorkflowTaskCompletedResponse(
-            activity_tasks=[started.response for started in completion.activity_tasks]
+            activity_tasks=[started.response for started in completion.activity_tasks],
+            reset_history_event_id=completion.reset_history_event_id,
         )
         if completion.new_task is not None:
             response.workflow_task.CopyFrom(

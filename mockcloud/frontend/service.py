@@ -33,6 +33,7 @@ from mockcloud.frontend import (
     start,
     system,
     task_queue,
+    update,
     validation,
     visibility,
     workflow,
@@ -57,6 +58,7 @@ _FAMILIES: Final = (
     activity,
     activity_control,
     query,
+    update,
     task_queue,
     visibility,
 )

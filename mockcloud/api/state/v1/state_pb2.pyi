@@ -239,7 +239,7 @@ class VersionHistoryItem(_message.Message):
     def __init__(self, event_id: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class WorkflowTaskRecord(_message.Message):
-    __slots__ = ["attempt", "history_size_suggestion", "identity", "original_scheduled_time", "request_id", "schedule_to_start_timeout", "scheduled_event_id", "scheduled_time", "start_to_close_timeout", "started_event_id", "started_time", "sticky", "suggest_continue_as_new", "task_queue", "transient", "version"]
+    __slots__ = ["attempt", "history_size_suggestion", "identity", "original_scheduled_time", "request_id", "schedule_to_start_timeout", "scheduled_event_id", "scheduled_time", "speculative", "start_to_close_timeout", "started_event_id", "started_time", "sticky", "suggest_continue_as_new", "task_queue", "transient", "version"]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     HISTORY_SIZE_SUGGESTION_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
@@ -248,6 +248,7 @@ class WorkflowTaskRecord(_message.Message):
     SCHEDULED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     SCHEDULED_TIME_FIELD_NUMBER: _ClassVar[int]
     SCHEDULE_TO_START_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    SPECULATIVE_FIELD_NUMBER: _ClassVar[int]
     STARTED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
     START_TO_CLOSE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
@@ -264,6 +265,7 @@ class WorkflowTaskRecord(_message.Message):
     schedule_to_start_timeout: int
     scheduled_event_id: int
     scheduled_time: int
+    speculative: bool
     start_to_close_timeout: int
     started_event_id: int
     started_time: int
@@ -272,4 +274,4 @@ class WorkflowTaskRecord(_message.Message):
     task_queue: str
     transient: bool
     version: int
-    def __init__(self, version: _Optional[int] = ..., scheduled_event_id: _Optional[int] = ..., started_event_id: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., original_scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., start_to_close_timeout: _Optional[int] = ..., request_id: _Optional[str] = ..., transient: bool = ..., task_queue: _Optional[str] = ..., sticky: bool = ..., schedule_to_start_timeout: _Optional[int] = ..., history_size_suggestion: _Optional[int] = ..., identity: _Optional[str] = ..., suggest_continue_as_new: bool = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., scheduled_event_id: _Optional[int] = ..., started_event_id: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., original_scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., start_to_close_timeout: _Optional[int] = ..., request_id: _Optional[str] = ..., transient: bool = ..., task_queue: _Optional[str] = ..., sticky: bool = ..., schedule_to_start_timeout: _Optional[int] = ..., history_size_suggestion: _Optional[int] = ..., identity: _Optional[str] = ..., suggest_continue_as_new: bool = ..., speculative: bool = ...) -> None: ...
