@@ -24,7 +24,7 @@ SYSTEM: Final = GetSystemInfoResponse.Capabilities(
     encoded_failure_attributes=True,
     build_id_based_versioning=False,
     upsert_memo=False,
-    eager_workflow_start=False,
+    eager_workflow_start=True,
     sdk_metadata=True,
     count_group_by_execution_status=True,
     nexus=False,
@@ -32,7 +32,7 @@ SYSTEM: Final = GetSystemInfoResponse.Capabilities(
 )
 
 NAMESPACE: Final = NamespaceInfo.Capabilities(
-    eager_workflow_start=False,
+    eager_workflow_start=True,
     sync_update=True,
     async_update=True,
     worker_heartbeats=False,

@@ -437,6 +437,9 @@ class RunChange:
                 update_id = attributes.request.meta.update_id
                 if self.run.updates[update_id].event_id == BUFFERED_EVENT_ID:
                     self.run.updates[update_id] = FoldedUpdate(UpdateStage.ADMITTED, event.event_id)
+            request_id = getattr(attributes, "attached_request_id", "")
+            if request_id:
+                self.run.record.attached_request_ids[request_id] = event.event_id
             self.events.append(event)
             fold.advance(self.run, event)
 

@@ -17,3 +17,5 @@ class CurrentRun(NamedTuple):
     start_version: int
     last_write_version: int
     close_time: int  # 0: open
+    # Of starts that found the run open and were attached to it: they too are known when they are sent again.
+    attached_request_ids: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import activity_end, activity_options, retry, times
 from mockcloud.core.messages import copy_set
-from mockcloud.core.run import Activity, Run
+from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Run
 
 # Go's zero time, which the server answers for a run without a run time-out.
 _NO_TIME = Timestamp(seconds=-62135596800)
@@ -186,4 +186,11 @@ def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
         extended.request_id_infos[run.record.create_request_id].CopyFrom(
             RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, event_id=1)
         )
+    for request_id, event_id in run.record.attached_request_ids.items():
+        info = RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED)
+        if event_id == BUFFERED_EVENT_ID:
+            info.buffered = True
+        else:
+            info.event_id = event_id
+        extended.request_id_infos[request_id].CopyFrom(info)
     return extended

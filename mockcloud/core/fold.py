@@ -120,6 +120,12 @@ def _cancel_requested(run: Run, event: HistoryEvent) -> None:
     run.cancel_request_event_id = event.event_id
 
 
+def _options_updated(run: Run, event: HistoryEvent) -> None:
+    request_id = event.workflow_execution_options_updated_event_attributes.attached_request_id
+    if request_id:
+        run.record.attached_request_ids[request_id] = event.event_id
+
+
 def _task_scheduled(run: Run, event: HistoryEvent) -> None:
     attributes = event.workflow_task_scheduled_event_attributes
     moment = times.nanoseconds(event.event_time)
@@ -306,6 +312,7 @@ EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
     ),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _signaled,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _cancel_requested,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _options_updated,
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED: _task_scheduled,
     EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: _task_started,
     EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED: _task_completed,

@@ -89,6 +89,11 @@ class Limits:
     workflow_task_heartbeat_total: Annotated[Duration, Key("history.workflowTaskHeartbeatTimeout")] = (
         30 * times.MINUTE
     )
+    eager_workflow_start: Annotated[bool, Key("system.enableEagerWorkflowStart")] = True
+    # Whether a run must be older than `continue_as_new_minimum_interval` before another start follows it.
+    validate_reuse_start_time: Annotated[bool, Key("history.enableWorkflowIdReuseStartTimeValidation")] = (
+        False
+    )
     # A chain does not spin faster than this.
     continue_as_new_minimum_interval: Annotated[Duration, Key("history.workflowIdReuseMinimalInterval")] = (
         times.SECOND

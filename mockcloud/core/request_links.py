@@ -64,8 +64,11 @@ def check_callbacks(callbacks: Sequence[Callback], limits: Limits) -> None:
     if len(callbacks) > limits.callbacks_per_run:
         raise InvalidArgument(f"cannot attach more than {limits.callbacks_per_run} callbacks to a workflow")
     for callback in callbacks:
-        if callback.WhichOneof("variant") != "nexus":
-            raise Unimplemented("Starting a workflow with completion_callbacks is not implemented.")
+        variant = callback.WhichOneof("variant")
+        if variant is None:
+            raise Unimplemented("unknown callback variant: <nil>")
+        if variant == "internal":
+            raise InvalidArgument("unknown callback variant: *common.Callback_Internal_")
         _check_url(callback.nexus.url, limits)
         size = sum(len(key.encode()) + len(value.encode()) for key, value in callback.nexus.header.items())
         if size > limits.callback_header_bytes:
@@ -86,8 +89,9 @@ def _check_url(url: str, limits: Limits) -> None:
         parts = urlsplit(url)
     except ValueError as error:
         raise InvalidArgument(f"invalid callback url: {error}") from None
-    if any(character in parts.netloc for character in ' "<>'):
-        raise InvalidArgument(f'invalid callback url: parse "{url}": invalid character in host name')
+    bad = next((character for character in parts.netloc if character in ' "<>'), None)
+    if bad is not None:
+        raise InvalidArgument(f'invalid callback url: parse "{url}": invalid character "{bad}" in host name')
     if parts.scheme not in ("http", "https"):
         raise InvalidArgument(f"invalid url: unknown scheme: {url}")
     if not parts.netloc:

@@ -16,6 +16,7 @@ from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import (
     ContinueAsNewInitiator,
     EventType,
+    ResourceExhaustedCause,
     TaskQueueKind,
     WorkflowExecutionStatus,
     WorkflowIdConflictPolicy,
@@ -32,9 +33,15 @@ from temporalio.api.workflowservice.v1 import (
 from mockcloud.core import cron, signals, times, validation
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.current import CurrentRun
-from mockcloud.core.errors import Internal, NamespaceNotActive, Unimplemented, WorkflowExecutionAlreadyStarted
+from mockcloud.core.errors import (
+    InvalidArgument,
+    NamespaceNotActive,
+    ResourceExhausted,
+    WorkflowExecutionAlreadyStarted,
+)
 from mockcloud.core.messages import copy_set
-from mockcloud.core.run import RUNNING
+from mockcloud.core.run import RUNNING, Run
+from mockcloud.core.task_start import StartedTask, start_task, started_task
 from mockcloud.core.task_state import schedule_workflow_task
 
 
@@ -47,12 +54,21 @@ class StartNew:
 class UseExisting:
     """Answer with the current run.
 
-    `deduplicated`: this very request made it, so the answer says `started`.
+    `deduplicated`: this very request made it, so the answer says `started`; or it was attached to it, then
+    `attached` is true as well.
     """
 
     run_id: str
     deduplicated: bool = False
+    attached: bool = False
     status: WorkflowExecutionStatus.ValueType = RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class AttachTo:
+    """Leave something of the request at the current run (`core.attach`) and answer with it."""
+
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,7 @@ class TerminateAndStart:
 
 
 __all__ = [
+    "AttachTo",
     "Continued",
     "CurrentRun",
     "StartDecision",
@@ -74,7 +91,7 @@ __all__ = [
     "start",
 ]
 
-StartDecision = StartNew | UseExisting | TerminateAndStart
+StartDecision = StartNew | UseExisting | AttachTo | TerminateAndStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +130,24 @@ def decide_start(
     Raises:
         NamespaceNotActive: the current run was written under a higher version than the namespace's [§4].
         WorkflowExecutionAlreadyStarted: a policy forbids it.
-        Unimplemented: it would attach something to the open run.
+        ResourceExhausted: the current run is too young to be followed by another.
     """
     if current is None:
         return StartNew()
     if request.request_id and request.request_id == current.create_request_id:
         return UseExisting(current.run_id, deduplicated=True, status=current.status)
+    if request.request_id in current.attached_request_ids:
+        return UseExisting(current.run_id, deduplicated=True, attached=True, status=current.status)
     _require_newer_version(current, context)
     decision = _decide(
         request.workflow_id,
         current,
         request.workflow_id_reuse_policy,
         request.workflow_id_conflict_policy or WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+        context,
     )
     if isinstance(decision, UseExisting) and request.HasField("on_conflict_options"):
-        for field, value in request.on_conflict_options.ListFields():
-            if value:
-                raise Unimplemented(f"on_conflict_options.{field.name} is not implemented.")
+        return AttachTo(decision.run_id)
     return decision
 
 
@@ -147,7 +165,12 @@ def decide_signal_with_start(
         WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
     ):
         conflict = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
-    decision = _decide(request.workflow_id, current, request.workflow_id_reuse_policy, conflict)
+    if current.status == RUNNING and conflict not in (
+        WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
+        WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED,
+    ):
+        return UseExisting(current.run_id)
+    decision = _decide(request.workflow_id, current, request.workflow_id_reuse_policy, conflict, context)
     if not isinstance(decision, UseExisting):
         _require_newer_version(current, context)
     return decision
@@ -159,17 +182,20 @@ def start(
     *,
     signal: SignalWithStartWorkflowExecutionRequest | None = None,
     continued: Continued | None = None,
-) -> None:
+) -> StartedTask | None:
     """Write the first events of a run: Started, Signaled for a signal-with-start, the first workflow task.
 
     `change` is a `RunChange.new_run`. The task is not scheduled while a start delay or a backoff runs. A
-    signal-with-start request may be given as `request` alone.
+    signal-with-start request may be given as `request` alone. A caller that has a worker of its own may ask for
+    the task with the answer (eager start): then it is started as well, and returned.
     """
     assert change.created, "the change makes a run"
     assert not change.events, "Started is the first event"
     if signal is None and isinstance(request, SignalWithStartWorkflowExecutionRequest):
         signal = request
     attributes = _started_attributes(change, request, continued)
+    eager = continued is None and _starts_eagerly(change, request, attributes)
+    attributes.eager_execution_accepted = eager
     change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
         attributes,
@@ -188,6 +214,32 @@ def start(
             links=signal.links,
         )
     schedule_workflow_task(change)
+    if not eager:
+        return None
+    pending = change.run.record.workflow_task
+    return start_task(change, pending, request.request_id, request.identity, None, sticky=False)
+
+
+def eager_task_of(run: Run, request: StartWorkflowExecutionRequest) -> StartedTask | None:
+    """The task that a start which is sent again gets with its answer: its first one, if it has that still."""
+    task = run.started_workflow_task
+    if not request.request_eager_execution or task is None or task.started_event_id != 3 or task.attempt > 1:
+        return None
+    return started_task(run)
+
+
+def _starts_eagerly(
+    change: RunChange,
+    request: StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest,
+    attributes: WorkflowExecutionStartedEventAttributes,
+) -> bool:
+    """Whether the caller gets the first task with its answer: it asked, and the task need not wait."""
+    return (
+        isinstance(request, StartWorkflowExecutionRequest)
+        and request.request_eager_execution
+        and change.context.limits.eager_workflow_start
+        and times.nanoseconds(attributes.first_workflow_task_backoff) == 0
+    )
 
 
 def _started_attributes(
@@ -292,7 +344,8 @@ def _decide(
     current: CurrentRun,
     reuse: WorkflowIdReusePolicy.ValueType,
     conflict: WorkflowIdConflictPolicy.ValueType,
-) -> StartDecision:
+    context: Context,
+) -> UseExisting | TerminateAndStart | StartNew:
     """Real: api.ResolveDuplicateWorkflowID, after MigrateWorkflowIDReusePolicyForRunningWorkflow."""
     if reuse == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING:
         reuse = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
@@ -302,26 +355,46 @@ def _decide(
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
             return UseExisting(current.run_id)
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:
+            _require_age(f"Too many restarts for workflow {workflow_id}.", current, context)
             return TerminateAndStart(current.run_id)
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL:
             raise _already_started(f"Workflow execution is already running. {name}", current)
-        raise Internal(f"Failed to process start workflow id conflict policy: {conflict}.")
+        # The real server answers INTERNAL for a policy that it does not know.
+        raise InvalidArgument(f"Failed to process start workflow id conflict policy: {conflict}.")
     if reuse == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE:
         raise _already_started(
             f"Workflow execution already finished. {name} Workflow Id reuse policy: "
             "reject duplicate workflow Id.",
             current,
         )
-    if (
-        reuse == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
-        and current.status not in _FAILED_STATUSES
+    if reuse == WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY:
+        if current.status not in _FAILED_STATUSES:
+            raise _already_started(
+                f"Workflow execution already finished successfully. {name} Workflow Id reuse policy: "
+                "allow duplicate workflow Id if last run failed.",
+                current,
+            )
+    elif reuse not in (
+        WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+        WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_UNSPECIFIED,
     ):
-        raise _already_started(
-            f"Workflow execution already finished successfully. {name} Workflow Id reuse policy: "
-            "allow duplicate workflow Id if last run failed.",
-            current,
-        )
+        raise InvalidArgument(f"Failed to process start workflow id reuse policy: {reuse}.")
+    _require_age(f"Too many starts for workflow {workflow_id}.", current, context)
     return StartNew()
+
+
+def _require_age(problem: str, current: CurrentRun, context: Context) -> None:
+    """Raises ResourceExhausted where a run must have a minimal age before another follows it.
+
+    By default none is required. Real: resolveDuplicateWorkflowStart, EnableWorkflowIdReuseStartTimeValidation.
+    """
+    limits = context.limits
+    age = context.now - current.start_time
+    if limits.validate_reuse_start_time and age <= limits.continue_as_new_minimum_interval != 0:
+        raise ResourceExhausted(
+            f"{problem} Time since last start: {age // times.MILLISECOND} ms",
+            ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
+        )
 
 
 def _already_started(message: str, current: CurrentRun) -> WorkflowExecutionAlreadyStarted:

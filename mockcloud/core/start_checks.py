@@ -41,7 +41,7 @@ def start_request(
     _start_delay(request)
     cron.validate(request.cron_schedule, now)
     _workflow_type(request, limits)
-    validation.task_queue(request.task_queue, limits)
+    _task_queue(request, limits)
     _timeouts(request)
     _request_id(request, limits, new_request_id)
     _policies(request)
@@ -71,7 +71,7 @@ def signal_with_start_request(
     if validation.too_long(request.signal_name, limits):
         raise InvalidArgument("SignalName length exceeds limit.")
     _workflow_type(request, limits)
-    validation.task_queue(request.task_queue, limits)
+    _task_queue(request, limits)
     _request_id(request, limits, new_request_id)
     _timeouts(request)
     _retry_policy(request)
@@ -103,6 +103,12 @@ def _workflow_type(request: AnyStartRequest, limits: Limits) -> None:
         raise InvalidArgument("WorkflowType is not set on request.")
     if validation.too_long(request.workflow_type.name, limits):
         raise InvalidArgument("WorkflowType length exceeds limit.")
+
+
+def _task_queue(request: AnyStartRequest, limits: Limits) -> None:
+    if not request.HasField("task_queue"):
+        raise InvalidArgument("taskQueue is not set")
+    validation.task_queue(request.task_queue, limits)
 
 
 def _request_id(request: AnyStartRequest, limits: Limits, new_request_id: Callable[[], str]) -> None:

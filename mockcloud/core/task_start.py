@@ -112,7 +112,8 @@ def start_task(
     now = change.context.now
     limits = change.context.limits
     reasons: list[SuggestContinueAsNewReason.ValueType] = []
-    size = run.record.history_size
+    # Only what is stored already counts, as in the real server.
+    size = run.record.history_size - sum(event.ByteSize() for event in change.events)
     if size >= limits.suggest_continue_as_new_bytes:
         reasons.append(SuggestContinueAsNewReason.SUGGEST_CONTINUE_AS_NEW_REASON_HISTORY_SIZE_TOO_LARGE)
     if run.next_event_id >= limits.suggest_continue_as_new_events:

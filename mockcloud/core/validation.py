@@ -62,8 +62,6 @@ def duration(value: Duration, error: str) -> None:
 
 def task_queue(queue: TaskQueue, limits: Limits) -> None:
     """Raises InvalidArgument for a task queue that callers may not name; fills in its kind."""
-    if not queue.ByteSize():
-        raise InvalidArgument("taskQueue is not set")
     if not queue.kind:
         queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     if not queue.name:

@@ -13,7 +13,7 @@ RPCS: Final[Mapping[str, str]] = {
     "ListWorkflowExecutions": "filters by status, workflow id and type",
     "CountWorkflowExecutions": "filters by status, workflow id and type",
     "SignalWithStartWorkflowExecution": "no versioning override",
-    "StartWorkflowExecution": "no versioning override, no completion callbacks, no eager start",
+    "StartWorkflowExecution": "no versioning override, no completion callbacks of the server's own",
 }
 COMMANDS: Final[Mapping[str, str]] = {}
 EVENTS: Final[Mapping[str, str]] = {}

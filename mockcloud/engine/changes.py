@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
@@ -31,6 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.core import failover, signals
 from mockcloud.core import start as start_rules
+from mockcloud.core.attach import attach
 from mockcloud.core.change import Context, Outcome, RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.current import CurrentRun
@@ -38,7 +40,8 @@ from mockcloud.core.errors import ServiceError, workflow_already_completed, work
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.core.run import RUNNING, Run, RunKey
-from mockcloud.core.start import StartNew, TerminateAndStart, UseExisting
+from mockcloud.core.start import AttachTo, StartNew, TerminateAndStart, UseExisting
+from mockcloud.core.task_start import StartedTask
 from mockcloud.engine.cache import Entry, RunCache
 from mockcloud.engine.committer import Committer, Listener
 from mockcloud.engine.loader import Loader
@@ -58,11 +61,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StartReply:
-    """Where a start led. `started`: this request made the run, now or when it was sent before."""
+    """Where a start led.
+
+    `started`: this request made the run, now or when it was sent before. `attached`: it is known there by its
+    request id without having made it. `eager_task`: the first task, for a caller with a worker of its own.
+    """
 
     run_id: str
     started: bool
     status: WorkflowExecutionStatus.ValueType = RUNNING
+    attached: bool = False
+    eager_task: StartedTask | None = None
 
 
 class Changes:
@@ -331,9 +340,17 @@ class Changes:
             match decision:
                 case UseExisting():
                     if isinstance(request, SignalWithStartWorkflowExecutionRequest):
-                        await self._signal_existing(namespace, decision.run_id, request)
+                        rule = partial(signals.signal_existing, request=request)
+                        await self._change_existing(namespace, workflow_id, decision.run_id, rule)
                         return StartReply(decision.run_id, started=False, status=decision.status)
-                    return StartReply(decision.run_id, started=decision.deduplicated, status=decision.status)
+                    return await self._existing(namespace, decision, request)
+                case AttachTo():
+                    assert isinstance(request, StartWorkflowExecutionRequest), "only a start is attached"
+                    rule = partial(attach, request=request)
+                    await self._change_existing(namespace, workflow_id, decision.run_id, rule)
+                    return StartReply(
+                        decision.run_id, started=False, attached=request.on_conflict_options.attach_request_id
+                    )
                 case TerminateAndStart():
                     entry = await self._require(namespace, workflow_id, decision.run_id)
                     await self._touch(namespace, entry)
@@ -365,7 +382,7 @@ class Changes:
                 end.require_active()
                 outcomes.append(end.finish())
             change = RunChange.new_run(key, context)
-            start_rules.start(change, request)
+            eager_task = start_rules.start(change, request)
             change.require_active()
             namespace.require_writable()
         except BaseException:
@@ -374,17 +391,39 @@ class Changes:
             raise
         outcomes.append(change.finish())
         await self._committer.commit(namespace, outcomes, entries, current)
-        return StartReply(key.run_id, started=True, status=change.run.status)
+        return StartReply(key.run_id, started=True, status=change.run.status, eager_task=eager_task)
 
-    async def _signal_existing(
-        self, namespace: Namespace, run_id: str, request: SignalWithStartWorkflowExecutionRequest
+    async def _existing(
+        self, namespace: Namespace, decision: UseExisting, request: StartWorkflowExecutionRequest
+    ) -> StartReply:
+        """The answer to a start that leads to the current run and leaves it as it is."""
+        task: StartedTask | None = None
+        if decision.deduplicated and not decision.attached and request.request_eager_execution:
+            entry = await self._require(namespace, request.workflow_id, decision.run_id)
+            await self._touch(namespace, entry)
+            task = start_rules.eager_task_of(entry.run, request)
+        return StartReply(
+            decision.run_id,
+            started=decision.deduplicated and not decision.attached,
+            status=decision.status,
+            attached=decision.attached,
+            eager_task=task,
+        )
+
+    async def _change_existing(
+        self,
+        namespace: Namespace,
+        workflow_id: str,
+        run_id: str,
+        rule: Callable[[RunChange], ServiceError | None],
     ) -> None:
-        entry = await self._require(namespace, request.workflow_id, run_id)
+        """What a start does to the open run that it found, under the lock that it holds."""
+        entry = await self._require(namespace, workflow_id, run_id)
         await self._touch(namespace, entry)
-        current = await self.loader.current(namespace.id, request.workflow_id)
+        current = await self.loader.current(namespace.id, workflow_id)
         change = RunChange(entry.run, self.context(namespace))
         try:
-            error = signals.signal_existing(change, request)
+            error = rule(change)
             if change.changed:
                 await self._commit_change(namespace, entry, current, change, as_active=True)
         except BaseException:

@@ -157,6 +157,7 @@ def current_run(run: Run) -> CurrentRun:
         start_version=started.version,
         last_write_version=run.last_write_version,
         close_time=0 if run.open else run.record.close_time,
+        attached_request_ids=tuple(sorted(run.record.attached_request_ids)),
     )
 
 
@@ -172,6 +173,7 @@ def _current_write(outcome: Outcome, current: CurrentRun | None) -> CurrentRun |
         and current.run_id == run.key.run_id
         and current.status == run.status == RUNNING
         and current.last_write_version == run.last_write_version
+        and len(current.attached_request_ids) == len(run.record.attached_request_ids)
     ):
         return None  # nothing else of the row changes while a run is open; most changes end here
     row = current_run(run)

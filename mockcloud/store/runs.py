@@ -6,6 +6,7 @@ as well, but never current.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -32,12 +33,13 @@ _OF_WORKFLOW = f"SELECT {_COLUMNS} FROM runs WHERE namespace_id = ? AND workflow
 _LOAD = f"{_OF_WORKFLOW} AND run_id = ?"
 _RUNS_OF = f"{_OF_WORKFLOW} ORDER BY run_key"
 _LOAD_CURRENT = (
-    "SELECT run_id, create_request_id, status, start_time, start_version, last_write_version, close_time"
-    " FROM current_runs WHERE namespace_id = ? AND workflow_id = ?"
+    "SELECT run_id, create_request_id, status, start_time, start_version, last_write_version, close_time,"
+    " attached_request_ids FROM current_runs WHERE namespace_id = ? AND workflow_id = ?"
 )
 _PUT_CURRENT = (
     "INSERT OR REPLACE INTO current_runs (namespace_id, workflow_id, run_id, create_request_id, status,"
-    " start_time, start_version, last_write_version, close_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " start_time, start_version, last_write_version, close_time, attached_request_ids)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _DUE = (
     "SELECT due, workflow_id, run_id FROM runs"
@@ -166,7 +168,10 @@ def runs_of(connection: sqlite3.Connection, namespace_id: str, workflow_id: str)
 def load_current(connection: sqlite3.Connection, namespace_id: str, workflow_id: str) -> CurrentRun | None:
     """The current run of a workflow id: the open one, or else the newest; None if there is none."""
     row = connection.execute(_LOAD_CURRENT, (namespace_id, workflow_id)).fetchone()
-    return None if row is None else CurrentRun(*row)
+    if row is None:
+        return None
+    current = CurrentRun(*row)
+    return current._replace(attached_request_ids=tuple(json.loads(row[-1])))
 
 
 def due_runs(connection: sqlite3.Connection, namespace_id: str) -> list[tuple[int, str, str]]:
@@ -218,6 +223,7 @@ def _put_current(
             current.start_version,
             current.last_write_version,
             current.close_time,
+            json.dumps(current.attached_request_ids),
         ),
     )
 

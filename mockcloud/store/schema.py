@@ -49,6 +49,7 @@ CREATE TABLE current_runs (
     start_version INTEGER NOT NULL,
     last_write_version INTEGER NOT NULL,
     close_time INTEGER NOT NULL,
+    attached_request_ids TEXT NOT NULL,
     PRIMARY KEY (namespace_id, workflow_id)
 ) WITHOUT ROWID;
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import (
@@ -8,19 +10,31 @@ from temporalio.api.enums.v1 import (
     WorkflowIdConflictPolicy,
     WorkflowIdReusePolicy,
 )
+from temporalio.api.workflow.v1 import OnConflictOptions
 from temporalio.api.workflowservice.v1 import SignalWithStartWorkflowExecutionRequest
 
 from mockcloud.core import times
-from mockcloud.core.errors import NamespaceNotActive, WorkflowExecutionAlreadyStarted
+from mockcloud.core.change import RunChange
+from mockcloud.core.errors import (
+    InvalidArgument,
+    NamespaceNotActive,
+    ResourceExhausted,
+    WorkflowExecutionAlreadyStarted,
+)
+from mockcloud.core.limits import Limits
+from mockcloud.core.run import RunKey
 from mockcloud.core.start import (
+    AttachTo,
     CurrentRun,
     StartNew,
     TerminateAndStart,
     UseExisting,
     decide_signal_with_start,
     decide_start,
+    eager_task_of,
+    start,
 )
-from tests.core.makers import START, Life, World, payloads, start_request
+from tests.core.makers import NAMESPACE_ID, START, Life, World, payloads, start_request
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 COMPLETED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
@@ -165,3 +179,102 @@ def test_signal_with_start_uses_the_open_run_and_replaces_a_closed_one() -> None
     request = SignalWithStartWorkflowExecutionRequest(workflow_id="order-1", request_id="r")
     assert decide_signal_with_start(request, current(), World().context()) == UseExisting("run-0")
     assert decide_signal_with_start(request, current(COMPLETED), World().context()) == StartNew()
+
+
+def test_a_signal_with_start_signals_an_open_run_under_any_policy_but_terminate() -> None:
+    for policy, decision in (
+        (Conflict.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, UseExisting("run-0")),
+        (Conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING, TerminateAndStart("run-0")),
+    ):
+        request = SignalWithStartWorkflowExecutionRequest(
+            workflow_id="order-1", workflow_id_conflict_policy=policy
+        )
+        assert decide_signal_with_start(request, current(), World().context()) == decision
+
+
+def test_policies_that_do_not_exist_are_refused_where_they_would_decide() -> None:
+    unknown = start_request(workflow_id_reuse_policy=9, workflow_id_conflict_policy=9)
+    with pytest.raises(InvalidArgument, match="Failed to process start workflow id conflict policy: 9"):
+        decide_start(unknown, current(), World().context())
+    with pytest.raises(InvalidArgument, match="Failed to process start workflow id reuse policy: 9"):
+        decide_start(unknown, current(COMPLETED), World().context())
+    assert decide_start(unknown, None, World().context()) == StartNew()
+
+
+def test_a_start_may_attach_itself_to_the_open_run_and_is_known_there_afterwards() -> None:
+    request = start_request(
+        request_id="start-9",
+        workflow_id_conflict_policy=Conflict.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+        on_conflict_options=OnConflictOptions(attach_request_id=True),
+    )
+    assert decide_start(request, current(), World().context()) == AttachTo("run-0")
+    for status in (RUNNING, COMPLETED):
+        attached = current(status)._replace(attached_request_ids=("start-8", "start-9"))
+        decision = decide_start(start_request(request_id="start-9"), attached, World().context())
+        assert decision == UseExisting("run-0", deduplicated=True, attached=True, status=status)
+
+
+@pytest.mark.parametrize(
+    ("status", "conflict", "message"),
+    [
+        (
+            RUNNING,
+            Conflict.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
+            "Too many restarts for workflow order-1. Time since last start: 700 ms",
+        ),
+        (
+            COMPLETED,
+            Conflict.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+            "Too many starts for workflow order-1. Time since last start: 700 ms",
+        ),
+    ],
+)
+def test_where_it_is_demanded_a_run_must_have_an_age_before_another_follows(
+    status: WorkflowExecutionStatus.ValueType, conflict: WorkflowIdConflictPolicy.ValueType, message: str
+) -> None:
+    request = start_request(workflow_id_conflict_policy=conflict)
+    for world in (World(), World(limits=Limits(validate_reuse_start_time=True))):
+        world.advance(700 * times.MILLISECOND)
+        if not world.limits.validate_reuse_start_time:  # the default
+            assert not isinstance(decide_start(request, current(status), world.context()), UseExisting)
+            continue
+        with pytest.raises(ResourceExhausted) as caught:
+            decide_start(request, current(status), world.context())
+        assert caught.value.message == message
+        world.advance(times.SECOND)
+        assert not isinstance(decide_start(request, current(status), world.context()), UseExisting)
+
+
+def test_an_eager_start_returns_the_first_task() -> None:
+    world = World()
+    change = RunChange.new_run(RunKey(NAMESPACE_ID, "order-1", "run-1"), world.context())
+    request = start_request(request_eager_execution=True)
+    task = start(change, request)
+    run = change.run
+
+    assert task is not None
+    assert (task.scheduled_event_id, task.started_event_id, task.attempt) == (2, 3, 1)
+    assert run.start.eager_execution_accepted
+    started = change.events[2].workflow_task_started_event_attributes
+    assert (started.identity, started.request_id, started.history_size_bytes) == ("starter", "start-1", 0)
+    # The same start, sent again, gets the same task, as long as it is the first.
+    again = eager_task_of(run, request)
+    assert again is not None
+    assert again.token == task.token
+    assert eager_task_of(run, start_request()) is None
+    run.record.workflow_task.attempt = 2
+    assert eager_task_of(run, request) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "limits"),
+    [
+        ({"workflow_start_delay": Duration(seconds=1)}, Limits()),
+        ({"cron_schedule": "* * * * *"}, Limits()),
+        ({}, Limits(eager_workflow_start=False)),
+    ],
+)
+def test_an_eager_start_is_declined_where_the_task_must_wait(fields: dict[str, Any], limits: Limits) -> None:
+    life = Life(World(limits=limits), start_request(request_eager_execution=True, **fields))
+    assert not life.run.start.eager_execution_accepted
+    assert life.run.started_workflow_task is None

@@ -41,6 +41,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"workflow_type": WorkflowType()}, "WorkflowType is not set on request."),
     ({"workflow_type": WorkflowType(name=LONG)}, "WorkflowType length exceeds limit."),
     ({"task_queue": None}, "taskQueue is not set"),
+    ({"task_queue": TaskQueue()}, "missing task queue name"),
     ({"task_queue": TaskQueue(name=LONG)}, "taskQueue length exceeds limit"),
     (
         {"task_queue": TaskQueue(name="/_sys/x")},
@@ -168,6 +169,14 @@ ONLY_START: list[tuple[dict[str, Any], str]] = [
         "invalid header: header size longer than max allowed size of 8192",
     ),
     (
+        {"completion_callbacks": [Callback(internal=Callback.Internal(data=b"x"))]},
+        "unknown callback variant: *common.Callback_Internal_",
+    ),
+    (
+        {"completion_callbacks": [callback("http://a b/")]},
+        'invalid callback url: parse "http://a b/": invalid character " " in host name',
+    ),
+    (
         {"completion_callbacks": [callback("temporal://system")] * 33},
         "cannot attach more than 32 callbacks to a workflow",
     ),
@@ -180,7 +189,7 @@ ONLY_START: list[tuple[dict[str, Any], str]] = [
 NOT_BUILT: list[tuple[dict[str, Any], str]] = [
     ({"versioning_override": VersioningOverride(auto_upgrade=True)}, "versioning_override"),
     ({"completion_callbacks": [callback("temporal://system")]}, "completion_callbacks"),
-    ({"completion_callbacks": [Callback()]}, "completion_callbacks"),
+    ({"completion_callbacks": [Callback()]}, "unknown callback variant: <nil>"),
 ]
 
 
