@@ -37,12 +37,16 @@ from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import NamespaceNotActive
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ids
-from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Run, RunKey, Timer
+from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run, RunKey, Timer
 from mockcloud.core.update_state import FoldedUpdate, PendingUpdate, UpdateEnd, UpdateStage
 
 # A task of the version before is failed under that version, in the same commit as what follows under the new
 # one.
 _version = attrgetter("version")
+
+
+def _no_namespace(name: str) -> NamespaceRecord | None:
+    """For rules that are given no other namespaces."""
 
 
 class Context(NamedTuple):
@@ -56,6 +60,8 @@ class Context(NamedTuple):
     next_task_id: Callable[[], int]  # strictly rising in this region; also names branches
     limits: Limits
     random: Callable[[], float]  # in [0, 1), for jitter
+    # The other namespaces of the region, by name.
+    find_namespace: Callable[[str], NamespaceRecord | None] = _no_namespace
 
     @property
     def version(self) -> int:
@@ -109,7 +115,7 @@ class Outcome:
     request_ids: list[str] = field(
         default_factory=list
     )  # of the signals in the batch, for de-duplication elsewhere
-    replicate_run_state: bool = False  # reapplied events changed
+    replicate_run_state: bool = False  # what `RunStateRecord` carries changed
     deleted: bool = False  # a user asked for it: so do the replicas
     successor: Outcome | None = None  # the run that continues this one, committed with it
     # Of updates that ended without an event, by id: for those who wait for them.
@@ -137,6 +143,9 @@ _NEVER_BUFFERED = frozenset(
         "ACTIVITY_TASK_CANCEL_REQUESTED",
         "TIMER_STARTED",
         "TIMER_CANCELED",
+        "START_CHILD_WORKFLOW_EXECUTION_INITIATED",
+        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
+        "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
         "MARKER_RECORDED",
         "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
         "WORKFLOW_PROPERTIES_MODIFIED",
@@ -155,12 +164,21 @@ _ATTRIBUTES_FIELD = {
     value: name.removeprefix("EVENT_TYPE_").lower() + "_event_attributes" for name, value in EventType.items()
 }
 
-# Flushed after all other buffered events, so that a worker sees signals first. Real:
-# EventStore.reorderBuffer.
-_FLUSHED_LAST = frozenset(
-    EventType.Value(f"EVENT_TYPE_ACTIVITY_TASK_{name}")
-    for name in ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")
-)
+# What is flushed after all other buffered events, so that a worker sees signals first, and the name of the
+# attribute by which it finds the Started event of the same buffer. Real: EventStore.reorderBuffer,
+# EventStore.wireEventIDs.
+_FLUSHED_LAST = {
+    EventType.Value(f"EVENT_TYPE_{what}_{end}"): opened_by
+    for what, opened_by, ends in (
+        ("ACTIVITY_TASK", "scheduled_event_id", ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")),
+        (
+            "CHILD_WORKFLOW_EXECUTION",
+            "initiated_event_id",
+            ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED"),
+        ),
+    )
+    for end in ends
+}
 
 
 # What of a run is a plain value: saved and restored by assignment.
@@ -176,6 +194,8 @@ _PLAIN_FIELDS = (
     "last_completed_task_started_event_id",
     "last_worker",
     "new_run_id",
+    "had_workflow_task",
+    "closed",
     "open_row",
 )
 
@@ -192,6 +212,9 @@ class Savepoint:
     updates: dict[str, FoldedUpdate]
     pending_updates: dict[str, PendingUpdate]
     update_ends: dict[str, UpdateEnd]
+    children: dict[int, Child]
+    external_signals: dict[int, HistoryEvent]
+    external_cancels: dict[int, HistoryEvent]
     event_count: int
     activity_states: list[int]
     request_ids: list[str]
@@ -216,6 +239,7 @@ class RunChange:
         self.activity_states: list[int] = []
         self.request_ids: list[str] = []
         self.replicate_run_state = False
+        self.is_transition = True  # counted as one of the run's state transitions
         self.deleted = False
         self.successor: RunChange | None = None
         # While the commands of a completed workflow task are applied, what they do not write directly waits
@@ -259,6 +283,9 @@ class RunChange:
             updates=dict(run.updates),
             pending_updates=dict(run.pending_updates),
             update_ends=dict(self.update_ends),
+            children=dict(run.children),
+            external_signals=dict(run.external_signals),
+            external_cancels=dict(run.external_cancels),
             event_count=len(self.events),
             activity_states=list(self.activity_states),
             request_ids=list(self.request_ids),
@@ -286,6 +313,9 @@ class RunChange:
         run.updates = savepoint.updates
         run.pending_updates = savepoint.pending_updates
         self.update_ends = savepoint.update_ends
+        run.children = savepoint.children
+        run.external_signals = savepoint.external_signals
+        run.external_cancels = savepoint.external_cancels
         del self.events[savepoint.event_count :]
         self.activity_states = savepoint.activity_states
         run.signal_request_ids.difference_update(self.request_ids[len(savepoint.request_ids) :])
@@ -404,7 +434,7 @@ class RunChange:
             )
 
     def flush_buffer(self) -> None:
-        """Give the buffered events their ids, activity results last; they took effect when they came.
+        """Give the buffered events their ids, results last; they took effect when they came.
 
         The caller has just ended the workflow task that they waited for. Where that closed the run they are
         dropped: they came of the same task's commands (an activity cancelled, then the workflow completed).
@@ -427,10 +457,16 @@ class RunChange:
             event.task_id = self.context.next_task_id()
             event.version = self.version
             attributes = getattr(event, _ATTRIBUTES_FIELD[event.event_type])
+            opened_by = _FLUSHED_LAST.get(event.event_type)
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 started[attributes.scheduled_event_id] = event.event_id
-            elif event.event_type in _FLUSHED_LAST and attributes.scheduled_event_id in started:
-                attributes.started_event_id = started[attributes.scheduled_event_id]
+            elif event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                started[attributes.initiated_event_id] = event.event_id
+                if attributes.initiated_event_id in self.run.children:
+                    fold.effect(self.run, event)  # again, now that it has its id
+            elif opened_by is not None:
+                opened = getattr(attributes, opened_by)
+                attributes.started_event_id = started.get(opened, attributes.started_event_id)
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
                 self.run.cancel_request_event_id = event.event_id
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED:
@@ -460,7 +496,7 @@ class RunChange:
             self.write_speculative_task()
         else:
             run.pending_updates.clear()
-        run.record.state_transitions += 1
+        run.record.state_transitions += self.is_transition
         run.record.last_update_time = self.context.now
         branch_id = run.version_history.branch_id
         return Outcome(

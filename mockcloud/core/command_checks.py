@@ -112,7 +112,7 @@ def sequence(commands: Sequence[Command]) -> None:
 def schedule_activity(run: Run, command: Command, limits: Limits) -> ScheduleActivityTaskCommandAttributes:
     """Checked, with time-outs, retry policy and task queue as they go into the event."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
-    attributes = _attributes(
+    attributes = attributes_of(
         command, command.schedule_activity_task_command_attributes, "ScheduleActivityTask", cause
     )
     try:
@@ -137,12 +137,7 @@ def activity_attributes(
     """
     if not attributes.HasField("task_queue"):
         raise InvalidArgument("taskQueue is not set")
-    _task_queue(attributes.task_queue, limits)
-    queue, parent = attributes.task_queue.name, run.start.task_queue.name
-    if queue == _INTERNAL_QUEUE and parent != _INTERNAL_QUEUE:
-        raise InvalidArgument(
-            f"cannot use internal per-namespace task queue:{queue} (in parent component task queue: {parent})"
-        )
+    check_task_queue(attributes.task_queue, run, limits)
     if not attributes.activity_id:
         raise InvalidArgument("activityId is not set")
     if not attributes.activity_type.name:
@@ -199,7 +194,7 @@ def request_cancel_activity(command: Command) -> RequestCancelActivityTaskComman
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES
     name = "RequestCancelActivityTask"
-    attributes = _attributes(command, command.request_cancel_activity_task_command_attributes, name, cause)
+    attributes = attributes_of(command, command.request_cancel_activity_task_command_attributes, name, cause)
     if attributes.scheduled_event_id <= 0:
         raise CommandFailure(cause, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.")
     return attributes
@@ -208,7 +203,7 @@ def request_cancel_activity(command: Command) -> RequestCancelActivityTaskComman
 def start_timer(command: Command, limits: Limits) -> StartTimerCommandAttributes:
     """Checked; an absurdly long time-out is cut."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_TIMER_ATTRIBUTES
-    attributes = _attributes(command, command.start_timer_command_attributes, "StartTimer", cause)
+    attributes = attributes_of(command, command.start_timer_command_attributes, "StartTimer", cause)
     _id(attributes.timer_id, "TimerId", "StartTimerCommand", cause, limits)
     problem = validation.duration_problem(attributes.start_to_fire_timeout)
     if problem is not None:
@@ -223,7 +218,7 @@ def start_timer(command: Command, limits: Limits) -> StartTimerCommandAttributes
 def cancel_timer(command: Command, limits: Limits) -> CancelTimerCommandAttributes:
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_TIMER_ATTRIBUTES
-    attributes = _attributes(command, command.cancel_timer_command_attributes, "CancelTimer", cause)
+    attributes = attributes_of(command, command.cancel_timer_command_attributes, "CancelTimer", cause)
     _id(attributes.timer_id, "TimerId", "CancelTimerCommand", cause, limits)
     return attributes
 
@@ -231,7 +226,7 @@ def cancel_timer(command: Command, limits: Limits) -> CancelTimerCommandAttribut
 def record_marker(command: Command, limits: Limits) -> RecordMarkerCommandAttributes:
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES
-    attributes = _attributes(command, command.record_marker_command_attributes, "RecordMarker", cause)
+    attributes = attributes_of(command, command.record_marker_command_attributes, "RecordMarker", cause)
     _id(attributes.marker_name, "MarkerName", "RecordMarkerCommand", cause, limits)
     if sum(len(key) + value.ByteSize() for key, value in attributes.details.items()) > limits.blob_bytes:
         raise CommandFailure(
@@ -244,7 +239,7 @@ def complete_workflow(command: Command, limits: Limits) -> CompleteWorkflowExecu
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "CompleteWorkflowExecution"
-    attributes = _attributes(command, command.complete_workflow_execution_command_attributes, name, cause)
+    attributes = attributes_of(command, command.complete_workflow_execution_command_attributes, name, cause)
     if attributes.result.ByteSize() > limits.blob_bytes:
         # The cause is the real server's, odd as it is.
         cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
@@ -258,7 +253,7 @@ def fail_workflow(command: Command, limits: Limits) -> FailWorkflowExecutionComm
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_FAIL_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "FailWorkflowExecution"
-    attributes = _attributes(command, command.fail_workflow_execution_command_attributes, name, cause)
+    attributes = attributes_of(command, command.fail_workflow_execution_command_attributes, name, cause)
     if not attributes.HasField("failure"):
         raise CommandFailure(cause, "Failure is not set on FailWorkflowExecutionCommand.")
     if attributes.failure.ByteSize() > limits.blob_bytes:
@@ -272,7 +267,7 @@ def cancel_workflow(command: Command) -> CancelWorkflowExecutionCommandAttribute
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CANCEL_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "CancelWorkflowExecution"
-    return _attributes(command, command.cancel_workflow_execution_command_attributes, name, cause)
+    return attributes_of(command, command.cancel_workflow_execution_command_attributes, name, cause)
 
 
 def continue_as_new(
@@ -281,7 +276,7 @@ def continue_as_new(
     """Checked, with type, task queue and time-outs as the next run gets them."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
     name = "ContinueAsNewWorkflowExecution"
-    attributes = _attributes(
+    attributes = attributes_of(
         command, command.continue_as_new_workflow_execution_command_attributes, name, cause
     )
     start = run.start
@@ -298,7 +293,7 @@ def continue_as_new(
     queue = attributes.task_queue
     try:
         queue.name = queue.name or start.task_queue.name
-        _task_queue(queue, limits)
+        check_task_queue(queue, run, limits)
     except InvalidArgument as error:
         raise CommandFailure(
             cause,
@@ -350,7 +345,7 @@ def continue_as_new(
     return attributes
 
 
-def _attributes(command: Command, attributes: M, name: str, cause: WorkflowTaskFailedCause.ValueType) -> M:
+def attributes_of(command: Command, attributes: M, name: str, cause: WorkflowTaskFailedCause.ValueType) -> M:
     """A copy of the attributes of a command, which must be those of its type."""
     given = command.WhichOneof("attributes")
     if given is None or not isinstance(getattr(command, given), type(attributes)):
@@ -372,13 +367,24 @@ def _id(value: str, field: str, where: str, cause: WorkflowTaskFailedCause.Value
         )
 
 
-def _task_queue(queue: TaskQueue, limits: Limits) -> None:
+def check_task_queue(queue: TaskQueue, run: Run, limits: Limits) -> None:
+    """Raises InvalidArgument for a queue that a command of `run` may not name.
+
+    Real: tqid.NormalizeAndValidateUserDefined.
+    """
     if not queue.name:
         raise InvalidArgument("missing task queue name")
     validation.task_queue(queue, limits)
+    parent = run.start.task_queue.name
+    if queue.name == _INTERNAL_QUEUE and parent != _INTERNAL_QUEUE:
+        raise InvalidArgument(
+            f"cannot use internal per-namespace task queue:{queue.name} "
+            f"(in parent component task queue: {parent})"
+        )
 
 
 def _priority(priority: Priority) -> None:
+    """Raises InvalidArgument for a priority of a command that cannot be."""
     try:
         validation.priority(priority)
     except InvalidArgument as error:

@@ -29,7 +29,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
-from mockcloud.core import chain, command_checks, continue_as_new, signals, timer, updates
+from mockcloud.core import chain, command_checks, commands_to_others, continue_as_new, signals, timer, updates
 from mockcloud.core.activity_start import StartedActivity, start_eagerly
 from mockcloud.core.change import RunChange
 from mockcloud.core.command_checks import CommandFailure, command_name
@@ -66,6 +66,7 @@ class _Applying:
     messages: UpdateMessages
     unseen_events: bool  # the worker decided without these: it may not close the run
     eager: list[int] = field(default_factory=list)
+    children: set[str] = field(default_factory=set)  # workflow ids of those that these commands start
 
     @property
     def run(self) -> Run:
@@ -88,6 +89,7 @@ def apply_commands(
 
     Raises:
         InvalidArgument: the sequence cannot be right, or a message is none; the caller undoes everything.
+        NamespaceNotFound: a command names a namespace that does not exist.
     """
     command_checks.sequence(request.commands)
     applying = _Applying(
@@ -255,6 +257,22 @@ def _protocol_message(applying: _Applying, command: Command) -> None:
     applying.messages.command(command)
 
 
+def _start_child(applying: _Applying, command: Command) -> None:
+    applying.children.add(
+        commands_to_others.start_child(applying.change, applying.completed_event_id, command)
+    )
+
+
+def _signal_external(applying: _Applying, command: Command) -> None:
+    commands_to_others.signal_external(applying.change, applying.completed_event_id, command)
+
+
+def _cancel_external(applying: _Applying, command: Command) -> None:
+    commands_to_others.cancel_external(
+        applying.change, applying.completed_event_id, command, applying.children
+    )
+
+
 def _require_nothing_unseen(applying: _Applying) -> None:
     """A run cannot close on a decision that was made without knowing everything."""
     if applying.unseen_events:
@@ -333,6 +351,9 @@ HANDLERS: dict[int, Callable[[_Applying, Command], None]] = {
     CommandType.COMMAND_TYPE_CANCEL_TIMER: _cancel_timer,
     CommandType.COMMAND_TYPE_RECORD_MARKER: _record_marker,
     CommandType.COMMAND_TYPE_PROTOCOL_MESSAGE: _protocol_message,
+    CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION: _start_child,
+    CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION: _signal_external,
+    CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION: _cancel_external,
     CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: _complete_workflow,
     CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: _fail_workflow,
     CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: _cancel_workflow,

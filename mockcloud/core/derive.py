@@ -1,4 +1,4 @@
-"""State to what hangs on it: the tasks to dispatch, the next due moment, the visibility row.
+"""State to what hangs on it: the tasks to dispatch, the next due moment, the visibility row, the errands.
 
 Runs after every change, so it must stay cheap, and it decides nothing: what a worker may take is in the
 record.
@@ -10,6 +10,7 @@ from mockcloud.core import priorities
 from mockcloud.core.activity import activity_offers
 from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
 from mockcloud.core.due import next_due, next_stored_due
+from mockcloud.core.errands import errands_of
 from mockcloud.core.run import Run
 
 
@@ -21,14 +22,19 @@ def derive(run: Run) -> Derived:
     if run.started is None:
         return Derived(due=None, offers=frozenset(), visibility=None)
     if not run.open:
-        return Derived(due=None, offers=frozenset(), visibility=visibility_row(run))
+        return Derived(due=None, offers=frozenset(), visibility=visibility_row(run), errands=errands_of(run))
     if run.record.zombie:
         return Derived(due=None, offers=frozenset(), visibility=None)
     offers = list(activity_offers(run)) if run.activities else []
     task = workflow_task_offer(run)
     if task is not None and run.speculative_task is None:
         offers.append(task)
-    return Derived(due=next_stored_due(run), offers=frozenset(offers), visibility=visibility_row(run))
+    return Derived(
+        due=next_stored_due(run),
+        offers=frozenset(offers),
+        visibility=visibility_row(run),
+        errands=errands_of(run),
+    )
 
 
 def derive_live(run: Run, stored: Derived) -> Derived:
@@ -37,7 +43,7 @@ def derive_live(run: Run, stored: Derived) -> Derived:
         return stored
     task = workflow_task_offer(run)
     offers = stored.offers if task is None else stored.offers | {task}
-    return Derived(due=next_due(run), offers=offers, visibility=stored.visibility)
+    return stored._replace(due=next_due(run), offers=offers)
 
 
 def workflow_task_offer(run: Run) -> Offer | None:

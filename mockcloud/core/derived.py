@@ -1,8 +1,8 @@
-"""What hangs on a run's state: tasks to dispatch, the moment it is due, its visibility row.
+"""What hangs on a run's state: tasks to dispatch, the moment it is due, its visibility row, its errands.
 
 Derived anew after every change, whichever path made it (a call, a timer, a replicated batch, a branch switch), and
 compared with what was derived before: so a switch regenerates everything, and nothing of a losing branch can linger.
-The passive region derives and stores the same, but dispatches and fires nothing until it turns active.
+The passive region derives and stores the same, but dispatches, fires and performs nothing until it turns active.
 """
 
 from __future__ import annotations
@@ -37,6 +37,28 @@ class Offer(NamedTuple):
     priority: TaskPriority = DEFAULT
 
 
+class ErrandKind(IntEnum):
+    """What the active region has to do to another run because of this one. See `core.errands`."""
+
+    LOOK = 0  # which ones it has is not known yet
+    START_CHILD = 1
+    SIGNAL_EXTERNAL = 2
+    CANCEL_EXTERNAL = 3
+    FIRST_TASK = 4
+    CLOSE = 5
+
+
+class Errand(NamedTuple):
+    """Something that is to be done to another run. Equal errands are the same one."""
+
+    kind: ErrandKind
+    event_id: int  # the event that it is of: Initiated, Started, or the close
+    version: int  # of that event
+
+
+NO_ERRANDS: frozenset[Errand] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class VisibilityRow:
     """A run as lists show it. Zombies have none until they close."""
@@ -64,3 +86,4 @@ class Derived(NamedTuple):
     due: int | None  # next moment at which `core.due.run_due` has something to do
     offers: frozenset[Offer]
     visibility: VisibilityRow | None
+    errands: frozenset[Errand] = NO_ERRANDS

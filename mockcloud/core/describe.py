@@ -17,6 +17,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import (
     PendingActivityInfo,
+    PendingChildExecutionInfo,
     PendingWorkflowTaskInfo,
     RequestIdInfo,
     WorkflowExecutionConfig,
@@ -28,7 +29,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import activity_end, activity_options, retry, times
 from mockcloud.core.messages import copy_set
-from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Run
+from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run
 
 # Go's zero time, which the server answers for a run without a run time-out.
 _NO_TIME = Timestamp(seconds=-62135596800)
@@ -40,6 +41,9 @@ def describe(run: Run, now: int, namespace: NamespaceRecord) -> DescribeWorkflow
         execution_config=_config(run),
         workflow_execution_info=_info(run),
         workflow_extended_info=_extended(run),
+    )
+    response.pending_children.extend(
+        _pending_child(event_id, child) for event_id, child in run.children.items()
     )
     if not run.open:
         return response
@@ -121,6 +125,17 @@ def _retries(info: PendingActivityInfo, activity: Activity, now: int) -> None:
         initial = times.nanoseconds(policy.initial_interval)
         interval = retry.exponential(initial, policy.backoff_coefficient, record.attempt)
     info.current_retry_interval.CopyFrom(times.duration(interval))
+
+
+def _pending_child(initiated_event_id: int, child: Child) -> PendingChildExecutionInfo:
+    attributes = child.attributes
+    return PendingChildExecutionInfo(
+        workflow_id=attributes.workflow_id,
+        run_id=child.first_run_id,
+        workflow_type_name=attributes.workflow_type.name,
+        initiated_id=initiated_event_id,
+        parent_close_policy=attributes.parent_close_policy,
+    )
 
 
 def _config(run: Run) -> WorkflowExecutionConfig:

@@ -17,7 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
 from mockcloud.core import times, version_history
-from mockcloud.core.run import Activity, Run, RunKey, Timer
+from mockcloud.core.run import Activity, Child, Run, RunKey, Timer
 from mockcloud.core.update_state import FoldedUpdate, UpdateStage
 
 
@@ -102,6 +102,9 @@ def _closed(status: WorkflowExecutionStatus.ValueType) -> Callable[[Run, History
         run.activities.clear()
         run.activity_ids.clear()
         run.timers.clear()
+        run.external_signals.clear()
+        run.external_cancels.clear()
+        run.closed = event
         attributes = getattr(event, event.WhichOneof("attributes") or "", None)
         run.new_run_id = getattr(attributes, "new_execution_run_id", "")
 
@@ -130,6 +133,7 @@ def _task_scheduled(run: Run, event: HistoryEvent) -> None:
     attributes = event.workflow_task_scheduled_event_attributes
     moment = times.nanoseconds(event.event_time)
     sticky = attributes.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    run.had_workflow_task = True
     run.record.first_task_backoff_until = 0
     run.record.next_workflow_task_attempt = attributes.attempt
     run.record.workflow_task.CopyFrom(
@@ -286,6 +290,42 @@ def _update_completed(run: Run, event: HistoryEvent) -> None:
     run.updates[update_id] = FoldedUpdate(UpdateStage.COMPLETED, event.event_id)
 
 
+def _child_initiated(run: Run, event: HistoryEvent) -> None:
+    run.children[event.event_id] = Child(event)
+
+
+def _child_started(run: Run, event: HistoryEvent) -> None:
+    attributes = event.child_workflow_execution_started_event_attributes
+    child = run.children.get(attributes.initiated_event_id)
+    if child is not None:
+        run.children[attributes.initiated_event_id] = Child(
+            child.initiated, event.event_id, attributes.workflow_execution.run_id
+        )
+
+
+def _child_ended(run: Run, event: HistoryEvent) -> None:
+    attributes = getattr(event, event.WhichOneof("attributes") or "")
+    run.children.pop(attributes.initiated_event_id, None)
+
+
+def _external_signal_initiated(run: Run, event: HistoryEvent) -> None:
+    run.external_signals[event.event_id] = event
+
+
+def _external_signal_ended(run: Run, event: HistoryEvent) -> None:
+    attributes = getattr(event, event.WhichOneof("attributes") or "")
+    run.external_signals.pop(attributes.initiated_event_id, None)
+
+
+def _external_cancel_initiated(run: Run, event: HistoryEvent) -> None:
+    run.external_cancels[event.event_id] = event
+
+
+def _external_cancel_ended(run: Run, event: HistoryEvent) -> None:
+    attributes = getattr(event, event.WhichOneof("attributes") or "")
+    run.external_cancels.pop(attributes.initiated_event_id, None)
+
+
 def _without_effect(run: Run, event: HistoryEvent) -> None:
     """Only for the worker to replay."""
 
@@ -328,6 +368,20 @@ EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
     EventType.EVENT_TYPE_TIMER_STARTED: _timer_started,
     EventType.EVENT_TYPE_TIMER_FIRED: _timer_ended,
     EventType.EVENT_TYPE_TIMER_CANCELED: _timer_ended,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: _child_initiated,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED: _child_ended,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED: _child_started,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: _child_ended,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: _child_ended,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED: _child_ended,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT: _child_ended,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED: _child_ended,
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED: _external_signal_initiated,
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED: _external_signal_ended,
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED: _external_signal_ended,
+    EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED: _external_cancel_initiated,
+    EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED: _external_cancel_ended,
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _external_cancel_ended,
     EventType.EVENT_TYPE_MARKER_RECORDED: _without_effect,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _update_admitted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _update_accepted,

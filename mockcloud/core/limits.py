@@ -53,6 +53,11 @@ class Limits:
     callbacks_per_run: Annotated[Number, Key("system.maxCallbacksPerWorkflow")] = 32
     callback_url_bytes: Annotated[Bytes, Key("frontend.callbackURLMaxLength")] = 1_000
     callback_header_bytes: Annotated[Bytes, Key("frontend.callbackHeaderMaxLength")] = 8 * 1024
+    pending_children: Annotated[Number, Key("limit.numPendingChildExecutions.error")] = 2_000
+    pending_signals: Annotated[Number, Key("limit.numPendingSignals.error")] = 2_000
+    pending_cancel_requests: Annotated[Number, Key("limit.numPendingCancelRequests.error")] = 2_000
+    # Whether commands may name another namespace; never one that has more than one region.
+    cross_namespace_commands: Annotated[bool, Key("system.enableCrossNamespaceCommands")] = False
     signals_per_run: Annotated[Number, Key("history.maximumSignalsPerExecution")] = 10_000
     # Events that wait for a workflow task to end.
     buffered_events: Annotated[Number, Key("history.maximumBufferedEventsBatch")] = 100

@@ -21,6 +21,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from mockcloud.api.state.v1.state_pb2 import (
     ActivityRecord,
+    CloseErrands,
     ReappliedEvent,
     RunRecord,
     VersionHistories,
@@ -142,6 +143,8 @@ def switch(
     record.zombie = run.record.zombie
     for name in _OF_THE_RUN:
         setattr(record, name, getattr(run.record, name))
+    if run.record.HasField("close_errands"):  # void unless the winner has closed by the same event
+        record.close_errands.CopyFrom(run.record.close_errands)
     for request_id, event_id in run.record.attached_request_ids.items():
         if event_id < shared.next_event_id:
             record.attached_request_ids[request_id] = event_id
@@ -157,6 +160,18 @@ def merge_reapplied(run: Run, incoming: Iterable[ReappliedEvent]) -> Outcome | N
     if not new:
         return None
     run.record.reapplied.extend(new)
+    return Outcome(run=run)
+
+
+def merge_close_errands(run: Run, incoming: CloseErrands, context: Context) -> Outcome | None:
+    """A peer has done what the run's close has to do to others; None: known, or not to be relied upon.
+
+    What was done under a lower version than the namespace has now may have been done to a branch that lost:
+    the active region does it again, where it changes nothing if it stands.
+    """
+    if incoming.version < context.version or incoming.version <= run.record.close_errands.version:
+        return None
+    run.record.close_errands.CopyFrom(incoming)
     return Outcome(run=run)
 
 

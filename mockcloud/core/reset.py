@@ -33,12 +33,11 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
 from mockcloud.core import reapply, signals, task_state, version_history
 from mockcloud.core.change import Batch, Context, RunChange
+from mockcloud.core.errands import RESETTER
 from mockcloud.core.errors import Internal, InvalidArgument
 from mockcloud.core.run import Run
 from mockcloud.core.task_start import add_started_event
 from mockcloud.core.version_history import Item
-
-RESETTER = "history-resetter"  # identity under which an open run is terminated for a reset
 
 Exclude = ResetReapplyExcludeType
 _EVERY_EXCLUSION = frozenset(Exclude.values()) - {Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UNSPECIFIED}

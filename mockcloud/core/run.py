@@ -15,6 +15,7 @@ from temporalio.api.enums.v1 import PendingActivityState, TaskQueueKind, Workflo
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
     HistoryEvent,
+    StartChildWorkflowExecutionInitiatedEventAttributes,
     TimerStartedEventAttributes,
     WorkflowExecutionStartedEventAttributes,
 )
@@ -100,6 +101,23 @@ class Timer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child workflow that has not ended: its Initiated event, and what Started told."""
+
+    initiated: HistoryEvent
+    started_event_id: int = 0  # 0: not started; BUFFERED_EVENT_ID while Started waits in the buffer
+    first_run_id: str = ""  # of its chain of runs
+
+    @property
+    def attributes(self) -> StartChildWorkflowExecutionInitiatedEventAttributes:
+        return self.initiated.start_child_workflow_execution_initiated_event_attributes
+
+    @property
+    def started(self) -> bool:
+        return self.started_event_id != 0
+
+
 @dataclass(slots=True)
 class Run:
     """One run as its region knows it.
@@ -125,6 +143,12 @@ class Run:
     activities: dict[int, Activity] = field(default_factory=dict)  # by Scheduled event id
     activity_ids: dict[str, int] = field(default_factory=dict)  # activity id -> Scheduled event id
     timers: dict[str, Timer] = field(default_factory=dict)  # by timer id
+    # By Initiated event id. Children stay when the run closes: its parent-close policies are about them.
+    children: dict[int, Child] = field(default_factory=dict)
+    external_signals: dict[int, HistoryEvent] = field(default_factory=dict)
+    external_cancels: dict[int, HistoryEvent] = field(default_factory=dict)
+    had_workflow_task: bool = False  # a child has none until its parent knows that it was started
+    closed: HistoryEvent | None = None  # the close event, kept whole
     last_worker: HistoryEvent | None = (
         None  # last WorkflowTaskCompleted: sdk metadata, metering, worker version
     )

@@ -7,8 +7,9 @@ already. Real: api/signalworkflow, api/requestcancelworkflow, api/terminateworkf
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from temporalio.api.common.v1 import Header, Link, Payload, Payloads
+from temporalio.api.common.v1 import Header, Link, Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import (
     HistoryEvent,
@@ -36,7 +37,18 @@ from mockcloud.core.errors import (
 HISTORY_SERVICE = "history-service"
 
 
-def signal(change: RunChange, request: SignalWorkflowExecutionRequest) -> ServiceError | None:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The other workflow in whose name a request comes."""
+
+    execution: WorkflowExecution
+    initiated_event_id: int = 0  # of its cancel request
+    only_parent: bool = False  # the request is void unless that run is the parent
+
+
+def signal(
+    change: RunChange, request: SignalWorkflowExecutionRequest, *, source: Source | None = None
+) -> ServiceError | None:
     """Add a signal and see that a workflow task follows, unless the first one waits for its start delay.
 
     Returns:
@@ -44,13 +56,14 @@ def signal(change: RunChange, request: SignalWorkflowExecutionRequest) -> Servic
         the run is terminated instead. None otherwise, also for a request id that was there before.
 
     Raises:
-        NotFound: the run is closed.
+        NotFound: the run is closed, or `source` is not the parent that it has to be.
         InvalidArgument: the input is too large, or the run has had too many signals.
         ResourceExhausted: the run is about to close, which signals have kept it from.
     """
     if _signaled_before(change, request.request_id):
         return None
     _check_signal(change, request.input)
+    _require_parent(change, source)
     guard = history_limits.guard(change)
     add_signal(
         change,
@@ -60,6 +73,7 @@ def signal(change: RunChange, request: SignalWorkflowExecutionRequest) -> Servic
         header=request.header,
         request_id=request.request_id,
         links=request.links,
+        source=source,
     )
     task_state.schedule_workflow_task(change)
     task_state.limit_buffer(change)
@@ -100,6 +114,7 @@ def add_signal(
     header: Header,
     request_id: str,
     links: Iterable[Link] = (),
+    source: Source | None = None,
 ) -> HistoryEvent:
     """Append (or buffer) a Signaled event, which carries its request id. Schedules nothing."""
     attributes = WorkflowExecutionSignaledEventAttributes(
@@ -109,42 +124,54 @@ def add_signal(
         attributes.input.CopyFrom(payloads)
     if header.ByteSize():
         attributes.header.CopyFrom(header)
+    if source is not None:
+        attributes.external_workflow_execution.CopyFrom(source.execution)
     if request_id:
         change.request_ids.append(request_id)
     return change.add(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, attributes, links=links)
 
 
-def request_cancel(change: RunChange, request: RequestCancelWorkflowExecutionRequest) -> None:
+def request_cancel(
+    change: RunChange, request: RequestCancelWorkflowExecutionRequest, *, source: Source | None = None
+) -> None:
     """Ask the run to cancel itself; it gets a workflow task even while its first one is delayed.
 
     A second request changes nothing, and neither does one on a closed run: both succeed.
 
     Raises:
-        NotFound: the run is not of the chain that the request names by its first run.
+        NotFound: the run is not of the chain that the request names by its first run, or `source` is not the
+            parent that it has to be.
     """
     run = change.run
     if not run.open or run.record.zombie:
         return
     _require_chain(change, request.first_execution_run_id)
+    _require_parent(change, source)
     if run.cancel_requested:
         return
-    change.add(
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
-        WorkflowExecutionCancelRequestedEventAttributes(cause=request.reason, identity=request.identity),
-        links=request.links,
+    attributes = WorkflowExecutionCancelRequestedEventAttributes(
+        cause=request.reason, identity=request.identity
     )
+    if source is not None:
+        attributes.external_initiated_event_id = source.initiated_event_id
+        attributes.external_workflow_execution.CopyFrom(source.execution)
+    change.add(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, attributes, links=request.links)
     task_state.schedule_workflow_task(change, despite_backoff=True)
 
 
-def terminate(change: RunChange, request: TerminateWorkflowExecutionRequest) -> None:
+def terminate(
+    change: RunChange, request: TerminateWorkflowExecutionRequest, *, source: Source | None = None
+) -> None:
     """Close the run at once.
 
     Raises:
-        NotFound: it is closed, or not of the chain that the request names by its first run.
+        NotFound: it is closed, not of the chain that the request names by its first run, or `source` is not
+            the parent that it has to be.
     """
     if not change.run.open or change.run.record.zombie:
         raise workflow_already_completed()
     _require_chain(change, request.first_execution_run_id)
+    _require_parent(change, source)
     terminate_run(
         change,
         reason=request.reason,
@@ -210,3 +237,13 @@ def _check_signal(change: RunChange, payloads: Payloads) -> None:
 def _require_chain(change: RunChange, first_execution_run_id: str) -> None:
     if first_execution_run_id and change.run.start.first_execution_run_id != first_execution_run_id:
         raise NotFound("workflow execution not found")
+
+
+def _require_parent(change: RunChange, source: Source | None) -> None:
+    """Real: consts.ErrWorkflowParent."""
+    if (
+        source is not None
+        and source.only_parent
+        and change.run.start.parent_workflow_execution != source.execution
+    ):
+        raise NotFound("workflow parent does not match")

@@ -82,6 +82,7 @@ __all__ = [
     "AttachTo",
     "Continued",
     "CurrentRun",
+    "Parent",
     "StartDecision",
     "StartNew",
     "TerminateAndStart",
@@ -92,6 +93,18 @@ __all__ = [
 ]
 
 StartDecision = StartNew | UseExisting | AttachTo | TerminateAndStart
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Whose child a run is."""
+
+    namespace: str
+    namespace_id: str
+    execution: WorkflowExecution
+    initiated_event_id: int
+    initiated_event_version: int
+    root: WorkflowExecution  # of the whole tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +195,14 @@ def start(
     *,
     signal: SignalWithStartWorkflowExecutionRequest | None = None,
     continued: Continued | None = None,
+    parent: Parent | None = None,
 ) -> StartedTask | None:
     """Write the first events of a run: Started, Signaled for a signal-with-start, the first workflow task.
 
     `change` is a `RunChange.new_run`. The task is not scheduled while a start delay or a backoff runs. A
     signal-with-start request may be given as `request` alone. A caller that has a worker of its own may ask for
-    the task with the answer (eager start): then it is started as well, and returned.
+    the task with the answer (eager start): then it is started as well, and returned. A child gets its first task
+    when its parent knows of the start (`core.children`).
     """
     assert change.created, "the change makes a run"
     assert not change.events, "Started is the first event"
@@ -196,6 +211,13 @@ def start(
     attributes = _started_attributes(change, request, continued)
     eager = continued is None and _starts_eagerly(change, request, attributes)
     attributes.eager_execution_accepted = eager
+    if parent is not None:
+        attributes.parent_workflow_namespace = parent.namespace
+        attributes.parent_workflow_namespace_id = parent.namespace_id
+        attributes.parent_workflow_execution.CopyFrom(parent.execution)
+        attributes.parent_initiated_event_id = parent.initiated_event_id
+        attributes.parent_initiated_event_version = parent.initiated_event_version
+        attributes.root_workflow_execution.CopyFrom(parent.root)
     change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
         attributes,
@@ -213,7 +235,8 @@ def start(
             request_id=signal.request_id,
             links=signal.links,
         )
-    schedule_workflow_task(change)
+    if parent is None:
+        schedule_workflow_task(change)
     if not eager:
         return None
     pending = change.run.record.workflow_task

@@ -65,6 +65,7 @@ def complete_workflow_task(
         NotFound: the token is stale.
         InvalidArgument: the sequence of the commands is bad, or a message is none; nothing changes, and the
             attempt will time out. The same for bad commands of a further attempt, by `Completion.error`.
+        NamespaceNotFound: a command names a namespace that does not exist; nothing changes.
     """
     run = change.run
     task = WorkflowTaskRecord()

@@ -7,6 +7,8 @@ service/history/api/create_workflow_util.go.
 
 from __future__ import annotations
 
+import re
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Priority
@@ -22,6 +24,16 @@ MAXIMUM_DURATION = 100 * 365 * times.DAY
 _MAXIMUM_DURATION_SECONDS = MAXIMUM_DURATION // times.SECOND
 _RESERVED_QUEUE_PREFIX = "/_sys/"
 FAIRNESS_KEY_BYTES = 64
+
+# Go's uuid.Validate takes the hyphenated form, with a "urn:uuid:" prefix or in braces, and 32 bare digits.
+_HEX = "[0-9a-fA-F]"
+_HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+_UUID = re.compile(rf"(?:(?:urn:uuid:|URN:UUID:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|{_HEX}{{32}})\Z")
+
+
+def is_uuid(value: str) -> bool:
+    """Whether the real server takes a run id for one."""
+    return _UUID.match(value) is not None
 
 
 def too_long(value: str, limits: Limits) -> bool:

@@ -30,6 +30,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import failover, signals
 from mockcloud.core import start as start_rules
 from mockcloud.core.attach import attach
@@ -88,6 +89,7 @@ class Changes:
         cache: RunCache,
         log_signal: WakeUps,
         next_task_id: Callable[[], int],
+        find_namespace: Callable[[str], Namespace | None],
     ) -> None:
         self._region = region
         self._clusters = clusters
@@ -97,6 +99,7 @@ class Changes:
         self._tasks = tasks
         self._cache = cache
         self._next_task_id = next_task_id
+        self._find_namespace = find_namespace
         self._locks = KeyedLocks()
         self.loader = Loader(store, cache)
         self._committer = Committer(store, ports.clock, cache, log_signal, next_task_id)
@@ -114,7 +117,12 @@ class Changes:
             next_task_id=self._next_task_id,
             limits=self._limits,
             random=self._ports.rng.random,
+            find_namespace=self._find_record,
         )
+
+    def _find_record(self, name: str) -> NamespaceRecord | None:
+        found = self._find_namespace(name)
+        return found.record if found else None
 
     # Changing a run that exists
 
@@ -302,14 +310,19 @@ class Changes:
 
     # Starting runs
 
-    async def start(self, namespace: Namespace, request: StartWorkflowExecutionRequest) -> StartReply:
-        """Start a run, or find the one that the policies say.
+    async def start(
+        self,
+        namespace: Namespace,
+        request: StartWorkflowExecutionRequest,
+        parent: start_rules.Parent | None = None,
+    ) -> StartReply:
+        """Start a run, or find the one that the policies say. A child gets no workflow task (`core.children`).
 
         Raises:
             WorkflowExecutionAlreadyStarted, and what `core.start` raises; the fence as in `update`.
         """
         namespace.require_writable()
-        return await self._tasks.shielded(self._start(namespace, request))
+        return await self._tasks.shielded(self._start(namespace, request, parent))
 
     async def signal_with_start(
         self, namespace: Namespace, request: SignalWithStartWorkflowExecutionRequest
@@ -325,6 +338,7 @@ class Changes:
         self,
         namespace: Namespace,
         request: StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest,
+        parent: start_rules.Parent | None = None,
     ) -> StartReply:
         workflow_id = request.workflow_id
         lock = (namespace.id, workflow_id)
@@ -355,9 +369,9 @@ class Changes:
                     entry = await self._require(namespace, workflow_id, decision.run_id)
                     await self._touch(namespace, entry)
                     current = await self.loader.current(namespace.id, workflow_id)
-                    return await self._start_new(namespace, request, current, replaces=entry)
+                    return await self._start_new(namespace, request, parent, current, replaces=entry)
                 case StartNew():
-                    return await self._start_new(namespace, request, current, replaces=None)
+                    return await self._start_new(namespace, request, parent, current, replaces=None)
         finally:
             self._locks.release(lock)
 
@@ -365,6 +379,7 @@ class Changes:
         self,
         namespace: Namespace,
         request: StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest,
+        parent: start_rules.Parent | None,
         current: CurrentRun | None,
         *,
         replaces: Entry | None,
@@ -382,7 +397,7 @@ class Changes:
                 end.require_active()
                 outcomes.append(end.finish())
             change = RunChange.new_run(key, context)
-            eager_task = start_rules.start(change, request)
+            eager_task = start_rules.start(change, request, parent=parent)
             change.require_active()
             namespace.require_writable()
         except BaseException:

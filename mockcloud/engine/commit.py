@@ -22,7 +22,7 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, VersionHistoryItem
 from mockcloud.core.change import Batch, Outcome
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive, derive_live
-from mockcloud.core.derived import Derived, Offer
+from mockcloud.core.derived import NO_ERRANDS, Derived, Errand, Offer
 from mockcloud.core.run import RUNNING, Run
 from mockcloud.core.update_state import UpdateEnd
 from mockcloud.store.log import LogWrite, NodeRef
@@ -47,6 +47,9 @@ class Committed(NamedTuple):
     delete_at: int | None  # end of retention, or at once where a user asked for it; None while open
     batches: Sequence[Batch]
     update_ends: Mapping[str, UpdateEnd]  # of updates that ended without an event, by id
+    errands: frozenset[Errand]
+    errands_added: frozenset[Errand]
+    made_here: bool  # by this region as the active one; otherwise a peer's
 
 
 class Prepared(NamedTuple):
@@ -80,7 +83,8 @@ def prepare(
     key = run.key
     after = derive(run)
     added, removed = _offers(before, after)
-    delete_at = None if run.open else run.record.close_time
+    # A run that others have to hear of stays until they have.
+    delete_at = None if run.open or after.errands else run.record.close_time
     if delete_at is not None and not run.record.delete_requested:
         delete_at += namespace.retention
     write = RunWrite(
@@ -94,6 +98,7 @@ def prepare(
         zombie=run.record.zombie,
         due=after.due,
         delete_at=delete_at,
+        errands=bool(after.errands),
         forks=outcome.forks,
         batches=[*outcome.copies, *outcome.batches],
         offers_added=added,
@@ -118,6 +123,9 @@ def prepare(
         delete_at=delete_at,
         batches=outcome.batches,
         update_ends=outcome.update_ends,
+        errands=after.errands,
+        errands_added=NO_ERRANDS if after.errands == before.errands else after.errands - before.errands,
+        made_here=outcome.replicate,
     )
     return Prepared(outcome=outcome, write=write, derived=after, live=live, committed=committed)
 
@@ -135,6 +143,9 @@ def in_memory(run: Run, before: Derived, live: Derived, update_ends: Mapping[str
         delete_at=None,
         batches=(),
         update_ends=update_ends,
+        errands=live.errands,
+        errands_added=NO_ERRANDS,
+        made_here=True,
     )
 
 
@@ -221,6 +232,7 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
                 run_id=run.key.run_id,
                 items=items,
                 reapplied=run.record.reapplied,
+                close_errands=run.record.close_errands if run.record.HasField("close_errands") else None,
             )
             entries.append(LogWrite(ReplicationTask(created_at=now, run_state=record).SerializeToString()))
     if outcome.deleted:

@@ -1,7 +1,7 @@
 """One region at work: its parts put together, its recovery from disk, its end.
 
-    Region.open   what is stored becomes what is in memory: namespaces, task queues, timers
-    start         timers begin to fire
+    Region.open   what is stored becomes what is in memory: namespaces, task queues, timers, errands
+    start         timers begin to fire, errands to be run
     kill          the fence: nothing of this life reaches the disk any more; all tasks end at once
     close         polls are answered empty, what is queued is committed, the file is closed
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from typing import NamedTuple
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, TaskQueueUserData
 from mockcloud.core.cluster import Clusters
@@ -22,6 +23,7 @@ from mockcloud.core.ports import Ports
 from mockcloud.engine.answers import Answers
 from mockcloud.engine.cache import Entry, RunCache
 from mockcloud.engine.changes import Changes
+from mockcloud.engine.errands import Errands
 from mockcloud.engine.history_reader import HistoryReader
 from mockcloud.engine.matching import Matching
 from mockcloud.engine.namespaces import NamespaceRegistry
@@ -38,9 +40,15 @@ from mockcloud.engine.workflow_tasks import WorkflowTasks
 from mockcloud.store import meta, namespaces, offers, runs, task_queues
 from mockcloud.store.database import Store
 
-_Stored = list[
-    tuple[NamespaceRecord, list[TaskQueueUserData], list[tuple[str, str, Offer]], list[tuple[int, str, str]]]
-]
+
+class _Stored(NamedTuple):
+    """What of a namespace is pending, as stored."""
+
+    record: NamespaceRecord
+    user_data: list[TaskQueueUserData]
+    offers: list[tuple[str, str, Offer]]
+    due: list[tuple[int, str, str]]
+    errands: list[tuple[str, str]]
 
 
 class Region:
@@ -73,6 +81,7 @@ class Region:
             self.runs,
             self.log_signal,
             itertools.count(first_task_id).__next__,
+            self.namespaces.find,
         )
         self.watch = Watch()
         self.changes.listeners.append(self.watch.committed)
@@ -91,6 +100,7 @@ class Region:
         self.workflow_tasks = WorkflowTasks(self.changes, self.queries, self.answers, ports)
         self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)
         self.resets = Resets(self.changes)
+        self.errands = Errands(self.changes, self.namespaces, self.tasks)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
 
     @classmethod
@@ -104,24 +114,26 @@ class Region:
         first_task_id = await store.transact(meta.next_range)
         region = cls(name, clusters, store, ports, limits or Limits(), first_task_id)
 
-        def read(connection: sqlite3.Connection) -> _Stored:
+        def read(connection: sqlite3.Connection) -> list[_Stored]:
             return [
-                (
+                _Stored(
                     record,
                     task_queues.all_user_data(connection, record.id),
                     offers.load_offers(connection, record.id),
                     runs.due_runs(connection, record.id),
+                    runs.runs_with_errands(connection, record.id),
                 )
                 for record in namespaces.all_namespaces(connection)
             ]
 
         stored = await store.read(read)
-        region.namespaces.load(record for record, *_ in stored)
-        for record, user_data, waiting, due in stored:
-            namespace = region.namespaces.by_id(record.id)
-            region.task_queue_configs.load(namespace, user_data)
-            region.matching.load(namespace, waiting)
-            region.timers.load(namespace, due)
+        region.namespaces.load(pending.record for pending in stored)
+        for pending in stored:
+            namespace = region.namespaces.by_id(pending.record.id)
+            region.task_queue_configs.load(namespace, pending.user_data)
+            region.matching.load(namespace, pending.offers)
+            region.timers.load(namespace, pending.due)
+            region.errands.load(namespace, pending.errands)
         return region
 
     def _memory_lost(self, entry: Entry) -> None:
@@ -136,8 +148,9 @@ class Region:
         self.updates.lost(key)
 
     async def start(self) -> None:
-        """Begin to fire timers and to delete what is over. Calls are served from `open` on."""
+        """Begin to fire timers, to run errands and to delete what is over. Calls are served from `open` on."""
         self.timers.start()
+        self.errands.start()
         self.retention.start()
 
     def kill(self) -> None:
@@ -147,6 +160,7 @@ class Region:
         """
         self.store.kill()
         self.timers.stop()
+        self.errands.stop()
         self.retention.stop()
         self.matching.stop()
         self.tasks.end()
@@ -154,6 +168,7 @@ class Region:
     async def close(self) -> None:
         """End in good order: answer polls empty, finish what has begun, commit it, close the file."""
         self.timers.stop()
+        self.errands.stop()
         self.retention.stop()
         self.matching.end_polls()
         self.matching.stop()

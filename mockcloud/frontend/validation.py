@@ -7,7 +7,6 @@ Real: service/frontend/errors.go, validators.go, workflow_handler.go; common/uti
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from google.protobuf.message import Message
@@ -35,11 +34,6 @@ FAILURE_TOO_LARGE: Final = "Failure exceeds size limit."
 CANCEL_DETAILS_TOO_LARGE: Final = "Cancel details exceed size limit."
 HEARTBEAT_TOO_LARGE: Final = "Heartbeat details exceed size limit."
 
-# Go's uuid.Validate takes the hyphenated form, with a "urn:uuid:" prefix or in braces, and 32 bare digits.
-_HEX = "[0-9a-fA-F]"
-_HYPHENATED = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
-_UUID = re.compile(rf"(?:(?:urn:uuid:|URN:UUID:)?{_HYPHENATED}|\{{{_HYPHENATED}\}}|{_HEX}{{32}})\Z")
-
 
 def execution(value: WorkflowExecution, *, present: bool) -> None:
     """Raises InvalidArgument unless a run is named by a workflow id and perhaps a run id.
@@ -58,7 +52,7 @@ def run_id(value: str, message: str = "Invalid RunId.") -> None:
 
     Where the real frontend lets it pass, its history service finds it and has words of its own (`message`).
     """
-    if value and not _UUID.match(value):
+    if value and not validation.is_uuid(value):
         raise InvalidArgument(message)
 
 

@@ -303,9 +303,12 @@ class TaskPlan:
         run = await self._run(state.run_id)
         if run is None:
             return
-        done = passive.merge_reapplied(run, state.reapplied)
-        if done is not None:
-            self._put(done)
+        for done in (
+            passive.merge_reapplied(run, state.reapplied),
+            passive.merge_close_errands(run, state.close_errands, self._loaded.context()),
+        ):
+            if done is not None:
+                self._put(done)
 
 
 def _incoming(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> Incoming:

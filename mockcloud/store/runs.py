@@ -19,15 +19,16 @@ from mockcloud.core.derived import Offer, VisibilityRow
 from mockcloud.store import history, log, offers, visibility
 
 _INSERT = (
-    "INSERT INTO runs (run_key, namespace_id, workflow_id, run_id, status, zombie, due, delete_at, record)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO runs"
+    " (run_key, namespace_id, workflow_id, run_id, status, zombie, due, delete_at, errands, record)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # Most changes leave the indexed columns as they are: then SQLite need not touch their indexes.
 _UPDATE_RECORD = (
     "UPDATE runs SET record = ?"
-    " WHERE run_key = ? AND status = ? AND zombie = ? AND due IS ? AND delete_at IS ?"
+    " WHERE run_key = ? AND status = ? AND zombie = ? AND due IS ? AND delete_at IS ? AND errands = ?"
 )
-_UPDATE = "UPDATE runs SET record = ?, status = ?, zombie = ?, due = ?, delete_at = ? WHERE run_key = ?"
+_UPDATE = "UPDATE runs SET record = ?, status = ?, zombie = ?, due = ?, delete_at = ?, errands = ? WHERE run_key = ?"
 _COLUMNS = "run_key, namespace_id, workflow_id, run_id, status, zombie, record, due, delete_at"
 _OF_WORKFLOW = f"SELECT {_COLUMNS} FROM runs WHERE namespace_id = ? AND workflow_id = ?"  # noqa: S608 constants
 _LOAD = f"{_OF_WORKFLOW} AND run_id = ?"
@@ -45,6 +46,7 @@ _DUE = (
     "SELECT due, workflow_id, run_id FROM runs"
     " WHERE namespace_id = ? AND due IS NOT NULL ORDER BY due, run_key"
 )
+_WITH_ERRANDS = "SELECT workflow_id, run_id FROM runs WHERE namespace_id = ? AND errands ORDER BY run_key"
 _EXPIRED = (
     "SELECT run_key, namespace_id, workflow_id, run_id FROM runs"
     " WHERE delete_at IS NOT NULL AND delete_at <= ? ORDER BY delete_at LIMIT ?"
@@ -106,6 +108,7 @@ class RunWrite:
     zombie: bool
     due: int | None
     delete_at: int | None
+    errands: bool = False  # whether something is to be done to other runs because of this one
     forks: list[Fork] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     offers_added: Collection[Offer] = ()
@@ -131,6 +134,7 @@ def write_run(connection: sqlite3.Connection, write: RunWrite) -> None:
                 write.zombie,
                 write.due,
                 write.delete_at,
+                write.errands,
                 write.record,
             ),
         )
@@ -179,6 +183,11 @@ def due_runs(connection: sqlite3.Connection, namespace_id: str) -> list[tuple[in
     return connection.execute(_DUE, (namespace_id,)).fetchall()
 
 
+def runs_with_errands(connection: sqlite3.Connection, namespace_id: str) -> list[tuple[str, str]]:
+    """(workflow id, run id) of the runs because of which something is to be done to others, oldest first."""
+    return connection.execute(_WITH_ERRANDS, (namespace_id,)).fetchall()
+
+
 def expired_runs(connection: sqlite3.Connection, now: int, limit: int) -> list[ExpiredRun]:
     """Runs of all namespaces whose retention is over at `now`, longest over first."""
     return [ExpiredRun(*row) for row in connection.execute(_EXPIRED, (now, limit))]
@@ -199,11 +208,10 @@ def delete_run(connection: sqlite3.Connection, run_key: int) -> None:
 
 
 def _update(connection: sqlite3.Connection, write: RunWrite) -> None:
-    status, zombie, due, delete_at = write.status, write.zombie, write.due, write.delete_at
-    same = (write.record, write.run_key, status, zombie, due, delete_at)
-    if connection.execute(_UPDATE_RECORD, same).rowcount:
+    columns = (write.status, write.zombie, write.due, write.delete_at, write.errands)
+    if connection.execute(_UPDATE_RECORD, (write.record, write.run_key, *columns)).rowcount:
         return
-    changed = (write.record, status, zombie, due, delete_at, write.run_key)
+    changed = (write.record, *columns, write.run_key)
     if not connection.execute(_UPDATE, changed).rowcount:
         raise sqlite3.IntegrityError(f"run {write.run_key} ({write.run_id}) does not exist")
 

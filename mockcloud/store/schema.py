@@ -33,10 +33,12 @@ CREATE TABLE runs (
     zombie INTEGER NOT NULL,
     due INTEGER,
     delete_at INTEGER,
+    errands INTEGER NOT NULL,
     record BLOB NOT NULL,
     UNIQUE (namespace_id, workflow_id, run_id)
 );
 CREATE INDEX runs_due ON runs (namespace_id, due) WHERE due IS NOT NULL;
+CREATE INDEX runs_errands ON runs (namespace_id) WHERE errands;
 CREATE INDEX runs_delete_at ON runs (delete_at) WHERE delete_at IS NOT NULL;
 
 CREATE TABLE current_runs (

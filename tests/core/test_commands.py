@@ -9,7 +9,7 @@ from temporalio.api.command.v1 import (
     ContinueAsNewWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
     RecordMarkerCommandAttributes,
-    StartChildWorkflowExecutionCommandAttributes,
+    ScheduleNexusOperationCommandAttributes,
 )
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import CommandType, RetryState, WorkflowExecutionStatus, WorkflowTaskFailedCause
@@ -237,14 +237,14 @@ def test_a_command_that_is_not_built_fails_the_task_by_name_without_an_error() -
     life = WorkedLife()
     completion = life.decide(
         Command(
-            command_type=CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
-            start_child_workflow_execution_command_attributes=StartChildWorkflowExecutionCommandAttributes(),
+            command_type=CommandType.COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION,
+            schedule_nexus_operation_command_attributes=ScheduleNexusOperationCommandAttributes(),
         )
     )
     assert completion.error is None
     assert failed_task(life) == (
         Cause.WORKFLOW_TASK_FAILED_CAUSE_FEATURE_DISABLED,
-        "FeatureDisabled: StartChildWorkflowExecution commands are not implemented.",
+        "FeatureDisabled: ScheduleNexusOperation commands are not implemented.",
     )
 
 

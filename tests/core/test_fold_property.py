@@ -28,7 +28,7 @@ from mockcloud.core.derived import TaskKind
 from mockcloud.core.errors import InvalidArgument, ResourceExhausted
 from mockcloud.core.run import Run
 from tests.core.makers import Life, World, payloads, same_state
-from tests.core.test_workflow_task import BAD_TIMER, CHILD, COMPLETE, complete, fail, send_signal
+from tests.core.test_workflow_task import BAD_TIMER, COMPLETE, UNBUILT, complete, fail, send_signal
 
 NAMES = st.sampled_from(["a", "b", "c"])
 
@@ -139,7 +139,7 @@ class RunMachine(RuleBasedStateMachine):
                 commands.append(schedule_activity(name, eager=force))
             elif not run.activities[known].record.cancel_requested:
                 commands.append(cancel_activity(known))
-        commands += {"close": [COMPLETE], "bad": [BAD_TIMER], "unbuilt": [CHILD]}.get(ending, [])
+        commands += {"close": [COMPLETE], "bad": [BAD_TIMER], "unbuilt": [UNBUILT]}.get(ending, [])
         token = workflow_task.task_token(run)
         try:
             complete(self.life, token, *commands, sticky=sticky, force=force, inline=inline)

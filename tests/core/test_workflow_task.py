@@ -4,10 +4,10 @@ import pytest
 from temporalio.api.command.v1 import (
     Command,
     CompleteWorkflowExecutionCommandAttributes,
-    StartChildWorkflowExecutionCommandAttributes,
+    ScheduleNexusOperationCommandAttributes,
     StartTimerCommandAttributes,
 )
-from temporalio.api.common.v1 import WorkerVersionStamp, WorkflowType
+from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.enums.v1 import CommandType, TaskQueueKind, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.sdk.v1 import WorkflowTaskCompletedMetadata
@@ -34,11 +34,9 @@ COMPLETE = Command(
         result=payloads("done")
     ),
 )
-CHILD = Command(
-    command_type=CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION,
-    start_child_workflow_execution_command_attributes=StartChildWorkflowExecutionCommandAttributes(
-        workflow_id="child", workflow_type=WorkflowType(name="child")
-    ),
+UNBUILT = Command(
+    command_type=CommandType.COMMAND_TYPE_SCHEDULE_NEXUS_OPERATION,
+    schedule_nexus_operation_command_attributes=ScheduleNexusOperationCommandAttributes(),
 )
 BAD_TIMER = Command(
     command_type=CommandType.COMMAND_TYPE_START_TIMER,
@@ -207,13 +205,13 @@ def test_bad_commands_fail_the_task_and_tell_the_worker() -> None:
 
 def test_a_command_that_is_not_built_fails_the_task_without_an_error() -> None:
     life = Life(World())
-    completion = complete(life, take(life).token, CHILD)
+    completion = complete(life, take(life).token, UNBUILT)
     assert completion.error is None
     failure = life.events[-1].workflow_task_failed_event_attributes.failure
-    assert "StartChildWorkflowExecution" in failure.message
+    assert "ScheduleNexusOperation" in failure.message
     # A further attempt with the same command is left to its time-out, which grows.
     again = take(life)
-    assert complete(life, again.token, CHILD).error is None
+    assert complete(life, again.token, UNBUILT).error is None
     assert life.run.started_workflow_task is not None
 
 

@@ -189,12 +189,13 @@ class Failing:
 
 
 @workflow.defn
-class Parent:
+class Unbuilt:
     """Uses a command that is not built."""
 
     @workflow.run
     async def run(self) -> None:
-        await workflow.execute_child_workflow(Greeting.run, "child")
+        client = workflow.create_nexus_client(service="service", endpoint="endpoint")
+        await client.execute_operation("operation", None)
 
 
 WORKFLOWS = [
@@ -204,7 +205,7 @@ WORKFLOWS = [
     Failing,
     Greeting,
     Inbox,
-    Parent,
+    Unbuilt,
     Retried,
     Sleeper,
     TimedOut,

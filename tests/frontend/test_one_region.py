@@ -35,10 +35,10 @@ from tests.frontend.sdk_workflows import (
     Failing,
     Greeting,
     Inbox,
-    Parent,
     Retried,
     Sleeper,
     TimedOut,
+    Unbuilt,
 )
 from tests.support import Site, grpc_address
 
@@ -230,13 +230,13 @@ async def test_a_worker_that_comes_back_replays_the_history(client: Client) -> N
 async def test_a_command_that_is_not_built_fails_the_task_and_is_named(
     client: Client, worker: Worker
 ) -> None:
-    handle = await client.start_workflow(Parent.run, id="w", task_queue=QUEUE)
+    handle = await client.start_workflow(Unbuilt.run, id="w", task_queue=QUEUE)
 
     async for event in handle.fetch_history_events(wait_new_event=True):
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             message = event.workflow_task_failed_event_attributes.failure.message
             break
-    assert "ChildWorkflow" in message
+    assert "NexusOperation" in message
 
 
 async def test_description(client: Client, worker: Worker) -> None:

@@ -61,6 +61,14 @@ class ActivityRecord(_message.Message):
     worker_version: bytes
     def __init__(self, scheduled_event_id: _Optional[int] = ..., version: _Optional[int] = ..., start_version: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., request_id: _Optional[str] = ..., started_identity: _Optional[str] = ..., last_heartbeat_time: _Optional[int] = ..., heartbeat_details: _Optional[bytes] = ..., last_failure: _Optional[bytes] = ..., last_worker_identity: _Optional[str] = ..., cancel_requested: bool = ..., cancel_request_event_id: _Optional[int] = ..., stamp: _Optional[int] = ..., first_scheduled_time: _Optional[int] = ..., last_attempt_complete_time: _Optional[int] = ..., worker_version: _Optional[bytes] = ..., backing_off: bool = ..., paused: bool = ..., paused_time: _Optional[int] = ..., paused_identity: _Optional[str] = ..., paused_reason: _Optional[str] = ..., reset_requested: bool = ..., reset_heartbeats: bool = ..., options: _Optional[bytes] = ...) -> None: ...
 
+class CloseErrands(_message.Message):
+    __slots__ = ["close", "version"]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    close: VersionHistoryItem
+    version: int
+    def __init__(self, close: _Optional[_Union[VersionHistoryItem, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
 class FailoverStatus(_message.Message):
     __slots__ = ["time", "version"]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -129,7 +137,7 @@ class ReappliedEvent(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., event_id: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class RunRecord(_message.Message):
-    __slots__ = ["activities", "attached_request_ids", "base_event_id", "base_run_id", "buffered_events", "close_time", "create_request_id", "delete_requested", "first_task_backoff_until", "history_size", "last_task_id", "last_update_time", "last_workflow_task_failure", "next_workflow_task_attempt", "reapplied", "reset_run_id", "reset_time", "signal_request_ids", "state_transitions", "sticky", "version_histories", "workflow_task", "zombie"]
+    __slots__ = ["activities", "attached_request_ids", "base_event_id", "base_run_id", "buffered_events", "close_errands", "close_time", "create_request_id", "delete_requested", "first_task_backoff_until", "history_size", "last_task_id", "last_update_time", "last_workflow_task_failure", "next_workflow_task_attempt", "reapplied", "reset_run_id", "reset_time", "signal_request_ids", "state_transitions", "sticky", "version_histories", "workflow_task", "zombie"]
     class AttachedRequestIdsEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +150,7 @@ class RunRecord(_message.Message):
     BASE_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     BASE_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     BUFFERED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_ERRANDS_FIELD_NUMBER: _ClassVar[int]
     CLOSE_TIME_FIELD_NUMBER: _ClassVar[int]
     CREATE_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DELETE_REQUESTED_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +174,7 @@ class RunRecord(_message.Message):
     base_event_id: int
     base_run_id: str
     buffered_events: _containers.RepeatedScalarFieldContainer[bytes]
+    close_errands: CloseErrands
     close_time: int
     create_request_id: str
     delete_requested: bool
@@ -183,7 +193,7 @@ class RunRecord(_message.Message):
     version_histories: VersionHistories
     workflow_task: WorkflowTaskRecord
     zombie: bool
-    def __init__(self, version_histories: _Optional[_Union[VersionHistories, _Mapping]] = ..., workflow_task: _Optional[_Union[WorkflowTaskRecord, _Mapping]] = ..., activities: _Optional[_Iterable[_Union[ActivityRecord, _Mapping]]] = ..., buffered_events: _Optional[_Iterable[bytes]] = ..., sticky: _Optional[_Union[StickyRecord, _Mapping]] = ..., signal_request_ids: _Optional[_Iterable[str]] = ..., reapplied: _Optional[_Iterable[_Union[ReappliedEvent, _Mapping]]] = ..., create_request_id: _Optional[str] = ..., history_size: _Optional[int] = ..., state_transitions: _Optional[int] = ..., next_workflow_task_attempt: _Optional[int] = ..., zombie: bool = ..., last_task_id: _Optional[int] = ..., close_time: _Optional[int] = ..., first_task_backoff_until: _Optional[int] = ..., attached_request_ids: _Optional[_Mapping[str, int]] = ..., last_update_time: _Optional[int] = ..., last_workflow_task_failure: _Optional[str] = ..., base_run_id: _Optional[str] = ..., base_event_id: _Optional[int] = ..., reset_time: _Optional[int] = ..., reset_run_id: _Optional[str] = ..., delete_requested: bool = ...) -> None: ...
+    def __init__(self, version_histories: _Optional[_Union[VersionHistories, _Mapping]] = ..., workflow_task: _Optional[_Union[WorkflowTaskRecord, _Mapping]] = ..., activities: _Optional[_Iterable[_Union[ActivityRecord, _Mapping]]] = ..., buffered_events: _Optional[_Iterable[bytes]] = ..., sticky: _Optional[_Union[StickyRecord, _Mapping]] = ..., signal_request_ids: _Optional[_Iterable[str]] = ..., reapplied: _Optional[_Iterable[_Union[ReappliedEvent, _Mapping]]] = ..., create_request_id: _Optional[str] = ..., history_size: _Optional[int] = ..., state_transitions: _Optional[int] = ..., next_workflow_task_attempt: _Optional[int] = ..., zombie: bool = ..., last_task_id: _Optional[int] = ..., close_time: _Optional[int] = ..., first_task_backoff_until: _Optional[int] = ..., attached_request_ids: _Optional[_Mapping[str, int]] = ..., last_update_time: _Optional[int] = ..., last_workflow_task_failure: _Optional[str] = ..., close_errands: _Optional[_Union[CloseErrands, _Mapping]] = ..., base_run_id: _Optional[str] = ..., base_event_id: _Optional[int] = ..., reset_time: _Optional[int] = ..., reset_run_id: _Optional[str] = ..., delete_requested: bool = ...) -> None: ...
 
 class StickyRecord(_message.Message):
     __slots__ = ["schedule_to_start_timeout", "task_queue"]
