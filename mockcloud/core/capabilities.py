@@ -35,12 +35,12 @@ NAMESPACE: Final = NamespaceInfo.Capabilities(
     eager_workflow_start=True,
     sync_update=True,
     async_update=True,
-    worker_heartbeats=False,
+    worker_heartbeats=True,
     reported_problems_search_attribute=False,
     workflow_pause=False,
     standalone_activities=False,
     worker_poll_complete_on_shutdown=True,
-    poller_autoscaling=False,
+    poller_autoscaling=True,
 )
 
 SUPPORTS_SCHEDULES: Final = False
@@ -50,6 +50,7 @@ def namespace(limits: Limits) -> NamespaceInfo.Capabilities:
     """What a namespace tells its clients: the table above, less what is switched off."""
     told = NamespaceInfo.Capabilities()
     told.CopyFrom(NAMESPACE)
+    told.worker_heartbeats &= limits.worker_heartbeats
     told.worker_poll_complete_on_shutdown &= limits.cancel_worker_polls_on_shutdown
     return told
 

@@ -106,6 +106,11 @@ class Limits:
     # ShutdownWorker ends the polls of the worker.
     cancel_worker_polls_on_shutdown: Annotated[bool, Key("frontend.enableCancelWorkerPollsOnShutdown")] = True
     eager_activities: Annotated[bool, Key("system.enableActivityEagerExecution")] = True
+    worker_heartbeats: Annotated[bool, Key("frontend.WorkerHeartbeatsEnabled")] = True
+    # Workers that a region remembers, how long after their last heartbeat, and how long at least.
+    workers: Annotated[Number, Key("matching.workerRegistryMaxEntries")] = 1_000_000
+    worker_silence: Annotated[Duration, Key("matching.workerRegistryEntryTTL")] = 5 * times.MINUTE
+    worker_minimum_age: Annotated[Duration, Key("matching.workerRegistryMinEvictAge")] = times.MINUTE
     # Weights of fairness keys that can be said of one task queue, and in one request.
     fairness_weight_overrides: Annotated[Number, Key("matching.maxFairnessKeyWeightOverrides")] = 1_000
     # A poll that waited so long is told that there are too many of its kind,

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 RPCS: Final[Mapping[str, str]] = {
+    "FetchWorkerConfig": "UNIMPLEMENTED, as the real server answers",
+    "UpdateWorkerConfig": "UNIMPLEMENTED, as the real server answers",
     "ListWorkflowExecutions": "filters by status, workflow id and type",
     "CountWorkflowExecutions": "filters by status, workflow id and type",
     "SignalWithStartWorkflowExecution": "no versioning override",

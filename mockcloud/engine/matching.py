@@ -63,7 +63,7 @@ from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 T = TypeVar("T", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
 
 # Real: matching's shutdownWorkers cache: a poll that was on its way when its worker shut down ends too.
-_SHUT_DOWN_REMEMBERED = 70 * times.SECOND
+_SHUT_DOWN_REMEMBERED = 30 * times.SECOND
 # Real: QueryPollerUnavailableWindow, returnEmptyTaskTimeBudget.
 _QUERY_POLLER_GONE = 20 * times.SECOND
 _NO_POLLER_ROOM = 1.0  # seconds before a query's deadline at which it is given up when nobody polls
@@ -289,7 +289,7 @@ class Matching:
             return None
         finally:
             outstanding.discard(poll)
-            if queue.pollers.last_poll >= 0:  # else its worker has shut down
+            if not poll.ended:  # else its worker may have shut down, and is forgotten
                 queue.pollers.saw(poll.identity, clock.now(), seen.rate, seen.capabilities, seen.options)
 
     async def _start(
@@ -341,7 +341,6 @@ class Matching:
         if sticky is not None:
             for poll in tuple(sticky.polls):
                 poll.end()
-            sticky.pollers.last_poll = -1
             for task in sticky.backlog:
                 sticky.backlog.remove(task)
                 self.queue(namespace, TaskKind.WORKFLOW, task.offer.normal_queue).offer(task)

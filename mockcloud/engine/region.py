@@ -36,6 +36,7 @@ from mockcloud.engine.timers import Timers
 from mockcloud.engine.updates import Updates
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.engine.watch import Watch
+from mockcloud.engine.workers import Workers
 from mockcloud.engine.workflow_tasks import WorkflowTasks
 from mockcloud.store import meta, namespaces, offers, runs, task_queues
 from mockcloud.store.database import Store
@@ -91,6 +92,7 @@ class Region:
         self.matching = Matching(
             self.changes, self.namespaces, self.answers, self.task_queue_configs, ports, limits
         )
+        self.workers = Workers(ports.clock, limits)
         self.queries = Queries(self.changes, self.matching, self.namespaces, ports, limits)
         self.changes.listeners.append(self.queries.committed)
         self.answers.attached_queries = self.queries.attached

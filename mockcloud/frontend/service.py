@@ -36,6 +36,7 @@ from mockcloud.frontend import (
     update,
     validation,
     visibility,
+    worker,
     workflow,
     workflow_task,
 )
@@ -60,6 +61,7 @@ _FAMILIES: Final = (
     query,
     update,
     task_queue,
+    worker,
     visibility,
 )
 

@@ -149,6 +149,8 @@ async def reset_sticky_task_queue(
 async def shutdown_worker(scope: Scope, request: ShutdownWorkerRequest) -> ShutdownWorkerResponse:
     """A worker goes: its polls end empty, its sticky queue is given up."""
     end_polls(scope, request)
+    if request.HasField("worker_heartbeat") and scope.limits.worker_heartbeats:
+        scope.region.workers.record(scope.namespace.id, [request.worker_heartbeat])
     return ShutdownWorkerResponse()
 
 
