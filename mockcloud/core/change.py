@@ -196,7 +196,10 @@ _PLAIN_FIELDS = (
     "new_run_id",
     "had_workflow_task",
     "closed",
+    "search_attributes",
+    "memo",
     "open_row",
+    "open_row_basis",
 )
 
 

@@ -8,7 +8,7 @@ Real: api/command_attr_validator.go, chasm/lib/activity/validator.go, workflow_s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -20,20 +20,24 @@ from temporalio.api.command.v1 import (
     CompleteWorkflowExecutionCommandAttributes,
     ContinueAsNewWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
+    ModifyWorkflowPropertiesCommandAttributes,
     RecordMarkerCommandAttributes,
     RequestCancelActivityTaskCommandAttributes,
     ScheduleActivityTaskCommandAttributes,
     StartTimerCommandAttributes,
+    UpsertWorkflowSearchAttributesCommandAttributes,
 )
-from temporalio.api.common.v1 import Priority
+from temporalio.api.common.v1 import Memo, Payload, Priority, SearchAttributes
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.taskqueue.v1 import TaskQueue
 
-from mockcloud.core import retry, times, validation
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import retry, search_attributes, times, validation
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.failures import camel_case
 from mockcloud.core.limits import Limits
 from mockcloud.core.run import Run
+from mockcloud.core.search_attribute_values import merged
 
 Cause = WorkflowTaskFailedCause
 
@@ -235,6 +239,56 @@ def record_marker(command: Command, limits: Limits) -> RecordMarkerCommandAttrib
     return attributes
 
 
+def upsert_search_attributes(
+    run: Run, command: Command, namespace: NamespaceRecord, limits: Limits
+) -> UpsertWorkflowSearchAttributesCommandAttributes:
+    """Checked, with the values' types noted."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
+    name = "UpsertWorkflowSearchAttributes"
+    given = attributes_of(command, command.upsert_workflow_search_attributes_command_attributes, name, cause)
+    attributes = given.search_attributes
+    try:
+        search_attributes.require_mapped(namespace, attributes)
+    except InvalidArgument as error:
+        raise CommandFailure(cause, error.message) from None
+    if not given.HasField("search_attributes"):
+        raise CommandFailure(cause, f"SearchAttributes is not set on {name}Command.")
+    if not attributes.indexed_fields:
+        raise CommandFailure(cause, f"IndexedFields is not set on {name}Command.")
+    try:
+        search_attributes.validate(namespace, attributes, limits)
+    except InvalidArgument as error:
+        raise CommandFailure(cause, error.message) from None
+    if _map_bytes(attributes.indexed_fields) > limits.blob_bytes:
+        raise CommandFailure(cause, f"{name}CommandAttributes exceeds size limit.", terminate=True)
+    after = merged(search_attributes.of_run(run), attributes.indexed_fields)
+    try:
+        search_attributes.validate_size(SearchAttributes(indexed_fields=after), limits)
+    except InvalidArgument as error:
+        raise CommandFailure(cause, error.message, terminate=True) from None
+    search_attributes.apply_types(namespace, attributes)
+    return given
+
+
+def modify_properties(
+    run: Run, command: Command, limits: Limits
+) -> ModifyWorkflowPropertiesCommandAttributes:
+    """Checked."""
+    cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES
+    name = "ModifyWorkflowProperties"
+    attributes = attributes_of(command, command.modify_workflow_properties_command_attributes, name, cause)
+    if not attributes.HasField("upserted_memo"):
+        raise CommandFailure(cause, f"UpsertedMemo is not set on {name}Command.")
+    memo = attributes.upserted_memo
+    if not memo.fields:
+        raise CommandFailure(cause, f"UpsertedMemo.Fields is not set on {name}Command.")
+    if _map_bytes(memo.fields) > limits.blob_bytes:
+        raise CommandFailure(cause, f"{name}CommandAttributes exceeds size limit.", terminate=True)
+    if Memo(fields=merged(run.memo, memo.fields)).ByteSize() > limits.memo_bytes:
+        raise CommandFailure(cause, f"{name}CommandAttributes. Memo exceeds size limit.", terminate=True)
+    return attributes
+
+
 def complete_workflow(command: Command, limits: Limits) -> CompleteWorkflowExecutionCommandAttributes:
     """Checked."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES
@@ -271,7 +325,7 @@ def cancel_workflow(command: Command) -> CancelWorkflowExecutionCommandAttribute
 
 
 def continue_as_new(
-    run: Run, command: Command, limits: Limits
+    run: Run, command: Command, namespace: NamespaceRecord, limits: Limits
 ) -> ContinueAsNewWorkflowExecutionCommandAttributes:
     """Checked, with type, task queue and time-outs as the next run gets them."""
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES
@@ -279,6 +333,11 @@ def continue_as_new(
     attributes = attributes_of(
         command, command.continue_as_new_workflow_execution_command_attributes, name, cause
     )
+    search_cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
+    try:
+        search_attributes.require_mapped(namespace, attributes.search_attributes)
+    except InvalidArgument as error:
+        raise CommandFailure(search_cause, error.message) from None
     start = run.start
     if not attributes.workflow_type.name:
         attributes.workflow_type.CopyFrom(start.workflow_type)
@@ -332,6 +391,14 @@ def continue_as_new(
                 "invalid WorkflowRetryPolicy on ContinueAsNewWorkflowExecutionCommand: "
                 f"{error.message}. {_suffix(workflow_type, queue)}",
             ) from None
+    try:
+        search_attributes.validate(namespace, attributes.search_attributes, limits)
+    except InvalidArgument as error:
+        raise CommandFailure(
+            search_cause,
+            "invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: "
+            f"{error.message}. {_suffix(workflow_type, queue)}",
+        ) from None
     for message, limit, title in (
         (attributes.input, limits.blob_bytes, "Input"),
         (attributes.memo, limits.memo_bytes, "Memo"),
@@ -342,6 +409,11 @@ def continue_as_new(
                 f"ContinueAsNewWorkflowExecutionCommandAttributes. {title} exceeds size limit.",
                 terminate=True,
             )
+    try:
+        search_attributes.validate_size(attributes.search_attributes, limits)
+    except InvalidArgument as error:
+        raise CommandFailure(cause, error.message, terminate=True) from None
+    search_attributes.apply_types(namespace, attributes.search_attributes)
     return attributes
 
 
@@ -365,6 +437,11 @@ def _id(value: str, field: str, where: str, cause: WorkflowTaskFailedCause.Value
             f"{field} on {where} exceeds length limit. {field}={value} Length={size} "
             f"Limit={limits.id_characters}",
         )
+
+
+def _map_bytes(fields: Mapping[str, Payload]) -> int:
+    """Real: payloadsMapSize."""
+    return sum(len(key.encode()) + len(value.data) for key, value in fields.items())
 
 
 def check_task_queue(queue: TaskQueue, run: Run, limits: Limits) -> None:

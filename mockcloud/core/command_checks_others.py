@@ -21,7 +21,7 @@ from temporalio.api.command.v1 import (
 from temporalio.api.enums.v1 import ParentClosePolicy, WorkflowIdReusePolicy, WorkflowTaskFailedCause
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import cron, retry, times, validation
+from mockcloud.core import cron, retry, search_attributes, times, validation
 from mockcloud.core.change import Context
 from mockcloud.core.command_checks import CommandFailure, attributes_of, check_task_queue
 from mockcloud.core.errors import InvalidArgument
@@ -29,6 +29,7 @@ from mockcloud.core.limits import Limits
 from mockcloud.core.run import Run
 
 Cause = WorkflowTaskFailedCause
+_BAD_SEARCH_ATTRIBUTES = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES
 _BAD_CHILD = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_START_CHILD_EXECUTION_ATTRIBUTES
 _BAD_SIGNAL = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SIGNAL_WORKFLOW_EXECUTION_ATTRIBUTES
 _BAD_CANCEL = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES
@@ -51,7 +52,11 @@ def start_child(
     _cross_namespace(context, target, _BAD_CHILD)
     limits = context.limits
     try:
-        _check_child(run, attributes, context)
+        search_attributes.require_mapped(target, attributes.search_attributes)
+    except InvalidArgument as error:
+        raise CommandFailure(_BAD_SEARCH_ATTRIBUTES, error.message) from None
+    try:
+        _check_child(run, attributes, context, target)
     except InvalidArgument as error:
         raise CommandFailure(_BAD_CHILD, error.message) from None
     if attributes.inherit_build_id and attributes.task_queue.name != run.start.task_queue.name:
@@ -69,6 +74,11 @@ def start_child(
                 f"StartChildWorkflowExecutionCommandAttributes{title} exceeds size limit.",
                 terminate=True,
             )
+    try:
+        search_attributes.validate_size(attributes.search_attributes, limits)
+    except InvalidArgument as error:
+        raise CommandFailure(_BAD_CHILD, error.message, terminate=True) from None
+    search_attributes.apply_types(target, attributes.search_attributes)
     _room(
         len(run.children),
         limits.pending_children,
@@ -83,7 +93,10 @@ def start_child(
 
 
 def _check_child(
-    run: Run, attributes: StartChildWorkflowExecutionCommandAttributes, context: Context
+    run: Run,
+    attributes: StartChildWorkflowExecutionCommandAttributes,
+    context: Context,
+    target: NamespaceRecord,
 ) -> None:
     """Raises InvalidArgument; fills in defaults."""
     limits = context.limits
@@ -132,6 +145,13 @@ def _check_child(
         cron.validate(attributes.cron_schedule, context.now)
     except InvalidArgument as error:
         raise InvalidArgument(f"invalid CronSchedule {where}: {error.message}. {suffix}") from None
+    try:
+        search_attributes.validate(target, attributes.search_attributes, limits)
+    except InvalidArgument as error:
+        raise CommandFailure(
+            _BAD_SEARCH_ATTRIBUTES,
+            f"invalid SearchAttributes on StartChildWorkflowCommand: {error.message}. {suffix}",
+        ) from None
     validation.priority(attributes.priority)
     queue = attributes.task_queue
     try:

@@ -23,9 +23,11 @@ from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
     HistoryEvent,
     MarkerRecordedEventAttributes,
+    UpsertWorkflowSearchAttributesEventAttributes,
     WorkflowExecutionCanceledEventAttributes,
     WorkflowExecutionCompletedEventAttributes,
     WorkflowExecutionFailedEventAttributes,
+    WorkflowPropertiesModifiedEventAttributes,
 )
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
@@ -273,6 +275,34 @@ def _cancel_external(applying: _Applying, command: Command) -> None:
     )
 
 
+def _upsert_search_attributes(applying: _Applying, command: Command) -> None:
+    change = applying.change
+    attributes = command_checks.upsert_search_attributes(
+        change.run, command, change.context.namespace, change.context.limits
+    )
+    change.add(
+        EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        UpsertWorkflowSearchAttributesEventAttributes(
+            workflow_task_completed_event_id=applying.completed_event_id,
+            search_attributes=attributes.search_attributes,
+        ),
+        user_metadata=command.user_metadata,
+    )
+
+
+def _modify_properties(applying: _Applying, command: Command) -> None:
+    change = applying.change
+    attributes = command_checks.modify_properties(change.run, command, change.context.limits)
+    change.add(
+        EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+        WorkflowPropertiesModifiedEventAttributes(
+            workflow_task_completed_event_id=applying.completed_event_id,
+            upserted_memo=attributes.upserted_memo,
+        ),
+        user_metadata=command.user_metadata,
+    )
+
+
 def _require_nothing_unseen(applying: _Applying) -> None:
     """A run cannot close on a decision that was made without knowing everything."""
     if applying.unseen_events:
@@ -334,7 +364,8 @@ def _cancel_workflow(applying: _Applying, command: Command) -> None:
 
 def _continue_as_new(applying: _Applying, command: Command) -> None:
     _require_nothing_unseen(applying)
-    attributes = command_checks.continue_as_new(applying.run, command, applying.change.context.limits)
+    context = applying.change.context
+    attributes = command_checks.continue_as_new(applying.run, command, context.namespace, context.limits)
     continue_as_new.continue_as_new(
         applying.change,
         attributes,
@@ -354,6 +385,8 @@ HANDLERS: dict[int, Callable[[_Applying, Command], None]] = {
     CommandType.COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION: _start_child,
     CommandType.COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION: _signal_external,
     CommandType.COMMAND_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION: _cancel_external,
+    CommandType.COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _upsert_search_attributes,
+    CommandType.COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES: _modify_properties,
     CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: _complete_workflow,
     CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: _fail_workflow,
     CommandType.COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: _cancel_workflow,

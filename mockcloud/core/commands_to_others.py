@@ -25,6 +25,7 @@ from mockcloud.core import command_checks_others
 from mockcloud.core.change import RunChange
 from mockcloud.core.errors import NamespaceNotFound
 from mockcloud.core.messages import copy_set
+from mockcloud.core.search_attribute_values import copy_memo_and_search_attributes
 
 _CHILD_FIELDS = (
     "task_queue",
@@ -34,8 +35,6 @@ _CHILD_FIELDS = (
     "workflow_run_timeout",
     "workflow_task_timeout",
     "retry_policy",
-    "memo",
-    "search_attributes",
     "priority",
 )
 
@@ -62,6 +61,7 @@ def start_child(change: RunChange, completed_event_id: int, command: Command) ->
         inherit_build_id=attributes.inherit_build_id,
     )
     copy_set(attributes, initiated, *_CHILD_FIELDS)
+    copy_memo_and_search_attributes(attributes, initiated)
     change.add(
         EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED,
         initiated,

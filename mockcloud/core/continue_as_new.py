@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from mockcloud.core import chain, start, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.messages import copy_set
+from mockcloud.core.search_attribute_values import copy_memo_and_search_attributes
 
 
 def continue_as_new(
@@ -49,9 +50,8 @@ def continue_as_new(
         "failure",
         "last_completion_result",
         "header",
-        "memo",
-        "search_attributes",
     )
+    copy_memo_and_search_attributes(command, attributes)
     change.add(
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, attributes, user_metadata=user_metadata
     )

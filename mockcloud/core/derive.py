@@ -6,7 +6,9 @@ record.
 
 from __future__ import annotations
 
-from mockcloud.core import priorities
+from temporalio.api.common.v1 import Memo, SearchAttributes
+
+from mockcloud.core import priorities, search_attributes
 from mockcloud.core.activity import activity_offers
 from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
 from mockcloud.core.due import next_due, next_stored_due
@@ -73,9 +75,10 @@ def workflow_task_offer(run: Run) -> Offer | None:
 def visibility_row(run: Run) -> VisibilityRow:
     """The run as lists show it.
 
-    Nothing of it changes while the run is open, so one row serves until it closes.
+    While the run is open only memo and search attributes change it, so one row serves until they do.
     """
-    if run.open and run.open_row is not None:
+    basis = (run.search_attributes, run.memo, tuple(run.record.reported_problems))
+    if run.open and run.open_row is not None and run.open_row_basis == basis:
         return run.open_row
     start = run.start
     closed = not run.open
@@ -90,12 +93,14 @@ def visibility_row(run: Run) -> VisibilityRow:
         history_length=run.next_event_id - 1 if closed else 0,
         history_size=run.record.history_size if closed else 0,
         state_transitions=run.record.state_transitions if closed else 0,
-        memo=start.memo.SerializeToString(),
-        search_attributes=start.search_attributes.SerializeToString(),
+        memo=Memo(fields=run.memo).SerializeToString(deterministic=True),
+        search_attributes=SearchAttributes(indexed_fields=search_attributes.of_run(run)).SerializeToString(
+            deterministic=True
+        ),
         parent_workflow_id=start.parent_workflow_execution.workflow_id,
         parent_run_id=start.parent_workflow_execution.run_id,
         root_workflow_id=root.workflow_id or run.key.workflow_id,
         root_run_id=root.run_id or run.key.run_id,
     )
-    run.open_row = None if closed else row
+    run.open_row, run.open_row_basis = (None, ()) if closed else (row, basis)
     return row

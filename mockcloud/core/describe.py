@@ -6,7 +6,7 @@ Reads only. Real: api/describeworkflow, workflow/activity.go.
 from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import Memo, Payloads, SearchAttributes, WorkflowExecution
+from temporalio.api.common.v1 import Memo, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import (
     EventType,
     PendingActivityState,
@@ -27,7 +27,7 @@ from temporalio.api.workflow.v1 import (
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import activity_end, activity_options, retry, times
+from mockcloud.core import activity_end, activity_options, retry, search_attributes, times
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run
 
@@ -39,7 +39,7 @@ def describe(run: Run, now: int, namespace: NamespaceRecord) -> DescribeWorkflow
     """Everything that the server tells of a run; `now` (nanoseconds) decides which retries still wait."""
     response = DescribeWorkflowExecutionResponse(
         execution_config=_config(run),
-        workflow_execution_info=_info(run),
+        workflow_execution_info=_info(run, namespace),
         workflow_extended_info=_extended(run),
     )
     response.pending_children.extend(
@@ -150,7 +150,7 @@ def _config(run: Run) -> WorkflowExecutionConfig:
     return config
 
 
-def _info(run: Run) -> WorkflowExecutionInfo:
+def _info(run: Run, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
     start = run.start
     execution_time = run.execution_time
     root = start.root_workflow_execution
@@ -168,8 +168,8 @@ def _info(run: Run) -> WorkflowExecutionInfo:
             workflow_id=root.workflow_id or run.key.workflow_id, run_id=root.run_id or run.key.run_id
         ),
         first_run_id=start.first_execution_run_id,
-        memo=Memo(fields=start.memo.fields),
-        search_attributes=SearchAttributes(indexed_fields=start.search_attributes.indexed_fields),
+        memo=Memo(fields=run.memo),
+        search_attributes=search_attributes.visible(namespace, search_attributes.of_run(run)),
     )
     if start.HasField("priority"):
         info.priority.CopyFrom(start.priority)

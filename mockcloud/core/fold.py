@@ -12,12 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, WorkflowExecutionStatus, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    EventType,
+    TaskQueueKind,
+    TimeoutType,
+    WorkflowExecutionStatus,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.history.v1 import HistoryEvent
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
-from mockcloud.core import times, version_history
+from mockcloud.core import build_ids, times, version_history
 from mockcloud.core.run import Activity, Child, Run, RunKey, Timer
+from mockcloud.core.search_attribute_values import merged
 from mockcloud.core.update_state import FoldedUpdate, UpdateStage
 
 
@@ -86,9 +93,12 @@ def overlay(run: Run, record: RunRecord) -> None:
 
 
 def _workflow_started(run: Run, event: HistoryEvent) -> None:
+    attributes = event.workflow_execution_started_event_attributes
     run.started = event
+    run.search_attributes = dict(attributes.search_attributes.indexed_fields)
+    run.memo = dict(attributes.memo.fields)
     run.record.next_workflow_task_attempt = 1
-    backoff = times.nanoseconds(event.workflow_execution_started_event_attributes.first_workflow_task_backoff)
+    backoff = times.nanoseconds(attributes.first_workflow_task_backoff)
     if backoff > 0:
         run.record.first_task_backoff_until = times.nanoseconds(event.event_time) + backoff
 
@@ -169,6 +179,10 @@ def _task_completed(run: Run, event: HistoryEvent) -> None:
     run.last_completed_task_event_id = event.event_id
     run.last_completed_task_started_event_id = event.workflow_task_completed_event_attributes.started_event_id
     run.last_worker = event
+    run.record.task_problems = 0
+    run.record.last_workflow_task_failure = ""
+    del run.record.reported_problems[:]
+    run.search_attributes = build_ids.noted(run.search_attributes, event)
 
 
 # After these the next workflow task is a fresh first attempt; after any other failure it is a transient
@@ -182,7 +196,9 @@ _FRESH_CAUSES = frozenset(
 
 
 def _task_failed(run: Run, event: HistoryEvent) -> None:
-    if event.workflow_task_failed_event_attributes.cause in _FRESH_CAUSES:
+    cause = event.workflow_task_failed_event_attributes.cause
+    run.record.last_workflow_task_failure = WorkflowTaskFailedCause.Name(cause)
+    if cause in _FRESH_CAUSES:
         run.record.ClearField("sticky")
         run.record.ClearField("workflow_task")
         run.record.next_workflow_task_attempt = 1
@@ -192,11 +208,13 @@ def _task_failed(run: Run, event: HistoryEvent) -> None:
 
 def _task_timed_out(run: Run, event: HistoryEvent) -> None:
     # A sticky schedule-to-start time-out is no failure of the task: attempt and queue start afresh.
-    if event.workflow_task_timed_out_event_attributes.started_event_id == 0:
+    attributes = event.workflow_task_timed_out_event_attributes
+    if attributes.started_event_id == 0:
         run.record.ClearField("sticky")
         run.record.ClearField("workflow_task")
         run.record.next_workflow_task_attempt = 1
     else:
+        run.record.last_workflow_task_failure = TimeoutType.Name(attributes.timeout_type)
         _next_attempt(run, event)
 
 
@@ -212,6 +230,7 @@ def _next_attempt(run: Run, event: HistoryEvent) -> None:
         run.record.next_workflow_task_attempt = 1
         return
     task = run.record.workflow_task
+    run.record.task_problems += 1
     run.record.next_workflow_task_attempt = task.attempt + 1
     moment = times.nanoseconds(event.event_time)
     run.record.workflow_task.CopyFrom(
@@ -326,6 +345,17 @@ def _external_cancel_ended(run: Run, event: HistoryEvent) -> None:
     run.external_cancels.pop(attributes.initiated_event_id, None)
 
 
+def _search_attributes_upserted(run: Run, event: HistoryEvent) -> None:
+    update = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+    run.search_attributes = merged(run.search_attributes, update)
+
+
+def _properties_modified(run: Run, event: HistoryEvent) -> None:
+    attributes = event.workflow_properties_modified_event_attributes
+    if attributes.HasField("upserted_memo"):
+        run.memo = merged(run.memo, attributes.upserted_memo.fields)
+
+
 def _without_effect(run: Run, event: HistoryEvent) -> None:
     """Only for the worker to replay."""
 
@@ -386,4 +416,6 @@ EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: _update_admitted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _update_accepted,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED: _update_completed,
+    EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES: _search_attributes_upserted,
+    EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED: _properties_modified,
 }

@@ -40,6 +40,15 @@ class Limits:
     blob_bytes: Annotated[Bytes, Key("limit.blobSize.error")] = 2 * 1024 * 1024
     memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
     id_characters: Annotated[Number, Key("limit.maxIDLength")] = 1000
+    search_attributes: Annotated[Number, Key("frontend.searchAttributesNumberOfKeysLimit")] = 100
+    search_attribute_value_bytes: Annotated[Bytes, Key("frontend.searchAttributesSizeOfValueLimit")] = (
+        2 * 1024
+    )
+    search_attributes_bytes: Annotated[Bytes, Key("frontend.searchAttributesTotalSizeLimit")] = 40 * 1024
+    # Failed attempts of workflow tasks in a row from which TemporalReportedProblems is set; 0: never.
+    reported_problems_after: Annotated[
+        Number, Key("system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute")
+    ] = 5
     message_bytes: Bytes = 4 * 1024 * 1024
     history_events: Annotated[Number, Key("limit.historyCount.error")] = 51_200
     history_bytes: Annotated[Bytes, Key("limit.historySize.error")] = 50 * 1024 * 1024

@@ -7,10 +7,12 @@ the same state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import PendingActivityState, TaskQueueKind, WorkflowExecutionStatus
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
@@ -154,6 +156,10 @@ class Run:
     )
     new_run_id: str = ""  # of the run that continues this one, once closed so
     updates: dict[str, FoldedUpdate] = field(default_factory=dict)  # by update id
+    # Replaced, never changed in place. What the server itself keeps is in the record: see
+    # `core.search_attributes.of_run`.
+    search_attributes: Mapping[str, Payload] = field(default_factory=dict)
+    memo: Mapping[str, Payload] = field(default_factory=dict)
 
     # Whether the worker tried to close the run with its last task, and failed because events were waiting.
     # Only in memory, as in the real server: while its next task is started, signals are refused.
@@ -166,6 +172,7 @@ class Run:
 
     # Kept by `core.derive`, which makes it of the fields above: the visibility row while the run is open.
     open_row: VisibilityRow | None = field(default=None, compare=False, repr=False)
+    open_row_basis: tuple[object, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def start(self) -> WorkflowExecutionStartedEventAttributes:

@@ -41,6 +41,7 @@ from mockcloud.core.errors import (
 )
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import RUNNING, Run
+from mockcloud.core.search_attribute_values import copy_memo_and_search_attributes
 from mockcloud.core.task_start import StartedTask, start_task, started_task
 from mockcloud.core.task_state import schedule_workflow_task
 
@@ -296,12 +297,11 @@ def _started_attributes(
         attributes,
         "input",
         "header",
-        "memo",
-        "search_attributes",
         "priority",
         "retry_policy",
         "workflow_execution_timeout",
     )
+    copy_memo_and_search_attributes(request, attributes)
     if run_timeout or request.HasField("workflow_run_timeout"):
         attributes.workflow_run_timeout.CopyFrom(times.duration(run_timeout))
     if continued is not None:

@@ -15,7 +15,8 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
-from mockcloud.core import cron, request_links, retry, validation
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import cron, request_links, retry, search_attributes, validation
 from mockcloud.core.errors import InvalidArgument, Unimplemented
 from mockcloud.core.limits import Limits
 from mockcloud.core.messages import is_set
@@ -27,7 +28,11 @@ _TERMINATE_IF_RUNNING = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE
 
 
 def start_request(
-    request: StartWorkflowExecutionRequest, limits: Limits, new_request_id: Callable[[], str], now: int
+    request: StartWorkflowExecutionRequest,
+    namespace: NamespaceRecord,
+    limits: Limits,
+    new_request_id: Callable[[], str],
+    now: int,
 ) -> None:
     """Check a StartWorkflowExecution and fill in its defaults, in place; `now` in nanoseconds.
 
@@ -46,6 +51,7 @@ def start_request(
     _request_id(request, limits, new_request_id)
     _policies(request)
     _conflict_options(request)
+    search_attributes.check(namespace, request.search_attributes, limits)
     validation.priority(request.priority)
     request_links.check_callbacks(request.completion_callbacks, limits)
     request_links.check_links(request.links, limits)
@@ -56,6 +62,7 @@ def start_request(
 
 def signal_with_start_request(
     request: SignalWithStartWorkflowExecutionRequest,
+    namespace: NamespaceRecord,
     limits: Limits,
     new_request_id: Callable[[], str],
     now: int,
@@ -83,6 +90,7 @@ def signal_with_start_request(
             "for this operation."
         )
     cron.validate(request.cron_schedule, now)
+    search_attributes.check(namespace, request.search_attributes, limits)
     validation.priority(request.priority)
     request_links.check_links(request.links, limits)
     validation.blob(request.input, limits)

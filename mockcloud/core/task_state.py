@@ -31,7 +31,7 @@ from temporalio.api.history.v1 import (
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
-from mockcloud.core import times
+from mockcloud.core import failures, times
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.run import Run
 
@@ -50,6 +50,9 @@ FAILOVER_CLOSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FAILOVER_CLO
 # Attempts after this one get a longer and longer time-out, which slows their retries down: SDKs do not report
 # the failure of a transient attempt but let it time out. Real: workflowTaskRetryBackoffMinAttempts.
 _UNSLOWED_ATTEMPTS = 3
+
+_CAUSE_PREFIX = "WORKFLOW_TASK_FAILED_CAUSE_"
+_TIMEOUT_PREFIX = "TIMEOUT_TYPE_"
 
 
 def schedule_workflow_task(
@@ -194,7 +197,7 @@ def fail_task(
             attributes.fork_event_version = reset.fork_event_version
         change.add(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, attributes)
         drop_next_attempt(run)
-    run.record.last_workflow_task_failure = WorkflowTaskFailedCause.Name(cause)
+    _report_problems(change)
     run.close_attempted = cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
     if cause in (FAILOVER_CLOSE, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW):
         run.record.next_workflow_task_attempt = 1
@@ -210,10 +213,10 @@ def time_out_started_task(change: RunChange) -> int:
     change.write_speculative_task()
     task = run.started_workflow_task
     assert task is not None, "a started task"
-    run.record.last_workflow_task_failure = "TIMEOUT_TYPE_START_TO_CLOSE"
     run.close_attempted = False
     if task.transient:
         end_transient_task(change)
+        _report_problems(change)
         return 0
     event = change.add(
         EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
@@ -224,6 +227,7 @@ def time_out_started_task(change: RunChange) -> int:
         ),
     )
     drop_next_attempt(run)
+    _report_problems(change)
     return event.event_id
 
 
@@ -263,7 +267,26 @@ def end_transient_task(change: RunChange) -> None:
         run.record.next_workflow_task_attempt = 1
     else:
         run.record.next_workflow_task_attempt = attempt + 1
+        run.record.task_problems += 1
     change.touch()
+
+
+def _report_problems(change: RunChange) -> None:
+    """After a failed attempt: show the problem as TemporalReportedProblems if it is no longer a passing one.
+
+    The cause is that of the last failure that has an event; a completed task clears it (the fold does). Real:
+    workflowTaskStateMachine.failWorkflowTask, MutableStateImpl.UpdateReportedProblemsSearchAttribute.
+    """
+    record, needed = change.run.record, change.context.limits.reported_problems_after
+    failure = record.last_workflow_task_failure
+    if not needed or record.task_problems < needed or not failure:
+        return
+    category = "TimedOut" if failure.startswith(_TIMEOUT_PREFIX) else "Failed"
+    prefix = _TIMEOUT_PREFIX if category == "TimedOut" else _CAUSE_PREFIX
+    record.reported_problems[:] = [
+        f"category=WorkflowTask{category}",
+        f"cause=WorkflowTask{category}Cause{failures.camel_case(failure, prefix)}",
+    ]
 
 
 def drop_next_attempt(run: Run) -> None:

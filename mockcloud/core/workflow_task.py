@@ -85,7 +85,6 @@ def sticky_timed_out(change: RunChange) -> None:
             timeout_type=TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START,
         ),
     )
-    run.record.last_workflow_task_failure = "TIMEOUT_TYPE_SCHEDULE_TO_START"
     schedule_workflow_task(change)
 
 

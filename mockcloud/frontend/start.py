@@ -26,7 +26,9 @@ async def start_workflow_execution(
 ) -> StartWorkflowExecutionResponse:
     """Start a run, or find the one that the id policies say."""
     ports = scope.region.ports
-    start_checks.start_request(request, scope.limits, ports.ids.uuid, ports.clock.now())
+    start_checks.start_request(
+        request, scope.namespace.record, scope.limits, ports.ids.uuid, ports.clock.now()
+    )
     reply = await scope.region.changes.start(scope.namespace, request)
     response = StartWorkflowExecutionResponse(
         run_id=reply.run_id, started=reply.started, status=reply.status, link=_link(scope, request, reply)
@@ -58,6 +60,8 @@ async def signal_with_start_workflow_execution(
 ) -> SignalWithStartWorkflowExecutionResponse:
     """Signal the open run, or start one that has the signal."""
     ports = scope.region.ports
-    start_checks.signal_with_start_request(request, scope.limits, ports.ids.uuid, ports.clock.now())
+    start_checks.signal_with_start_request(
+        request, scope.namespace.record, scope.limits, ports.ids.uuid, ports.clock.now()
+    )
     reply = await scope.region.changes.signal_with_start(scope.namespace, request)
     return SignalWithStartWorkflowExecutionResponse(run_id=reply.run_id, started=reply.started)

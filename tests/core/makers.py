@@ -36,6 +36,7 @@ class World:
         self.version = version
         self.time = START
         self.limits = limits or Limits()
+        self.search_attributes: dict[str, int] = {}  # custom ones: name and type
         self.clusters = Clusters.of(["A", "B"])
         self._ids = SeededIds(self, random.Random(1))
         self._task_ids = itertools.count(1)
@@ -56,6 +57,7 @@ class World:
                 name="orders",
                 failover_version=self.version,
                 active_cluster=self.clusters.owner(self.version),
+                custom_search_attributes=self.search_attributes,
             ),
             clusters=self.clusters,
             ids=self._ids,

@@ -10,6 +10,7 @@ from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequ
 
 from mockcloud.core import signals, start_checks, times
 from mockcloud.core.run import RUNNING
+from mockcloud.core.search_attribute_values import KEYWORD, encode
 from tests.core.lives import (
     WorkedLife,
     cancel_workflow,
@@ -27,7 +28,9 @@ Status = WorkflowExecutionStatus
 
 def life(**fields: Any) -> WorkedLife:
     world, request = World(), start_request(**fields)
-    start_checks.start_request(request, world.limits, lambda: "start-1", world.now())
+    start_checks.start_request(
+        request, world.context().namespace, world.limits, lambda: "start-1", world.now()
+    )
     return WorkedLife(world, request)
 
 
@@ -178,7 +181,7 @@ def test_a_failed_run_is_tried_again() -> None:
     first = life(
         retry_policy=retries(3, initial=4),
         header=Header(fields={"h": Payload(data=b"1")}),
-        search_attributes=SearchAttributes(indexed_fields={"BuildIds": Payload(data=b'["1"]')}),
+        search_attributes=SearchAttributes(indexed_fields={"BatcherUser": encode("me", KEYWORD)}),
         links=[Link(batch_job=Link.BatchJob(job_id="j"))],
     )
     first.decide(fail_workflow())

@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import (
     StartWorkflowExecutionRequest,
 )
 
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import start_checks
 from mockcloud.core.errors import Code, InvalidArgument, ServiceError
 from mockcloud.core.limits import Limits
@@ -218,9 +219,9 @@ def fill(request: Message, fields: dict[str, Any]) -> None:
 
 def check(request: StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest) -> None:
     if isinstance(request, StartWorkflowExecutionRequest):
-        start_checks.start_request(request, Limits(), lambda: "made", 0)
+        start_checks.start_request(request, NamespaceRecord(), Limits(), lambda: "made", 0)
     else:
-        start_checks.signal_with_start_request(request, Limits(), lambda: "made", 0)
+        start_checks.signal_with_start_request(request, NamespaceRecord(), Limits(), lambda: "made", 0)
 
 
 @pytest.mark.parametrize(("fields", "message"), [*REFUSED, *ONLY_START])

@@ -1,0 +1,187 @@
+"""Which search attributes there are, and whether those that a caller gives may be set.
+
+*System* attributes are columns of a list and nobody sets them. *Predefined* ones are values beside the custom
+ones: the server sets them, and of most of them callers may too. *Custom* ones are registered with the
+namespace, whose record maps their names to their types and replicates. The real server stores a custom
+attribute under a column's name (`Keyword01`) and calls the registered name its alias; here the names are
+stored as they are.
+
+Checks, in the order in which the callers of the real server make them: `require_mapped`, `validate`,
+`validate_size`; `check` makes all three. `apply_types` then notes the types in the payloads.
+
+Real: common/searchattribute (validator.go, mapper.go, sadefs/constants.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.api.enums.v1 import IndexedValueType
+
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.limits import Limits
+from mockcloud.core.run import Run
+from mockcloud.core.search_attribute_values import (
+    BOOL,
+    DATETIME,
+    INT,
+    KEYWORD,
+    KEYWORD_LIST,
+    decode,
+    encode,
+    shown,
+    type_name,
+)
+
+TypeMap: TypeAlias = Mapping[str, IndexedValueType.ValueType]
+
+SYSTEM: Final[TypeMap] = {
+    "WorkflowId": KEYWORD,
+    "RunId": KEYWORD,
+    "WorkflowType": KEYWORD,
+    "StartTime": DATETIME,
+    "ExecutionTime": DATETIME,
+    "CloseTime": DATETIME,
+    "ExecutionStatus": KEYWORD,
+    "TaskQueue": KEYWORD,
+    "HistoryLength": INT,
+    "ExecutionDuration": INT,
+    "StateTransitionCount": INT,
+    "HistorySizeBytes": INT,
+    "ParentWorkflowId": KEYWORD,
+    "ParentRunId": KEYWORD,
+    "RootWorkflowId": KEYWORD,
+    "RootRunId": KEYWORD,
+}
+
+_SETTABLE: Final[TypeMap] = {
+    "TemporalChangeVersion": KEYWORD_LIST,
+    "BinaryChecksums": KEYWORD_LIST,
+    "BuildIds": KEYWORD_LIST,
+    "BatcherNamespace": KEYWORD,
+    "BatcherUser": KEYWORD,
+    "TemporalScheduledStartTime": DATETIME,
+    "TemporalScheduledById": KEYWORD,
+    "TemporalSchedulePaused": BOOL,
+    "TemporalNamespaceDivision": KEYWORD,
+    "TemporalPauseInfo": KEYWORD_LIST,
+    "TemporalReportedProblems": KEYWORD_LIST,
+}
+
+PREDEFINED: Final[TypeMap] = {
+    **_SETTABLE,
+    "TemporalWorkerDeploymentVersion": KEYWORD,
+    "TemporalWorkflowVersioningBehavior": KEYWORD,
+    "TemporalWorkerDeployment": KEYWORD,
+    "TemporalUsedWorkerDeploymentVersions": KEYWORD_LIST,
+    "TemporalExternalPayloadCount": INT,
+    "TemporalExternalPayloadSizeBytes": INT,
+}
+
+_RESERVED: Final = frozenset({"NamespaceId", "MemoEncoding", "Memo", "VisibilityTaskKey"})
+_RESERVED_PREFIX: Final = "Temporal"
+
+REPORTED_PROBLEMS: Final = "TemporalReportedProblems"
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no custom attribute may have this name."""
+    return name in SYSTEM or name in PREDEFINED or name in _RESERVED or name.startswith(_RESERVED_PREFIX)
+
+
+def custom(namespace: NamespaceRecord) -> TypeMap:
+    """The attributes registered with a namespace."""
+    return {
+        name: IndexedValueType.ValueType(number)
+        for name, number in namespace.custom_search_attributes.items()
+    }
+
+
+def settable_type(namespace: NamespaceRecord, name: str) -> IndexedValueType.ValueType | None:
+    """The type of a custom or predefined attribute; None for any other name."""
+    number = namespace.custom_search_attributes.get(name)
+    return PREDEFINED.get(name) if number is None else IndexedValueType.ValueType(number)
+
+
+def check(namespace: NamespaceRecord, attributes: SearchAttributes, limits: Limits) -> None:
+    """All checks of what a client gives for a new run, and the types noted, in place.
+
+    Raises:
+        InvalidArgument: in the words of the real frontend.
+    """
+    require_mapped(namespace, attributes)
+    validate(namespace, attributes, limits)
+    validate_size(attributes, limits)
+    apply_types(namespace, attributes)
+
+
+def require_mapped(namespace: NamespaceRecord, attributes: SearchAttributes) -> None:
+    """Raises InvalidArgument for a name that nobody has registered. Real: UnaliasFields."""
+    for name in attributes.indexed_fields:
+        known = name in SYSTEM or name in PREDEFINED or name in namespace.custom_search_attributes
+        if not known:
+            raise InvalidArgument(
+                f"Namespace {namespace.name} has no mapping defined for search attribute {name}"
+            )
+
+
+def validate(namespace: NamespaceRecord, attributes: SearchAttributes, limits: Limits) -> None:
+    """Raises InvalidArgument for too many, for one that callers may not set, for a value of another type."""
+    count = len(attributes.indexed_fields)
+    if count > limits.search_attributes:
+        raise InvalidArgument(f"number of search attributes {count} exceeds limit {limits.search_attributes}")
+    for name, payload in attributes.indexed_fields.items():
+        value_type = settable_type(namespace, name)
+        if name in SYSTEM or (name in PREDEFINED and name not in _SETTABLE):
+            raise InvalidArgument(f"{name} attribute can't be set in SearchAttributes")
+        if value_type is None:
+            raise InvalidArgument(f"search attribute {name} is not defined")
+        try:
+            decode(payload, value_type)
+        except ValueError:
+            raise InvalidArgument(
+                f"invalid value for search attribute {name} of type {type_name(value_type)}: {shown(payload)}"
+            ) from None
+
+
+def validate_size(attributes: SearchAttributes, limits: Limits) -> None:
+    """Raises InvalidArgument for a value, or all together, over the limit in bytes."""
+    longest = limits.search_attribute_value_bytes
+    for name, payload in attributes.indexed_fields.items():
+        if len(payload.data) > longest:
+            raise InvalidArgument(
+                f"search attribute {name} value size {len(payload.data)} exceeds size limit {longest}"
+            )
+    total, limit = attributes.ByteSize(), limits.search_attributes_bytes
+    if total > limit:
+        raise InvalidArgument(f"total size of search attributes {total} exceeds size limit {limit}")
+
+
+def apply_types(namespace: NamespaceRecord, attributes: SearchAttributes) -> None:
+    """Note each value's type in its metadata, whatever its caller noted there."""
+    for name, payload in attributes.indexed_fields.items():
+        value_type = settable_type(namespace, name)
+        if value_type is not None:
+            payload.metadata["type"] = type_name(value_type).encode()
+
+
+def visible(namespace: NamespaceRecord, attributes: Mapping[str, Payload]) -> SearchAttributes:
+    """What readers see: values of an attribute that was removed from the namespace are hidden."""
+    return SearchAttributes(
+        indexed_fields={
+            name: payload
+            for name, payload in attributes.items()
+            if settable_type(namespace, name) is not None
+        }
+    )
+
+
+def of_run(run: Run) -> Mapping[str, Payload]:
+    """All attributes of a run: those in events, and those that the server keeps in the run's record."""
+    problems = run.record.reported_problems
+    if not problems:
+        return run.search_attributes
+    return {**run.search_attributes, REPORTED_PROBLEMS: encode(list(problems), KEYWORD_LIST)}
