@@ -38,7 +38,7 @@ from mockcloud.core.errors import NamespaceNotActive
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ids
 from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run, RunKey, Timer
-from mockcloud.core.update_state import FoldedUpdate, PendingUpdate, UpdateEnd, UpdateStage
+from mockcloud.core.update_state import FoldedUpdate, PendingUpdate, Rejected, UpdateEnd, UpdateStage
 
 # A task of the version before is failed under that version, in the same commit as what follows under the new
 # one.
@@ -344,8 +344,10 @@ class RunChange:
         self.in_memory = True
 
     def end_update(self, update_id: str, end: UpdateEnd) -> None:
-        """An update that is in memory only ends: it is forgotten, and its callers are told once that is in force."""
+        """An update ends without an event: it is forgotten, and its callers are told once that is in force."""
         self.run.pending_updates.pop(update_id, None)
+        if isinstance(end, Rejected) and update_id in self.run.updates:
+            self.run.pending_updates[update_id] = PendingUpdate(update_id, None, sent=True, rejected=True)
         self.update_ends[update_id] = end
         self.touch_memory()
 

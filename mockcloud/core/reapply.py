@@ -1,9 +1,10 @@
 """Which events of a losing branch live on, and how they are written again on the run that won.
 
 Everything of a losing branch stays readable; what is written again to the current run of the workflow
-id, in the region that is active for the namespace, is what outsiders asked for: here signals. Types
-that the real server reapplies too, but whose reconciliation is not built, make the batch wait (`Park`)
-instead of being lost in silence.
+id, in the region that is active for the namespace, is what outsiders asked for: signals and updates. An
+update that was admitted or accepted is admitted again, by an event, so that a worker of the winner handles
+it; how far it had come on the losing branch does not count. Types that the real server reapplies too, but
+whose reconciliation is not built, make the batch wait (`Park`) instead of being lost in silence.
 
 De-duplication: an event is known by (source run id, event id, event version), kept in the target's
 durable record.
@@ -15,16 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType
+from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType, UpdateAdmittedEventOrigin
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.update.v1 import Request
 
 from mockcloud.api.state.v1.state_pb2 import ReappliedEvent
+from mockcloud.core import updates
 from mockcloud.core.change import RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.conflict import Park
 from mockcloud.core.task_state import schedule_workflow_task
 
 SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+_UPDATE_ADMITTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
+_UPDATE_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+_UPDATES = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE
 _SIGNALS = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL
 _TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
 
@@ -33,8 +39,6 @@ _HISTORY_SERVICE = "history-service"
 
 # Reapplied by the real server; not built.
 _NOT_BUILT = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: "an admitted update",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: "an accepted update",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: "a cancel request",
     _TERMINATED: "a termination",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: "changed workflow options",
@@ -57,7 +61,7 @@ def candidates(events: Iterable[HistoryEvent]) -> list[HistoryEvent] | Park:
     """
     wanted = []
     for event in events:
-        if event.event_type == SIGNALED:
+        if event.event_type == SIGNALED or requested_update(event) is not None:
             wanted.append(event)
         elif event.event_type in _NOT_BUILT:
             if (
@@ -79,6 +83,31 @@ def after_reset(
     """
     if event.event_type == SIGNALED and _SIGNALS not in excluded:
         _signal_again(change, event)
+    if _UPDATES not in excluded:
+        _admit_again(change, event)
+
+
+def requested_update(event: HistoryEvent) -> Request | None:
+    """The request of an update that the event tells of. Where an Admitted event has it, the Accepted one has not."""
+    if event.event_type == _UPDATE_ADMITTED:
+        return event.workflow_execution_update_admitted_event_attributes.request
+    accepted = event.workflow_execution_update_accepted_event_attributes
+    if event.event_type == _UPDATE_ACCEPTED and accepted.HasField("accepted_request"):
+        return accepted.accepted_request
+    return None
+
+
+def _admit_again(change: RunChange, event: HistoryEvent) -> bool:
+    """Whether the event tells of an update that the run did not have: now it is admitted there."""
+    request = requested_update(event)
+    if request is None:
+        return False
+    origin: UpdateAdmittedEventOrigin.ValueType = (
+        event.workflow_execution_update_admitted_event_attributes.origin
+        if event.event_type == _UPDATE_ADMITTED
+        else UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
+    )
+    return updates.admit_durably(change, request, origin)
 
 
 def _signal_again(change: RunChange, event: HistoryEvent) -> None:
@@ -106,24 +135,28 @@ def not_yet_reapplied(
 
 
 def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent]) -> int:
-    """Write the signals among `events` again, on an open run, and see that a workflow task is pending.
+    """Write the signals and updates among `events` again, on an open run, and see that a workflow task is pending.
 
-    They keep name, input, identity, header and links; ids, version and time are those of the change,
-    and there is no request id. While a worker has the workflow task they are buffered like any signal.
-    Returns how many were new.
+    Signals keep name, input, identity, header and links; ids, version and time are those of the change,
+    and there is no request id. An update whose id is there already is passed over. While a worker has the workflow
+    task they are buffered. Returns how many were new.
     """
     run = change.run
     assert run.open, "events are reapplied to open runs"
-    signals = [event for event in events if event.event_type == SIGNALED]
-    fresh = not_yet_reapplied(run.record.reapplied, source_run_id, signals)
-    if not fresh:
+    applied = []
+    for event in not_yet_reapplied(run.record.reapplied, source_run_id, events):
+        if event.event_type == SIGNALED:
+            _signal_again(change, event)
+        elif not _admit_again(change, event):
+            continue
+        applied.append(event)
+    if not applied:
         return 0
-    for event in fresh:
-        _signal_again(change, event)
+    for event in applied:
         run.record.reapplied.append(
             ReappliedEvent(run_id=source_run_id, event_id=event.event_id, version=event.version)
         )
     change.touch()
     change.replicate_run_state = True
     schedule_workflow_task(change)
-    return len(fresh)
+    return len(applied)

@@ -105,6 +105,8 @@ class UpdateMessages:
             return provisional
         pending = run.pending_updates.get(update_id)
         if pending is not None:
+            if pending.rejected:
+                return "Completed"
             return "Sent" if pending.sent else "Admitted"
         folded = run.updates.get(update_id)
         return None if folded is None else folded.stage.name.capitalize()

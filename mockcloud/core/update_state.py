@@ -40,12 +40,14 @@ class PendingUpdate:
     """An update that no worker has taken on: in memory only.
 
     `request` is None where an Admitted event has it: the worker reads it there, and no message is sent.
-    `sent`: a worker has it and may answer.
+    `sent`: a worker has it and may answer. `rejected`: it has, and nothing of that is written, so the Admitted event
+    would have it sent again and again.
     """
 
     id: str
     request: Request | None
     sent: bool = False
+    rejected: bool = False
 
     @property
     def size(self) -> int:

@@ -72,7 +72,7 @@ def admit(change: RunChange, request: UpdateWorkflowExecutionRequest) -> None:
         raise NotFound("workflow execution not found")
     update_id = request.request.meta.update_id
     _forget_other_versions(change)
-    known = update_id in run.updates or update_id in run.pending_updates
+    known = is_known(run, update_id)
     if not run.open or run.record.zombie:
         if known:
             return
@@ -84,6 +84,12 @@ def admit(change: RunChange, request: UpdateWorkflowExecutionRequest) -> None:
     _remember(change, PendingUpdate(update_id, request.request))
     if run.workflow_task is None:
         schedule_speculative_task(change)
+
+
+def is_known(run: Run, update_id: str) -> bool:
+    """Whether the run has the update; one that was rejected it has not."""
+    pending = run.pending_updates.get(update_id)
+    return update_id in run.updates if pending is None else not pending.rejected
 
 
 def admit_durably(change: RunChange, request: Request, origin: UpdateAdmittedEventOrigin.ValueType) -> bool:
@@ -118,7 +124,7 @@ def send(change: RunChange, started_event_id: int, *, again: bool) -> list[Messa
     for update_id in admitted:
         _remember(change, PendingUpdate(update_id, None, sent=True))
     for update in list(run.pending_updates.values()):
-        if update.sent and not again:
+        if update.rejected or (update.sent and not again):
             continue
         if not update.sent:
             _remember(change, replace(update, sent=True))
@@ -139,8 +145,9 @@ def send(change: RunChange, started_event_id: int, *, again: bool) -> list[Messa
 
 def to_be_sent(run: Run) -> bool:
     """Whether a further workflow task has updates to take along."""
-    return bool(run.pending_updates) or any(
-        update.stage is UpdateStage.ADMITTED for update in run.updates.values()
+    return any(not update.rejected for update in run.pending_updates.values()) or any(
+        update.stage is UpdateStage.ADMITTED and update_id not in run.pending_updates
+        for update_id, update in run.updates.items()
     )
 
 
@@ -161,7 +168,7 @@ def resurrect(change: RunChange, request: Request, update_id: str) -> None:
 def reject_unanswered(change: RunChange) -> None:
     """Reject what a worker was sent and did not answer: it would be sent again and again."""
     for update in list(change.run.pending_updates.values()):
-        if update.sent:
+        if update.sent and not update.rejected:
             change.end_update(update.id, Rejected(UNPROCESSED))
 
 

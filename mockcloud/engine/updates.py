@@ -197,7 +197,7 @@ class Updates:
         execution = reference.workflow_execution
 
         def look(run: Run) -> Waiter:
-            if reference.update_id not in run.updates and reference.update_id not in run.pending_updates:
+            if not updates.is_known(run, reference.update_id):
                 raise NotFound(f"update {go_quoted(reference.update_id)} not found")
             return self.waiter(run, reference.update_id, request.wait_policy.lifecycle_stage)
 

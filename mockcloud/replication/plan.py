@@ -261,7 +261,7 @@ class TaskPlan:
             self._runs[deletion.run_id] = None
 
     async def _reapply(self, source: Run, events: list[HistoryEvent]) -> None:
-        """Signals of a losing branch go to the current run, in the region that is active."""
+        """Signals and updates of a losing branch go to the current run, in the region that is active."""
         if not events:
             return
         namespace = self._loaded.namespace
@@ -284,7 +284,8 @@ class TaskPlan:
         failover.touch(change)
         reapply.reapply(change, source.key.run_id, events)
         change.require_active()
-        self._put(change.finish())
+        if change.changed:  # else the target has all of it
+            self._put(change.finish())
 
     async def _activity(self, state: ActivityState) -> None:
         run = await self._run(state.run_id)

@@ -131,10 +131,6 @@ def test_only_what_outsiders_asked_for_is_wanted() -> None:
             "event 7 of the losing branch is a cancel request",
         ),
         (terminated("someone"), "event 9 of the losing branch is a termination"),
-        (
-            HistoryEvent(event_id=8, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED),
-            "event 8 of the losing branch is an accepted update",
-        ),
     ],
 )
 def test_what_is_not_built_is_named(event: HistoryEvent, named: str) -> None:
