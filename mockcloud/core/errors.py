@@ -6,6 +6,7 @@ MockcloudError
 │   │   DeadlineExceeded, PermissionDenied, Unimplemented, Internal, Cancelled
 │   ├── WorkflowExecutionAlreadyStarted, NamespaceNotFound, NamespaceNotActive, NamespaceAlreadyExists,
 │   │   NamespaceHandover, QueryFailed, CurrentBranchChanged
+│   ├── MultiOperationExecution, MultiOperationAborted, Aborted
 │   └── WorkflowNotReady, StickyWorkerUnavailable, ClientVersionNotSupported …  (add here)
 ├── RegionKilled                      the fence of a killed region refused the work
 └── StartupError                      a port or data directory cannot be used: one line, exit code 1
@@ -14,6 +15,7 @@ MockcloudError
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from enum import IntEnum
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
@@ -22,6 +24,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.enums.v1 import ResourceExhaustedCause, ResourceExhaustedScope
 from temporalio.api.errordetails.v1 import (
+    MultiOperationExecutionFailure,
     NamespaceAlreadyExistsFailure,
     NamespaceNotActiveFailure,
     NamespaceNotFoundFailure,
@@ -31,6 +34,7 @@ from temporalio.api.errordetails.v1 import (
     WorkflowExecutionAlreadyStartedFailure,
     WorkflowNotReadyFailure,
 )
+from temporalio.api.failure.v1 import MultiOperationExecutionAborted
 
 
 def _server_detail(name: str, *fields: str) -> type[Message]:
@@ -253,6 +257,41 @@ class WorkflowNotReady(ServiceError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, WorkflowNotReadyFailure())
+
+
+class MultiOperationAborted(ServiceError):
+    """An operation that was not carried out because another of the same call was not."""
+
+    code = Code.ABORTED
+
+    def __init__(self) -> None:
+        super().__init__("Operation was aborted.", MultiOperationExecutionAborted())
+
+
+class Aborted(ServiceError):
+    """Something came between; try again."""
+
+    code = Code.ABORTED
+
+
+class MultiOperationExecution(ServiceError):
+    """An update-with-start that failed. Each operation has an error of its own, or None: it was carried out.
+
+    The call's code is that of the first operation that failed by itself. Real: serviceerror.MultiOperationExecution.
+    """
+
+    def __init__(self, errors: Sequence[ServiceError | None]) -> None:
+        failure = MultiOperationExecutionFailure()
+        for error in errors:
+            status = failure.statuses.add()
+            if error is not None:
+                status.code, status.message = error.code, error.message
+                if error.detail is not None:
+                    status.details.add().Pack(error.detail)
+        super().__init__("Update-with-Start could not be executed.", failure)
+        own = [error.code for error in errors if error and not isinstance(error, MultiOperationAborted)]
+        self.code = own[0] if own else Code.ABORTED
+        self.errors = tuple(errors)
 
 
 class CurrentBranchChanged(ServiceError):

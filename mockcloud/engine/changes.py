@@ -37,7 +37,12 @@ from mockcloud.core.attach import attach
 from mockcloud.core.change import Context, Outcome, RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.current import CurrentRun
-from mockcloud.core.errors import ServiceError, workflow_already_completed, workflow_not_found
+from mockcloud.core.errors import (
+    ServiceError,
+    Unavailable,
+    workflow_already_completed,
+    workflow_not_found,
+)
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.core.run import RUNNING, Run, RunKey
@@ -375,6 +380,59 @@ class Changes:
         finally:
             self._locks.release(lock)
 
+    async def start_or_join(
+        self,
+        namespace: Namespace,
+        request: StartWorkflowExecutionRequest,
+        joins: Callable[[Run], bool],
+        rule: Callable[[RunChange], None],
+    ) -> StartReply:
+        """Change the current run by `rule`, if `joins` says so, else a run that is started in the same commit.
+
+        Raises:
+            Unavailable: the policies lead to the current run, and it is not to be joined.
+            What `rule` and `start` raise; then nothing is written.
+        """
+        namespace.require_writable()
+        return await self._tasks.shielded(self._start_or_join(namespace, request, joins, rule))
+
+    async def _start_or_join(
+        self,
+        namespace: Namespace,
+        request: StartWorkflowExecutionRequest,
+        joins: Callable[[Run], bool],
+        rule: Callable[[RunChange], None],
+    ) -> StartReply:
+        workflow_id = request.workflow_id
+        lock = (namespace.id, workflow_id)
+        await self._locks.acquire(lock)
+        try:
+            current = await self.loader.current(namespace.id, workflow_id)
+            replaces: Entry | None = None
+            if current is not None:
+                entry = await self._require(namespace, workflow_id, current.run_id)
+                namespace.require_writable()
+                await self._touch(namespace, entry)
+                current = await self.loader.current(namespace.id, workflow_id)
+                if joins(entry.run):
+                    status = entry.run.status
+                    await self._change_entry(namespace, entry, current, rule)
+                    return StartReply(entry.run.key.run_id, started=False, status=status)
+                replaces = entry
+            namespace.require_writable()
+            match start_rules.decide_start(request, current, self.context(namespace)):
+                case StartNew():
+                    replaces = None
+                case TerminateAndStart():
+                    pass
+                case UseExisting(deduplicated=deduplicated):
+                    raise Unavailable(f"Workflow was not started: {3 if deduplicated else 2}")
+                case AttachTo():
+                    raise Unavailable("Workflow was not started: 2")
+            return await self._start_new(namespace, request, None, current, replaces=replaces, rule=rule)
+        finally:
+            self._locks.release(lock)
+
     async def _start_new(
         self,
         namespace: Namespace,
@@ -383,6 +441,7 @@ class Changes:
         current: CurrentRun | None,
         *,
         replaces: Entry | None,
+        rule: Callable[[RunChange], None] | None = None,
     ) -> StartReply:
         context = self.context(namespace)
         key = RunKey(namespace.id, request.workflow_id, context.ids.run_id())
@@ -398,6 +457,8 @@ class Changes:
                 outcomes.append(end.finish())
             change = RunChange.new_run(key, context)
             eager_task = start_rules.start(change, request, parent=parent)
+            if rule is not None:
+                rule(change)
             change.require_active()
             namespace.require_writable()
         except BaseException:
@@ -436,17 +497,27 @@ class Changes:
         entry = await self._require(namespace, workflow_id, run_id)
         await self._touch(namespace, entry)
         current = await self.loader.current(namespace.id, workflow_id)
-        change = RunChange(entry.run, self.context(namespace))
-        try:
-            error = rule(change)
-            if change.changed:
-                await self._commit_change(namespace, entry, current, change, as_active=True)
-        except BaseException:
-            if change.changed:
-                self._cache.drop(entry.run.key)
-            raise
+        error = await self._change_entry(namespace, entry, current, rule)
         if error is not None:
             raise error
+
+    async def _change_entry(
+        self,
+        namespace: Namespace,
+        entry: Entry,
+        current: CurrentRun | None,
+        rule: Callable[[RunChange], T],
+    ) -> T:
+        """Change a loaded run by `rule`, under its lock, as the active region; the reply once that is in force."""
+        change = RunChange(entry.run, self.context(namespace))
+        try:
+            reply = rule(change)
+            await self._keep(namespace, entry, current, change, as_active=True)
+        except BaseException:
+            if change.changed or change.in_memory:
+                self._cache.drop(entry.run.key)
+            raise
+        return reply
 
     # Replication
 

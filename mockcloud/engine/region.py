@@ -33,6 +33,7 @@ from mockcloud.engine.retention import Retention
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
+from mockcloud.engine.update_with_start import UpdateWithStart
 from mockcloud.engine.updates import Updates
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.engine.watch import Watch
@@ -98,6 +99,7 @@ class Region:
         self.answers.attached_queries = self.queries.attached
         self.updates = Updates(self.changes, self.answers, self.runs, self.namespaces, limits)
         self.changes.listeners.append(self.updates.committed)
+        self.update_with_start = UpdateWithStart(self.changes, self.updates, limits)
         self.runs.on_loss = self._memory_lost
         self.workflow_tasks = WorkflowTasks(self.changes, self.queries, self.answers, ports)
         self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)

@@ -45,7 +45,7 @@ Stage = UpdateWorkflowExecutionLifecycleStage
 _ATTEMPTS = 8
 
 
-class _MemoryLostError(Exception):
+class MemoryLostError(Exception):
     """What the caller waits for is no longer in memory. Never an answer to a client."""
 
 
@@ -119,9 +119,9 @@ class Waiter:
             if not self.done.done():
                 self.done.set_result(_Status(self.reached))
         else:
-            self.fail(_MemoryLostError())
+            self.fail(MemoryLostError())
 
-    def fail(self, error: ServiceError | _MemoryLostError) -> None:
+    def fail(self, error: ServiceError | MemoryLostError) -> None:
         """The caller gets an error."""
         if not self.done.done():
             self.done.set_exception(error)
@@ -176,7 +176,7 @@ class Updates:
                     namespace, execution.workflow_id, execution.run_id, rule
                 )
                 status = await self.wait(admitted, soft, deadline)
-            except _MemoryLostError:
+            except MemoryLostError:
                 if not namespace.active:
                     break
             else:
@@ -204,7 +204,7 @@ class Updates:
         waiter = await self._changes.read(namespace, execution.workflow_id, execution.run_id, look)
         try:
             status = await self.wait(waiter, self._soft_deadline(), deadline)
-        except _MemoryLostError:
+        except MemoryLostError:
             raise lost() from None
         finally:
             self.leave(waiter)
@@ -232,7 +232,7 @@ class Updates:
             waiter.done.exception()  # looked at, so that asyncio does not complain
 
     async def wait(self, waiter: Waiter, soft: float, deadline: float | None) -> _Status:
-        """What is reached by `soft`, in the loop's time. Errors as `update`, or _MemoryLostError."""
+        """What is reached by `soft`, in the loop's time. Errors as `update`, or MemoryLostError."""
         until = soft if deadline is None else min(soft, deadline)
         try:
             async with asyncio.timeout_at(until):

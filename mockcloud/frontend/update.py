@@ -1,6 +1,7 @@
 """Updates: asking a workflow to change and to answer, and asking what has become of that. See `engine.updates`.
 
-Real: service/frontend/workflow_handler.go, UpdateWorkflowExecution and PollWorkflowExecutionUpdate.
+With a start in the same call: `engine.update_with_start`. Real: service/frontend/workflow_handler.go,
+UpdateWorkflowExecution, PollWorkflowExecutionUpdate and ExecuteMultiOperation.
 """
 
 from __future__ import annotations
@@ -11,13 +12,23 @@ from typing import Final
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.errordetails.v1 import PermissionDeniedFailure
 from temporalio.api.workflowservice.v1 import (
+    ExecuteMultiOperationRequest,
+    ExecuteMultiOperationResponse,
     PollWorkflowExecutionUpdateRequest,
     PollWorkflowExecutionUpdateResponse,
+    StartWorkflowExecutionRequest,
     UpdateWorkflowExecutionRequest,
     UpdateWorkflowExecutionResponse,
 )
 
-from mockcloud.core.errors import InvalidArgument, PermissionDenied
+from mockcloud.core import start_checks, times
+from mockcloud.core.errors import (
+    InvalidArgument,
+    MultiOperationAborted,
+    MultiOperationExecution,
+    PermissionDenied,
+    ServiceError,
+)
 from mockcloud.core.limits import Limits
 from mockcloud.frontend import validation
 from mockcloud.frontend.scope import Family, Scope
@@ -44,6 +55,67 @@ async def poll_workflow_execution_update(
     if not request.HasField("update_ref"):
         raise InvalidArgument("UpdateRef is not set on request.")
     return await scope.region.updates.poll(scope.namespace, request, scope.deadline)
+
+
+@family.serves(ExecuteMultiOperationRequest)
+async def execute_multi_operation(
+    scope: Scope, request: ExecuteMultiOperationRequest
+) -> ExecuteMultiOperationResponse:
+    """Update a workflow, and start it if need be."""
+    operations = request.operations
+    if [operation.WhichOneof("operation") for operation in operations] != [
+        "start_workflow",
+        "update_workflow",
+    ]:
+        raise InvalidArgument("Operations have to be exactly [Start, Update].")
+    start, update = operations[0].start_workflow, operations[1].update_workflow
+    errors = [
+        _refusal(lambda: _prepare_start(scope, start)),
+        _refusal(lambda: _prepare_update(scope, update)),
+    ]
+    inconsistent = start.workflow_id != update.workflow_execution.workflow_id
+    if inconsistent and errors == [None, None]:
+        errors[1] = InvalidArgument("WorkflowId is not consistent with previous operation(s).")
+    if any(errors):
+        raise MultiOperationExecution([error or MultiOperationAborted() for error in errors])
+    return await scope.region.update_with_start.execute(scope.namespace, start, update, scope.deadline)
+
+
+def _refusal(check: Callable[[], None]) -> ServiceError | None:
+    """What a check raises."""
+    try:
+        check()
+    except ServiceError as error:
+        return error
+    return None
+
+
+def _prepare_start(scope: Scope, request: StartWorkflowExecutionRequest) -> None:
+    """Real: convertToHistoryMultiOperationItem."""
+    _same_namespace(scope, request.namespace)
+    ports = scope.region.ports
+    start_checks.start_request(request, scope.limits, ports.ids.uuid, ports.clock.now())
+    if request.cron_schedule:
+        raise InvalidArgument("CronSchedule is not allowed.")
+    if request.request_eager_execution:
+        raise InvalidArgument("RequestEagerExecution is not supported.")
+    if times.nanoseconds(request.workflow_start_delay) > 0:
+        raise InvalidArgument("WorkflowStartDelay is not supported.")
+
+
+def _prepare_update(scope: Scope, request: UpdateWorkflowExecutionRequest) -> None:
+    """Real: convertToHistoryMultiOperationItem."""
+    _same_namespace(scope, request.namespace)
+    prepare(request, scope.limits, scope.region.ports.ids.uuid)
+    if request.first_execution_run_id:
+        raise InvalidArgument("FirstExecutionRunId is not allowed.")
+    if request.workflow_execution.run_id:
+        raise InvalidArgument("RunId is not allowed.")
+
+
+def _same_namespace(scope: Scope, name: str) -> None:
+    if name and name != scope.namespace.name:
+        raise InvalidArgument("Operation namespace did not match request's namespace.")
 
 
 def prepare(request: UpdateWorkflowExecutionRequest, limits: Limits, new_id: Callable[[], str]) -> None:
