@@ -326,6 +326,16 @@ _ENDS: Mapping[int, _End] = {
 }
 
 
+# What a parent hears of a child that it has initiated.
+AFTER_INITIATED = frozenset(
+    {
+        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
+        *(end.event_type for end in _ENDS.values()),
+    }
+)
+
+
 def add_end(
     change: RunChange, event_id: int, execution: WorkflowExecution, close_event: HistoryEvent
 ) -> None:
@@ -347,6 +357,35 @@ def add_end(
     if end.retry_state:
         attributes.retry_state = closed.retry_state
     change.add(end.event_type, attributes)
+
+
+def initiated_event_id(event: HistoryEvent) -> int:
+    """Of the child that one of `AFTER_INITIATED` is about."""
+    attributes: Any = getattr(event, event.WhichOneof("attributes") or "")
+    return int(attributes.initiated_event_id)
+
+
+def write_again(change: RunChange, event: HistoryEvent) -> bool:
+    """Write one of `AFTER_INITIATED` again, on a run that has the same child and does not know of it yet.
+
+    For the branch that won over the one where it was written, and for the run that a reset made. Schedules
+    nothing; whether anything was written. Real: ndc.reapplyChildEvents.
+    """
+    given: Any = getattr(event, event.WhichOneof("attributes") or "")
+    child = change.run.children.get(given.initiated_event_id)
+    failed = event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED
+    workflow_id = given.workflow_id if failed else given.workflow_execution.workflow_id
+    if child is None or child.attributes.workflow_id != workflow_id:
+        return False
+    begins = failed or event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
+    if begins == child.started:
+        return False
+    attributes: Any = type(given)()
+    attributes.CopyFrom(given)
+    if not begins:
+        attributes.started_event_id = child.started_event_id
+    change.add(event.event_type, attributes)
+    return True
 
 
 def close_errands_done(change: RunChange, event_id: int, version: int) -> None:

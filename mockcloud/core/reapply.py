@@ -3,8 +3,10 @@
 Everything of a losing branch stays readable; what is written again to the current run of the workflow
 id, in the region that is active for the namespace, is what outsiders asked for: signals and updates. An
 update that was admitted or accepted is admitted again, by an event, so that a worker of the winner handles
-it; how far it had come on the losing branch does not count. Types that the real server reapplies too, but
-whose reconciliation is not built, make the batch wait (`Park`) instead of being lost in silence.
+it; how far it had come on the losing branch does not count. Where the losing branch is one of that very run,
+what it heard of children that both branches have initiated is written again, too. Types that the real
+server reapplies as well, but whose reconciliation is not built, make the batch wait (`Park`) instead of
+being lost in silence.
 
 De-duplication: an event is known by (source run id, event id, event version), kept in the target's
 durable record.
@@ -21,7 +23,7 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEve
 from temporalio.api.update.v1 import Request
 
 from mockcloud.api.state.v1.state_pb2 import ReappliedEvent
-from mockcloud.core import updates
+from mockcloud.core import children, updates
 from mockcloud.core.change import RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.conflict import Park
@@ -42,13 +44,6 @@ _NOT_BUILT = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: "a cancel request",
     _TERMINATED: "a termination",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: "changed workflow options",
-    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED: "a child workflow that failed to start",
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED: "a started child workflow",
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: "a completed child workflow",
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: "a failed child workflow",
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED: "a canceled child workflow",
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT: "a timed-out child workflow",
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED: "a terminated child workflow",
 }
 
 CLOSED_TARGET = "reset not built: an event of a losing branch would be reapplied to a closed run"
@@ -61,7 +56,11 @@ def candidates(events: Iterable[HistoryEvent]) -> list[HistoryEvent] | Park:
     """
     wanted = []
     for event in events:
-        if event.event_type == SIGNALED or requested_update(event) is not None:
+        if (
+            event.event_type == SIGNALED
+            or event.event_type in children.AFTER_INITIATED
+            or requested_update(event) is not None
+        ):
             wanted.append(event)
         elif event.event_type in _NOT_BUILT:
             if (
@@ -83,6 +82,8 @@ def after_reset(
     """
     if event.event_type == SIGNALED and _SIGNALS not in excluded:
         _signal_again(change, event)
+    elif event.event_type in children.AFTER_INITIATED:
+        children.write_again(change, event)
     if _UPDATES not in excluded:
         _admit_again(change, event)
 
@@ -126,6 +127,21 @@ def without_own(events: Iterable[HistoryEvent], clusters: Clusters, region: str)
     return [event for event in events if clusters.owner(event.version) != region]
 
 
+def for_other_run(events: Iterable[HistoryEvent]) -> list[HistoryEvent]:
+    """What of the events of a losing branch counts for another run than its own. Real: shouldReapplyEvent."""
+    return [event for event in events if event.event_type not in children.AFTER_INITIATED]
+
+
+def of_shared_children(events: Iterable[HistoryEvent], last_shared_event_id: int) -> list[HistoryEvent]:
+    """The events without those of children that the losing branch has initiated alone."""
+    return [
+        event
+        for event in events
+        if event.event_type not in children.AFTER_INITIATED
+        or children.initiated_event_id(event) <= last_shared_event_id
+    ]
+
+
 def not_yet_reapplied(
     reapplied: Iterable[ReappliedEvent], source_run_id: str, events: Sequence[HistoryEvent]
 ) -> list[HistoryEvent]:
@@ -135,7 +151,7 @@ def not_yet_reapplied(
 
 
 def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent]) -> int:
-    """Write the signals and updates among `events` again, on an open run, and see that a workflow task is pending.
+    """Write `events` again, on an open run, and see that a workflow task is pending.
 
     Signals keep name, input, identity, header and links; ids, version and time are those of the change,
     and there is no request id. An update whose id is there already is passed over. While a worker has the workflow
@@ -147,6 +163,9 @@ def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent
     for event in not_yet_reapplied(run.record.reapplied, source_run_id, events):
         if event.event_type == SIGNALED:
             _signal_again(change, event)
+        elif event.event_type in children.AFTER_INITIATED:
+            if not children.write_again(change, event):
+                continue
         elif not _admit_again(change, event):
             continue
         applied.append(event)

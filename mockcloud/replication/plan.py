@@ -213,7 +213,7 @@ class TaskPlan:
                 if isinstance(wanted, Park):
                     raise ParkedError(wanted.reason)
                 self._put(passive.backfill(run, plan.target, events, context))
-                await self._reapply(run, wanted)
+                await self._reapply(run, wanted, version_history.values(batch.items))
             case Switch():
                 target = plan.target
                 index = target.index if isinstance(target, Existing) else target.parent_index
@@ -260,20 +260,28 @@ class TaskPlan:
             self._deleted.append(run.key)
             self._runs[deletion.run_id] = None
 
-    async def _reapply(self, source: Run, events: list[HistoryEvent]) -> None:
-        """Signals and updates of a losing branch go to the current run, in the region that is active."""
-        if not events:
-            return
+    async def _reapply(self, source: Run, events: list[HistoryEvent], losing: Sequence[Item]) -> None:
+        """Events of a losing branch go to the current run, in the region that is active."""
         namespace = self._loaded.namespace
         if not namespace.active:
-            if not self._helped.reapplied:
+            events = reapply.for_other_run(events)
+            if events and not self._helped.reapplied:
                 raise NeedReapplyError(namespace.record.active_cluster, source.key, events)
+            return
+        if not events:
             return
         target = await self._current()
         assert target is not None, "where a run is, its workflow id has a current one"
         context = self._loaded.context()
-        if target is not source:
+        if target is source:
+            winning = version_history.items(target.version_history)
+            shared = version_history.lowest_common_ancestor(winning, losing)
+            events = reapply.of_shared_children(events, shared.event_id)
+        else:
+            events = reapply.for_other_run(events)
             events = reapply.without_own(events, context.clusters, context.region)
+        if not target.open:
+            events = reapply.for_other_run(events)  # nobody waits for them any more
         events = reapply.not_yet_reapplied(target.record.reapplied, source.key.run_id, events)
         if not events:
             return
@@ -283,8 +291,8 @@ class TaskPlan:
         change = RunChange(target, context)
         failover.touch(change)
         reapply.reapply(change, source.key.run_id, events)
-        change.require_active()
         if change.changed:  # else the target has all of it
+            change.require_active()
             self._put(change.finish())
 
     async def _activity(self, state: ActivityState) -> None:

@@ -6,9 +6,11 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+QUICK_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=10))
 
 
 @workflow.defn
@@ -27,6 +29,10 @@ class Child:
                 raise ApplicationError("broken", type="Broken", non_retryable=True)
             case "continue":
                 workflow.continue_as_new("return")
+            case "retry":
+                if workflow.info().attempt < 3:
+                    raise ApplicationError("not yet")
+                return f"attempt {workflow.info().attempt}"
         await workflow.wait_condition(lambda: bool(self._letters))
         return self._letters[0]
 
@@ -48,6 +54,7 @@ class Parent:
                 id=child_id,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 run_timeout=timedelta(seconds=timeout) if timeout else None,
+                retry_policy=QUICK_RETRY if end == "retry" else None,
                 memo={"colour": "red"},
                 static_summary="a child",
             )
@@ -71,7 +78,7 @@ class Leaving:
             case "fail":
                 raise ApplicationError("broken", non_retryable=True)
             case "continue":
-                workflow.continue_as_new(args=[f"{child_id}-again", policy, "return"])
+                workflow.continue_as_new(args=[f"{child_id}-again", policy, "wait"])
             case _:
                 await workflow.wait_condition(lambda: False)
 
