@@ -30,7 +30,12 @@ class StartedActivity:
 
 
 def activity_offers(run: Run) -> Iterator[Offer]:
-    """The activities of an open run that wait for a worker: a retry only once its backoff is over."""
+    """The activities of an open run that wait for a worker: a retry only once its backoff is over.
+
+    While the run is paused none is offered. In the real server their tasks die by their stamps then.
+    """
+    if run.paused:
+        return
     for activity in run.activities.values():
         record = activity.record
         if record.started_time or record.backing_off or record.paused:
@@ -62,7 +67,7 @@ def start_activity(
     """
     run = change.run
     activity = run.activities.get(offer.scheduled_event_id)
-    if activity is None or not run.open:
+    if activity is None or not run.open or run.paused:
         return None
     record = activity.record
     if activity.started:

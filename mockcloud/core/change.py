@@ -198,6 +198,9 @@ _PLAIN_FIELDS = (
     "closed",
     "search_attributes",
     "memo",
+    "pause",
+    "changed_priority",
+    "versioning_override",
     "open_row",
     "open_row_basis",
 )

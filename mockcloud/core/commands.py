@@ -111,7 +111,7 @@ def apply_commands(
         applying.messages.rest()
     except CommandFailure as failure:
         return CommandsResult(failure=failure)
-    if not change.run.open:
+    if not change.run.open or change.run.paused:
         return CommandsResult()
     if not request.force_create_new_workflow_task:
         updates.reject_unanswered(change)

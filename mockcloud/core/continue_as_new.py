@@ -63,7 +63,9 @@ def continue_as_new(
         workflow_task_timeout=command.workflow_task_timeout,
         cron_schedule=command.cron_schedule,
     )
-    copy_set(started, request, "workflow_execution_timeout", "priority")
+    copy_set(started, request, "workflow_execution_timeout")
+    if run.priority is not None:
+        request.priority.CopyFrom(run.priority)
     copy_set(command, request, "input", "header", "memo", "search_attributes", "retry_policy")
     asked = command.backoff_start_interval if command.HasField("backoff_start_interval") else None
     chain.continue_with(

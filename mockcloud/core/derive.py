@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from temporalio.api.common.v1 import Memo, SearchAttributes
 
-from mockcloud.core import priorities, search_attributes
+from mockcloud.core import pause_info, priorities, search_attributes
 from mockcloud.core.activity import activity_offers
 from mockcloud.core.derived import Derived, Offer, TaskKind, VisibilityRow
 from mockcloud.core.due import next_due, next_stored_due
@@ -49,13 +49,13 @@ def derive_live(run: Run, stored: Derived) -> Derived:
 
 
 def workflow_task_offer(run: Run) -> Offer | None:
-    """The pending workflow task, if no worker has it.
+    """The pending workflow task, if no worker has it and the run is not paused.
 
     It goes to the sticky queue only while the run is sticky: replication clears that, and then the very task
     that was scheduled on the sticky queue goes to the normal one.
     """
     task = run.workflow_task
-    if task is None or task.started_time:
+    if task is None or task.started_time or run.paused:
         return None
     normal_queue = run.start.task_queue.name
     sticky = task.sticky and run.record.sticky.task_queue == task.task_queue
@@ -68,16 +68,23 @@ def workflow_task_offer(run: Run) -> Offer | None:
         sticky=sticky,
         normal_queue=normal_queue,
         ready_time=task.scheduled_time,
-        priority=priorities.in_queue(priorities.of_run(run)),
+        priority=priorities.in_queue(run.priority),
     )
 
 
 def visibility_row(run: Run) -> VisibilityRow:
     """The run as lists show it.
 
-    While the run is open only memo and search attributes change it, so one row serves until they do.
+    While the run is open only memo, search attributes and pauses change it, so one row serves until they do.
     """
-    basis = (run.search_attributes, run.memo, tuple(run.record.reported_problems))
+    basis = (
+        run.status,
+        run.search_attributes,
+        run.memo,
+        tuple(run.record.reported_problems),
+        tuple(pause_info.values(run)),
+        run.versioning_override is None,
+    )
     if run.open and run.open_row is not None and run.open_row_basis == basis:
         return run.open_row
     start = run.start

@@ -12,6 +12,7 @@ from temporalio.api.enums.v1 import (
     PendingActivityState,
     PendingWorkflowTaskState,
     TaskQueueKind,
+    VersioningBehavior,
 )
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -171,8 +172,14 @@ def _info(run: Run, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
         memo=Memo(fields=run.memo),
         search_attributes=search_attributes.visible(namespace, search_attributes.of_run(run)),
     )
-    if start.HasField("priority"):
-        info.priority.CopyFrom(start.priority)
+    if run.priority is not None:
+        info.priority.CopyFrom(run.priority)
+    if run.versioning_override is not None:
+        info.versioning_info.versioning_override.CopyFrom(run.versioning_override)
+        # For clients from before `auto_upgrade`.
+        info.versioning_info.versioning_override.behavior = (
+            VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE
+        )
     if start.parent_workflow_execution.run_id:
         info.parent_execution.CopyFrom(start.parent_workflow_execution)
         info.parent_namespace_id = start.parent_workflow_namespace_id
@@ -195,6 +202,10 @@ def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
         cancel_requested=run.cancel_requested,
         reset_run_id=run.record.reset_run_id,
     )
+    if run.pause is not None:
+        extended.pause_info.identity = run.pause.identity
+        extended.pause_info.reason = run.pause.reason
+        extended.pause_info.paused_time.CopyFrom(times.timestamp(run.pause.time))
     if run.execution_expires_at:
         extended.execution_expiration_time.CopyFrom(times.timestamp(run.execution_expires_at))
     if run.record.create_request_id:

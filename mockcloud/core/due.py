@@ -82,7 +82,7 @@ def pending(run: Run) -> Iterator[Due]:
             Kind.WORKFLOW_TASK_TIMEOUT,
             in_memory=task.speculative,
         )
-    elif task is not None and _must_be_taken(run):
+    elif task is not None and not run.paused and _must_be_taken(run):
         yield Due(
             task.scheduled_time + task.schedule_to_start_timeout,
             Kind.STICKY_TIMEOUT,

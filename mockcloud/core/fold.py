@@ -20,10 +20,11 @@ from temporalio.api.enums.v1 import (
     WorkflowTaskFailedCause,
 )
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import VersioningOverride
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
 from mockcloud.core import build_ids, times, version_history
-from mockcloud.core.run import Activity, Child, Run, RunKey, Timer
+from mockcloud.core.run import PAUSED, RUNNING, Activity, Child, Pause, Run, RunKey, Timer
 from mockcloud.core.search_attribute_values import merged
 from mockcloud.core.update_state import FoldedUpdate, UpdateStage
 
@@ -133,10 +134,36 @@ def _cancel_requested(run: Run, event: HistoryEvent) -> None:
     run.cancel_request_event_id = event.event_id
 
 
+def _paused(run: Run, event: HistoryEvent) -> None:
+    attributes = event.workflow_execution_paused_event_attributes
+    run.status = PAUSED
+    run.pause = Pause(
+        times.nanoseconds(event.event_time), attributes.identity, attributes.reason, attributes.request_id
+    )
+    # With something new in history the next task is no further attempt of a failed one.
+    run.record.next_workflow_task_attempt = 1
+    task = run.workflow_task
+    if task is not None and task.transient and not task.started_time:
+        run.record.ClearField("workflow_task")
+
+
+def _unpaused(run: Run, event: HistoryEvent) -> None:
+    run.status = RUNNING
+    run.pause = None
+    run.record.next_workflow_task_attempt = 1
+
+
 def _options_updated(run: Run, event: HistoryEvent) -> None:
-    request_id = event.workflow_execution_options_updated_event_attributes.attached_request_id
-    if request_id:
-        run.record.attached_request_ids[request_id] = event.event_id
+    attributes = event.workflow_execution_options_updated_event_attributes
+    if attributes.unset_versioning_override:
+        run.versioning_override = None
+    elif attributes.HasField("versioning_override"):
+        # The only kind that is accepted; older clients write it into `behavior`.
+        run.versioning_override = VersioningOverride(auto_upgrade=True)
+    if attributes.HasField("priority"):
+        run.changed_priority = attributes.priority
+    if attributes.attached_request_id:
+        run.record.attached_request_ids[attributes.attached_request_id] = event.event_id
 
 
 def _task_scheduled(run: Run, event: HistoryEvent) -> None:
@@ -382,6 +409,8 @@ EFFECTS: dict[int, Callable[[Run, HistoryEvent], None]] = {
     ),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _signaled,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: _cancel_requested,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED: _paused,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UNPAUSED: _unpaused,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: _options_updated,
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED: _task_scheduled,
     EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: _task_started,

@@ -38,14 +38,9 @@ def merged(base: Priority, override: Priority) -> Priority:
     )
 
 
-def of_run(run: Run) -> Priority | None:
-    """What the run says of itself; None: nothing."""
-    return run.start.priority if run.start.HasField("priority") else None
-
-
 def of_activity(run: Run, activity: Activity) -> Priority | None:
     """The activity's own priority over its workflow's; None: neither says anything."""
-    base, options = of_run(run), activity.options
+    base, options = run.priority, activity.options
     if not options.HasField("priority"):
         return base
     return options.priority if base is None else merged(base, options.priority)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.api.activity.v1 import ActivityOptions
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Priority
 from temporalio.api.enums.v1 import PendingActivityState, TaskQueueKind, WorkflowExecutionStatus
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
@@ -22,6 +22,7 @@ from temporalio.api.history.v1 import (
     WorkflowExecutionStartedEventAttributes,
 )
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import VersioningOverride
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
 from mockcloud.core import times
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from mockcloud.core.derived import VisibilityRow
 
 RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+PAUSED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+OPEN_STATUSES = frozenset({RUNNING, PAUSED})
 
 # The id that an event carries while it waits in the buffer for the workflow task to end (real:
 # common.BufferedEventID).
@@ -120,6 +123,16 @@ class Child:
         return self.started_event_id != 0
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused a run, and why."""
+
+    time: int  # nanoseconds
+    identity: str
+    reason: str
+    request_id: str
+
+
 @dataclass(slots=True)
 class Run:
     """One run as its region knows it.
@@ -160,6 +173,9 @@ class Run:
     # `core.search_attributes.of_run`.
     search_attributes: Mapping[str, Payload] = field(default_factory=dict)
     memo: Mapping[str, Payload] = field(default_factory=dict)
+    pause: Pause | None = None  # also of a run that was closed while it was paused
+    changed_priority: Priority | None = None  # in the place of that of its start
+    versioning_override: VersioningOverride | None = None
 
     # Whether the worker tried to close the run with its last task, and failed because events were waiting.
     # Only in memory, as in the real server: while its next task is started, signals are refused.
@@ -218,7 +234,19 @@ class Run:
 
     @property
     def open(self) -> bool:
-        return self.status == RUNNING
+        """Whether it has not ended; a paused one has not."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def paused(self) -> bool:
+        return self.status == PAUSED
+
+    @property
+    def priority(self) -> Priority | None:
+        """What the run says of its priority; None: nothing."""
+        if self.changed_priority is not None:
+            return self.changed_priority
+        return self.start.priority if self.start.HasField("priority") else None
 
     @property
     def workflow_task(self) -> WorkflowTaskRecord | None:

@@ -21,6 +21,7 @@ from temporalio.api.common.v1 import Payload, SearchAttributes
 from temporalio.api.enums.v1 import IndexedValueType
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import pause_info
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.limits import Limits
 from mockcloud.core.run import Run
@@ -180,8 +181,13 @@ def visible(namespace: NamespaceRecord, attributes: Mapping[str, Payload]) -> Se
 
 
 def of_run(run: Run) -> Mapping[str, Payload]:
-    """All attributes of a run: those in events, and those that the server keeps in the run's record."""
-    problems = run.record.reported_problems
-    if not problems:
-        return run.search_attributes
-    return {**run.search_attributes, REPORTED_PROBLEMS: encode(list(problems), KEYWORD_LIST)}
+    """All attributes of a run: those in events, and those that the server makes of its state."""
+    own: dict[str, Payload] = {}
+    if run.record.reported_problems:
+        own[REPORTED_PROBLEMS] = encode(list(run.record.reported_problems), KEYWORD_LIST)
+    paused = pause_info.values(run)
+    if paused:
+        own["TemporalPauseInfo"] = encode(paused, KEYWORD_LIST)
+    if run.versioning_override is not None:
+        own["TemporalWorkflowVersioningBehavior"] = encode("AutoUpgrade", KEYWORD)
+    return {**run.search_attributes, **own} if own else run.search_attributes

@@ -40,7 +40,7 @@ from mockcloud.core.errors import (
     WorkflowExecutionAlreadyStarted,
 )
 from mockcloud.core.messages import copy_set
-from mockcloud.core.run import RUNNING, Run
+from mockcloud.core.run import OPEN_STATUSES, RUNNING, Run
 from mockcloud.core.search_attribute_values import copy_memo_and_search_attributes
 from mockcloud.core.task_start import StartedTask, start_task, started_task
 from mockcloud.core.task_state import schedule_workflow_task
@@ -179,7 +179,7 @@ def decide_signal_with_start(
         WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
     ):
         conflict = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
-    if current.status == RUNNING and conflict not in (
+    if current.status in OPEN_STATUSES and conflict not in (
         WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
         WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED,
     ):
@@ -374,7 +374,7 @@ def _decide(
         reuse = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
         conflict = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
     name = f"WorkflowId: {workflow_id}, RunId: {current.run_id}."
-    if current.status == RUNNING:
+    if current.status in OPEN_STATUSES:
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
             return UseExisting(current.run_id)
         if conflict == WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING:

@@ -23,7 +23,7 @@ from mockcloud.core import failures, history_limits, signals, task_state, times,
 from mockcloud.core.activity_start import StartedActivity
 from mockcloud.core.change import RunChange
 from mockcloud.core.commands import CommandFailure, apply_commands
-from mockcloud.core.errors import InvalidArgument, NotFound, ServiceError
+from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound, ServiceError
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import Run
 from mockcloud.core.task_start import StartedTask, add_started_event, require_started_task, start_task
@@ -63,6 +63,7 @@ def complete_workflow_task(
 
     Raises:
         NotFound: the token is stale.
+        FailedPrecondition: the run is paused, and the worker insists on a further task.
         InvalidArgument: the sequence of the commands is bad, or a message is none; nothing changes, and the
             attempt will time out. The same for bad commands of a further attempt, by `Completion.error`.
         NamespaceNotFound: a command names a namespace that does not exist; nothing changes.
@@ -70,6 +71,8 @@ def complete_workflow_task(
     run = change.run
     task = WorkflowTaskRecord()
     task.CopyFrom(require_started_task(change, token))
+    if run.paused and request.force_create_new_workflow_task:
+        raise FailedPrecondition("Workflow is paused and force create new workflow task is not allowed.")
     guard = history_limits.guard(change)
     decides = bool(request.commands or request.messages)
     savepoint = change.savepoint() if decides else None
@@ -115,11 +118,11 @@ def complete_workflow_task(
         schedule_workflow_task(
             change, original_scheduled_time=task.original_scheduled_time if heartbeat else 0
         )
-        if request.return_new_workflow_task:
+        if request.return_new_workflow_task and run.workflow_task is not None:
             new_task = _start_inline(change, request)
     else:
         change.flush_buffer()
-        if run.open and updates.to_be_sent(run):
+        if run.open and not run.paused and updates.to_be_sent(run):
             speculative_next = request.return_new_workflow_task
             if not speculative_next:
                 schedule_workflow_task(change)

@@ -69,6 +69,7 @@ def start_workflow_task(
     task = run.workflow_task
     if (
         not run.open
+        or run.paused
         or run.record.zombie
         or task is None
         or task.started_time

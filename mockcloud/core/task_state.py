@@ -61,14 +61,18 @@ def schedule_workflow_task(
     """See that a workflow task is pending: schedule one if there is none.
 
     Nothing happens on a closed run, and while the first task waits for its backoff, unless `despite_backoff`.
-    Buffered events are flushed first. `original_scheduled_time` is carried over from a task that only
-    reported a heartbeat.
+    Buffered events are flushed first; that is all that happens on a paused run. `original_scheduled_time` is
+    carried over from a task that only reported a heartbeat.
     """
     run = change.run
     record = run.record
     if not run.open or run.workflow_task is not None:
         return
     if record.first_task_backoff_until and not despite_backoff:
+        return
+    if run.paused:
+        if not change.buffering:
+            change.flush_buffer()
         return
     attempt = max(1, record.next_workflow_task_attempt)
     if record.buffered_events:

@@ -64,7 +64,7 @@ def admit(change: RunChange, request: UpdateWorkflowExecutionRequest) -> None:
         NotFound: the run is closed and never had the update, or is not of the chain that the request names.
         WorkflowNotReady: the run's workflow task keeps failing.
         ResourceExhausted: the run is about to close, or too much is under way.
-        FailedPrecondition: the run has had as many updates as it may.
+        FailedPrecondition: the run is paused, or has had as many updates as it may.
     """
     run = change.run
     first_run_id = request.first_execution_run_id
@@ -77,6 +77,8 @@ def admit(change: RunChange, request: UpdateWorkflowExecutionRequest) -> None:
         if known:
             return
         raise workflow_already_completed()
+    if run.paused:
+        raise FailedPrecondition("Workflow is paused. Cannot update the workflow.")
     _require_able(run)
     if known:
         return

@@ -155,6 +155,8 @@ class Queries:
             )
         ):
             return _Rejected(run.key, run.status)
+        if run.paused:
+            return _Rejected(run.key, run.status)
         seen = run.last_completed_task_event_id > 0
         task = run.workflow_task
         if not run.open and not seen:

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord
 from mockcloud.core import times
 from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
+from mockcloud.core.run import OPEN_STATUSES
 from mockcloud.core.version_history import lowest_common_ancestor, values
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.replication.lag import LagReport
@@ -31,9 +31,7 @@ R = TypeVar("R", bound=Message)
 SERVICE: Final = admin.DESCRIPTOR.services_by_name["RegionAdmin"]
 
 _PAGE: Final = 100
-_OPEN: Final = visibility.VisibilityFilter(
-    statuses=(WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,)
-)
+_OPEN: Final = visibility.VisibilityFilter(statuses=OPEN_STATUSES)
 
 
 class RegionParts(Protocol):

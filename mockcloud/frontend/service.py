@@ -38,6 +38,7 @@ from mockcloud.frontend import (
     visibility,
     worker,
     workflow,
+    workflow_control,
     workflow_task,
 )
 from mockcloud.frontend.methods import METHODS, SERVICES, WORKFLOW_SERVICE, Method
@@ -53,6 +54,7 @@ _FAMILIES: Final = (
     namespace,
     start,
     workflow,
+    workflow_control,
     reset,
     history,
     workflow_task,

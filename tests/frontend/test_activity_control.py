@@ -18,6 +18,8 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
+    ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
     PauseActivityRequest,
     RecordActivityTaskHeartbeatByIdRequest,
     RecordActivityTaskHeartbeatByIdResponse,
@@ -78,6 +80,20 @@ async def test_heartbeats_tell_of_pause_and_reset(site: Site) -> None:
     info = await pending(site)
     assert info.state == PendingActivityState.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
     assert info.pause_info.manual.identity == "op"
+
+
+async def test_lists_tell_which_activities_are_paused(site: Site) -> None:
+    await with_activity(site)
+
+    async def told() -> bytes:
+        answer = await site.ask(ListWorkflowExecutionsRequest(namespace=NS), ListWorkflowExecutionsResponse)
+        return answer.executions[0].search_attributes.indexed_fields["TemporalPauseInfo"].data
+
+    assert await told() == b""
+    await site.call(PauseActivityRequest(namespace=NS, execution=RUN, id="a1"))
+    assert await told() == b'["property:activityType=act"]'
+    await site.call(UnpauseActivityRequest(namespace=NS, execution=RUN, id="a1"))
+    assert await told() == b""
 
 
 async def test_changed_options_move_the_activity_to_another_queue(site: Site) -> None:
