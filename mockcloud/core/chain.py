@@ -19,9 +19,10 @@ from typing import NamedTuple
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, RetryState, TaskQueueKind, TimeoutType
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflow.v1 import ResetPoints
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
-from mockcloud.core import cron, failures, retry, start
+from mockcloud.core import cron, failures, reset_points, retry, start
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import Run, RunKey
@@ -107,6 +108,7 @@ def follow(change: RunChange, following: NextRun, new_run_id: str) -> None:
             run_id=run.key.run_id,
             first_execution_run_id=started.first_execution_run_id,
             initiator=following.initiator,
+            reset_points=handed_on_points(run, change.context),
             attempt=next_attempt(run, following.initiator),
             first_workflow_task_backoff=minimum_backoff(run, following.backoff, change.context),
             execution_expiration_time=run.execution_expires_at,
@@ -131,6 +133,11 @@ def continue_with(
     request.links.extend(change.run.started.links)
     start.start(successor, request, continued=continued)
     change.successor = successor
+
+
+def handed_on_points(run: Run, context: Context) -> ResetPoints:
+    """The points for a reset that the next run gets."""
+    return reset_points.handed_on(run.reset_points, run.key.run_id, context.now, context.namespace.retention)
 
 
 def next_attempt(run: Run, initiator: ContinueAsNewInitiator.ValueType) -> int:

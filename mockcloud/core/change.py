@@ -193,6 +193,7 @@ _PLAIN_FIELDS = (
     "last_completed_task_event_id",
     "last_completed_task_started_event_id",
     "last_worker",
+    "reset_points",
     "new_run_id",
     "had_workflow_task",
     "closed",

@@ -399,6 +399,10 @@ def continue_as_new(
             "invalid SearchAttributes on ContinueAsNewWorkflowExecutionCommand: "
             f"{error.message}. {_suffix(workflow_type, queue)}",
         ) from None
+    if attributes.inherit_build_id and queue.name != start.task_queue.name:
+        raise CommandFailure(
+            cause, "ContinueAsNew with UseCompatibleVersion cannot run on different task queue."
+        )
     for message, limit, title in (
         (attributes.input, limits.blob_bytes, "Input"),
         (attributes.memo, limits.memo_bytes, "Memo"),

@@ -38,9 +38,8 @@ def continue_as_new(
         workflow_run_timeout=command.workflow_run_timeout,
         workflow_task_timeout=command.workflow_task_timeout,
         workflow_task_completed_event_id=completed_event_id,
-        initiator=initiator,
+        initiator=command.initiator,  # as given: only the new run's is never unspecified
         inherit_build_id=command.inherit_build_id,
-        initial_versioning_behavior=command.initial_versioning_behavior,
     )
     copy_set(
         command,
@@ -76,6 +75,7 @@ def continue_as_new(
             run_id=run.key.run_id,
             first_execution_run_id=started.first_execution_run_id,
             initiator=initiator,
+            reset_points=chain.handed_on_points(run, change.context),
             attempt=chain.next_attempt(run, initiator),
             first_workflow_task_backoff=chain.minimum_backoff(
                 run, None if asked is None else times.nanoseconds(asked), change.context

@@ -28,7 +28,7 @@ from temporalio.api.workflow.v1 import (
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import activity_end, activity_options, retry, search_attributes, times
+from mockcloud.core import activity_end, activity_options, reset_points, retry, search_attributes, times
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run
 
@@ -180,6 +180,14 @@ def _info(run: Run, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
         info.versioning_info.versioning_override.behavior = (
             VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE
         )
+    info.auto_reset_points.CopyFrom(
+        reset_points.handed_on(
+            run.reset_points,
+            run.key.run_id if run.new_run_id else "",
+            run.record.close_time,
+            namespace.retention,
+        )
+    )
     if start.parent_workflow_execution.run_id:
         info.parent_execution.CopyFrom(start.parent_workflow_execution)
         info.parent_namespace_id = start.parent_workflow_namespace_id

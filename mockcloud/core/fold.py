@@ -23,7 +23,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import VersioningOverride
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
-from mockcloud.core import build_ids, times, version_history
+from mockcloud.core import build_ids, reset_points, times, version_history
 from mockcloud.core.run import PAUSED, RUNNING, Activity, Child, Pause, Run, RunKey, Timer
 from mockcloud.core.search_attribute_values import merged
 from mockcloud.core.update_state import FoldedUpdate, UpdateStage
@@ -98,6 +98,7 @@ def _workflow_started(run: Run, event: HistoryEvent) -> None:
     run.started = event
     run.search_attributes = dict(attributes.search_attributes.indexed_fields)
     run.memo = dict(attributes.memo.fields)
+    run.reset_points = reset_points.inherited(event)
     run.record.next_workflow_task_attempt = 1
     backoff = times.nanoseconds(attributes.first_workflow_task_backoff)
     if backoff > 0:
@@ -210,6 +211,9 @@ def _task_completed(run: Run, event: HistoryEvent) -> None:
     run.record.last_workflow_task_failure = ""
     del run.record.reported_problems[:]
     run.search_attributes = build_ids.noted(run.search_attributes, event)
+    run.reset_points = reset_points.noted(
+        run.reset_points, run.key.run_id, event, resettable=not run.children
+    )
 
 
 # After these the next workflow task is a fresh first attempt; after any other failure it is a transient

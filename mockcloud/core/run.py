@@ -26,6 +26,7 @@ from temporalio.api.workflow.v1 import VersioningOverride
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
 from mockcloud.core import times
+from mockcloud.core.reset_points import Points
 from mockcloud.core.update_state import FoldedUpdate, PendingUpdate
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Run:
     last_worker: HistoryEvent | None = (
         None  # last WorkflowTaskCompleted: sdk metadata, metering, worker version
     )
+    reset_points: Points = ()  # where each build of its workers first decided, in this run and those before
     new_run_id: str = ""  # of the run that continues this one, once closed so
     updates: dict[str, FoldedUpdate] = field(default_factory=dict)  # by update id
     # Replaced, never changed in place. What the server itself keeps is in the record: see

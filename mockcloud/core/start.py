@@ -115,12 +115,12 @@ class Continued:
     run_id: str  # of the run before
     first_execution_run_id: str
     initiator: ContinueAsNewInitiator.ValueType
+    reset_points: ResetPoints
     first_workflow_task_backoff: int | None = None  # nanoseconds; None: not set on the event
     execution_expiration_time: int = 0  # of the whole chain; 0: none
     attempt: int = 1
     failure: Failure | None = None
     last_completion_result: Payloads | None = None
-    prev_auto_reset_points: ResetPoints | None = None
     parent: WorkflowExecutionStartedEventAttributes | None = (
         None  # Started event to take parent and root from
     )
@@ -337,8 +337,7 @@ def _inherit(attributes: WorkflowExecutionStartedEventAttributes, continued: Con
         attributes.continued_failure.CopyFrom(continued.failure)
     if continued.last_completion_result is not None:
         attributes.last_completion_result.CopyFrom(continued.last_completion_result)
-    if continued.prev_auto_reset_points is not None and continued.prev_auto_reset_points.points:
-        attributes.prev_auto_reset_points.CopyFrom(continued.prev_auto_reset_points)
+    attributes.prev_auto_reset_points.CopyFrom(continued.reset_points)
     parent = continued.parent
     if parent is not None and parent.parent_workflow_execution.workflow_id:
         attributes.parent_workflow_namespace = parent.parent_workflow_namespace

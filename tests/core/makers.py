@@ -31,12 +31,15 @@ START = 1_800_000_000 * times.SECOND
 class World:
     """One region, its clock and the failover version of its one namespace."""
 
-    def __init__(self, region: str = "A", version: int = 1, limits: Limits | None = None) -> None:
+    def __init__(
+        self, region: str = "A", version: int = 1, limits: Limits | None = None, retention: int = 0
+    ) -> None:
         self.region = region
         self.version = version
         self.time = START
         self.limits = limits or Limits()
         self.search_attributes: dict[str, int] = {}  # custom ones: name and type
+        self.retention = retention
         self.clusters = Clusters.of(["A", "B"])
         self._ids = SeededIds(self, random.Random(1))
         self._task_ids = itertools.count(1)
@@ -58,6 +61,7 @@ class World:
                 failover_version=self.version,
                 active_cluster=self.clusters.owner(self.version),
                 custom_search_attributes=self.search_attributes,
+                retention=self.retention,
             ),
             clusters=self.clusters,
             ids=self._ids,

@@ -41,7 +41,8 @@ def test_a_run_goes_on_in_a_new_one() -> None:
     assert same_state(life.run, life.rebuilt()) == []
     closing = life.events[-1].workflow_execution_continued_as_new_event_attributes
     assert closing.workflow_task_completed_event_id == 4
-    assert closing.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
+    # As the command had it; only the new run's is never unspecified.
+    assert closing.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_UNSPECIFIED
 
     # And the new one, which is current, begins as recorded in golden/event-based/07.
     successor = outcome.successor
