@@ -94,7 +94,9 @@ def _prepare_start(scope: Scope, request: StartWorkflowExecutionRequest) -> None
     """Real: convertToHistoryMultiOperationItem."""
     _same_namespace(scope, request.namespace)
     ports = scope.region.ports
-    start_checks.start_request(request, scope.limits, ports.ids.uuid, ports.clock.now())
+    start_checks.start_request(
+        request, scope.namespace.record, scope.limits, ports.ids.uuid, ports.clock.now()
+    )
     if request.cron_schedule:
         raise InvalidArgument("CronSchedule is not allowed.")
     if request.request_eager_execution:

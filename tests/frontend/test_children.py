@@ -136,7 +136,8 @@ async def test_a_child_says_whose_it_is(client: Client, worker: Worker, name: st
     assert (listed.parent_id, listed.root_id) == (name, name)
     (pending,) = (await handle.describe()).raw_description.pending_children
     assert (pending.workflow_id, pending.run_id) == (child, description.run_id)
-    assert (pending.workflow_type_name, pending.parent_close_policy) == ("Child", ParentClosePolicy.TERMINATE)
+    assert pending.workflow_type_name == "Child"
+    assert int(pending.parent_close_policy) == ParentClosePolicy.TERMINATE
 
     await client.get_workflow_handle(child).signal(Child.deliver, "enough")
     assert await handle.result() == "enough"
