@@ -20,7 +20,7 @@ SYSTEM: Final = GetSystemInfoResponse.Capabilities(
     signal_and_query_header=True,
     internal_error_differentiation=True,
     activity_failure_include_heartbeat=True,
-    supports_schedules=False,
+    supports_schedules=True,
     encoded_failure_attributes=True,
     build_id_based_versioning=False,
     upsert_memo=True,
@@ -43,7 +43,7 @@ NAMESPACE: Final = NamespaceInfo.Capabilities(
     poller_autoscaling=True,
 )
 
-SUPPORTS_SCHEDULES: Final = False
+SUPPORTS_SCHEDULES: Final = True
 
 
 def namespace(limits: Limits) -> NamespaceInfo.Capabilities:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     SignalWithStartWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
@@ -22,6 +23,7 @@ from mockcloud.core.limits import Limits
 from mockcloud.core.messages import is_set
 
 AnyStartRequest = StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest
+AnyStart = AnyStartRequest | NewWorkflowExecutionInfo  # the last is what a schedule starts
 
 _UNSPECIFIED_CONFLICT = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
 _TERMINATE_IF_RUNNING = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING
@@ -45,9 +47,9 @@ def start_request(
     _retry_policy(request)
     _start_delay(request)
     cron.validate(request.cron_schedule, now)
-    _workflow_type(request, limits)
-    _task_queue(request, limits)
-    _timeouts(request)
+    workflow_type(request, limits)
+    task_queue(request, limits)
+    timeouts(request)
     _request_id(request, limits, new_request_id)
     _policies(request)
     _conflict_options(request)
@@ -77,10 +79,10 @@ def signal_with_start_request(
         raise InvalidArgument("SignalName is not set on request.")
     if validation.too_long(request.signal_name, limits):
         raise InvalidArgument("SignalName length exceeds limit.")
-    _workflow_type(request, limits)
-    _task_queue(request, limits)
+    workflow_type(request, limits)
+    task_queue(request, limits)
     _request_id(request, limits, new_request_id)
-    _timeouts(request)
+    timeouts(request)
     _retry_policy(request)
     _start_delay(request)
     _policies(request)
@@ -106,14 +108,16 @@ def _unbuilt_fields(request: AnyStartRequest) -> None:
             raise Unimplemented(f"Starting a workflow with {name} is not implemented.")
 
 
-def _workflow_type(request: AnyStartRequest, limits: Limits) -> None:
+def workflow_type(request: AnyStart, limits: Limits) -> None:
+    """Raises InvalidArgument for a missing or overlong workflow type."""
     if not request.workflow_type.name:
         raise InvalidArgument("WorkflowType is not set on request.")
     if validation.too_long(request.workflow_type.name, limits):
         raise InvalidArgument("WorkflowType length exceeds limit.")
 
 
-def _task_queue(request: AnyStartRequest, limits: Limits) -> None:
+def task_queue(request: AnyStart, limits: Limits) -> None:
+    """Raises InvalidArgument for no task queue, or one that callers may not name; fills in its kind."""
     if not request.HasField("task_queue"):
         raise InvalidArgument("taskQueue is not set")
     validation.task_queue(request.task_queue, limits)
@@ -163,7 +167,8 @@ def _conflict_options(request: StartWorkflowExecutionRequest) -> None:
         raise InvalidArgument("attaching request ID is required for attaching completion callbacks")
 
 
-def _timeouts(request: AnyStartRequest) -> None:
+def timeouts(request: AnyStart) -> None:
+    """Cut absurdly long time-outs of a workflow, in place. Raises InvalidArgument for negative ones."""
     for field, name in (
         ("workflow_execution_timeout", "WorkflowExecutionTimeoutSeconds"),
         ("workflow_run_timeout", "WorkflowRunTimeoutSeconds"),

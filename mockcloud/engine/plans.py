@@ -27,6 +27,7 @@ class Replicated:
     deleted: list[RunKey] = field(
         default_factory=list
     )  # runs to remove, after what the outcomes wrote of them
+    then: list[Callable[[], None]] = field(default_factory=list)  # what follows the commit; must not wait
 
 
 class Loaded:

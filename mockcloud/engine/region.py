@@ -30,6 +30,7 @@ from mockcloud.engine.namespaces import NamespaceRegistry
 from mockcloud.engine.queries import Queries
 from mockcloud.engine.resets import Resets
 from mockcloud.engine.retention import Retention
+from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
@@ -105,6 +106,17 @@ class Region:
         self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)
         self.resets = Resets(self.changes)
         self.errands = Errands(self.changes, self.namespaces, self.tasks)
+        self.schedules = Schedules(
+            self.changes,
+            self.history,
+            self.namespaces,
+            store,
+            clusters,
+            ports,
+            limits,
+            self.tasks,
+            self.log_signal,
+        )
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
 
     @classmethod
@@ -152,10 +164,11 @@ class Region:
         self.updates.lost(key)
 
     async def start(self) -> None:
-        """Begin to fire timers, to run errands and to delete what is over. Calls are served from `open` on."""
+        """Begin to fire timers and schedules, to run errands and to delete what is over. Calls come from `open` on."""
         self.timers.start()
         self.errands.start()
         self.retention.start()
+        await self.schedules.start()
 
     def kill(self) -> None:
         """End at once, in the middle of whatever it does.
@@ -167,6 +180,7 @@ class Region:
         self.errands.stop()
         self.retention.stop()
         self.matching.stop()
+        self.schedules.stop()
         self.tasks.end()
 
     async def close(self) -> None:
@@ -174,6 +188,7 @@ class Region:
         self.timers.stop()
         self.errands.stop()
         self.retention.stop()
+        self.schedules.stop()
         self.matching.end_polls()
         self.matching.stop()
         self.updates.end()

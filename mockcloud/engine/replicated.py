@@ -31,6 +31,7 @@ class _Planned(NamedTuple):
     work: Work
     deleted: Sequence[RunKey]
     also: Sequence[InTransaction]
+    then: Sequence[Callable[[], None]]
 
 
 class ReplicatedChanges:
@@ -128,7 +129,8 @@ class ReplicatedChanges:
         current = await self._loader.current(loaded.namespace.id, loaded.workflow_id)
         deletions = [partial(_delete, key=key) for key in replicated.deleted]
         work = Work(replicated.outcomes, entries, current)
-        return _Planned(loaded, work, replicated.deleted, [*deletions, *replicated.also])
+        also: list[InTransaction] = [*deletions, *replicated.also]
+        return _Planned(loaded, work, replicated.deleted, also, replicated.then)
 
     def _loaded(self, namespace: Namespace, workflow_id: str) -> Loaded:
         return Loaded(namespace, workflow_id, self._loader, lambda: self._context(namespace))
@@ -140,6 +142,8 @@ class ReplicatedChanges:
         for key in planned.deleted:
             self._cache.drop(key)
             self._cache.drop_current(key.namespace_id, key.workflow_id)
+        for follow in planned.then:
+            follow()
 
     def _forget(self, loaded: Loaded) -> None:
         for key in loaded.touched:

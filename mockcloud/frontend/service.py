@@ -30,6 +30,7 @@ from mockcloud.frontend import (
     query,
     redirection,
     reset,
+    schedule,
     start,
     system,
     task_queue,
@@ -65,6 +66,7 @@ _FAMILIES: Final = (
     task_queue,
     worker,
     visibility,
+    schedule,
 )
 
 

@@ -34,6 +34,7 @@ from mockcloud.core.ports import Clock
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
+from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import (
@@ -70,6 +71,7 @@ class Apply:
         region: str,
         *,
         changes: Changes,
+        schedules: Schedules,
         namespaces: NamespaceRegistry,
         task_queues: TaskQueueConfigs,
         store: Store,
@@ -79,6 +81,7 @@ class Apply:
     ) -> None:
         self._region = region
         self._changes = changes
+        self._schedules = schedules
         self._namespaces = namespaces
         self._task_queues = task_queues
         self._store = store
@@ -117,7 +120,7 @@ class Apply:
         self, namespace: Namespace, tasks: Sequence[ReplicationTask]
     ) -> Callable[[Loaded], Awaitable[Replicated]]:
         async def plan(loaded: Loaded) -> Replicated:
-            work = TaskPlan(loaded, Helped())
+            work = TaskPlan(loaded, Helped(), self._schedules)
             for task in tasks:
                 if self._waits(namespace, task):
                     raise ParkedError("behind an earlier one")
@@ -186,7 +189,7 @@ class Apply:
 
         async def plan(loaded: Loaded) -> Replicated:
             nonlocal failed_at
-            work = TaskPlan(loaded, Helped())
+            work = TaskPlan(loaded, Helped(), self._schedules)
             for index, task in enumerate(tasks):
                 failed_at = index
                 if self._waits(namespace, task):
@@ -251,7 +254,7 @@ class Apply:
         """Apply one task, meeting what it needs. Raises ParkedError, and what it fails with."""
 
         async def plan(loaded: Loaded) -> Replicated:
-            work = TaskPlan(loaded, helped)
+            work = TaskPlan(loaded, helped, self._schedules)
             await work.add(task)
             result = work.result()
             result.also += also

@@ -15,7 +15,7 @@ A plan that ends so has changed runs in memory; the engine drops them. Nothing i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -30,6 +30,7 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     RunDeletion,
     RunStateRecord,
 )
+from mockcloud.api.state.v1.schedule_pb2 import ScheduleRecord
 from mockcloud.core import conflict, failover, fold, passive, reapply, reset, version_history
 from mockcloud.core.change import Outcome, RunChange
 from mockcloud.core.conflict import (
@@ -46,7 +47,8 @@ from mockcloud.core.conflict import (
 )
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.version_history import Item
-from mockcloud.engine.plans import Loaded, Replicated
+from mockcloud.engine.plans import InTransaction, Loaded, Replicated
+from mockcloud.engine.schedules import Schedules
 
 
 class PlanEndedError(Exception):
@@ -103,17 +105,20 @@ class Helped:
 class TaskPlan:
     """Outcomes of tasks that are applied in one transaction, in their order."""
 
-    def __init__(self, loaded: Loaded, helped: Helped) -> None:
+    def __init__(self, loaded: Loaded, helped: Helped, schedules: Schedules) -> None:
         self._loaded = loaded
         self._helped = helped
+        self._schedules = schedules
         self._runs: dict[str, Run | None] = {}
         self._current_run_id: str | None = None
         self._outcomes: list[Outcome] = []
         self._deleted: list[RunKey] = []
+        self._also: list[InTransaction] = []
+        self._then: list[Callable[[], None]] = []
 
     def result(self) -> Replicated:
         """All that was planned so far."""
-        return Replicated(self._outcomes, deleted=self._deleted)
+        return Replicated(self._outcomes, self._also, self._deleted, self._then)
 
     async def add(self, task: ReplicationTask) -> None:
         """Plan one more task. Raises PlanEndedError."""
@@ -127,6 +132,8 @@ class TaskPlan:
                     await self._run_state(task.run_state)
                 case "deletion":
                     await self._deletion(task.deletion)
+                case "schedule":
+                    self._schedule(task.schedule.record)
                 case kind:
                     raise ParkedError(f"replication tasks of kind {kind} are not built")
         except fold.UnsupportedEvent as error:
@@ -318,6 +325,15 @@ class TaskPlan:
         ):
             if done is not None:
                 self._put(done)
+
+    def _schedule(self, record: ScheduleRecord) -> None:
+        """A schedule is replicated as state: the newer one holds."""
+        namespace = self._loaded.namespace
+        if record.version > namespace.record.failover_version and not self._helped.refreshed:
+            raise NeedRecordError
+        store, committed = self._schedules.receive(namespace, record)
+        self._also.append(store)
+        self._then.append(committed)
 
 
 def _incoming(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> Incoming:

@@ -65,6 +65,7 @@ class Replication:
         self._apply = Apply(
             region.name,
             changes=region.changes,
+            schedules=region.schedules,
             namespaces=region.namespaces,
             task_queues=region.task_queue_configs,
             store=region.store,

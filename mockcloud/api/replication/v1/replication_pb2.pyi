@@ -1,3 +1,4 @@
+from mockcloud.api.state.v1 import schedule_pb2 as _schedule_pb2
 from mockcloud.api.state.v1 import state_pb2 as _state_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -121,7 +122,7 @@ class ReapplyEventsResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ReplicationTask(_message.Message):
-    __slots__ = ["activity", "created_at", "deletion", "history", "namespace_record", "position", "run_state", "task_queue"]
+    __slots__ = ["activity", "created_at", "deletion", "history", "namespace_record", "position", "run_state", "schedule", "task_queue"]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DELETION_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +130,7 @@ class ReplicationTask(_message.Message):
     NAMESPACE_RECORD_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RUN_STATE_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_FIELD_NUMBER: _ClassVar[int]
     TASK_QUEUE_FIELD_NUMBER: _ClassVar[int]
     activity: ActivityState
     created_at: int
@@ -137,8 +139,9 @@ class ReplicationTask(_message.Message):
     namespace_record: _state_pb2.NamespaceRecord
     position: int
     run_state: RunStateRecord
+    schedule: ScheduleState
     task_queue: _state_pb2.TaskQueueUserData
-    def __init__(self, position: _Optional[int] = ..., created_at: _Optional[int] = ..., history: _Optional[_Union[HistoryBatch, _Mapping]] = ..., activity: _Optional[_Union[ActivityState, _Mapping]] = ..., namespace_record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., run_state: _Optional[_Union[RunStateRecord, _Mapping]] = ..., deletion: _Optional[_Union[RunDeletion, _Mapping]] = ..., task_queue: _Optional[_Union[_state_pb2.TaskQueueUserData, _Mapping]] = ...) -> None: ...
+    def __init__(self, position: _Optional[int] = ..., created_at: _Optional[int] = ..., history: _Optional[_Union[HistoryBatch, _Mapping]] = ..., activity: _Optional[_Union[ActivityState, _Mapping]] = ..., namespace_record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., run_state: _Optional[_Union[RunStateRecord, _Mapping]] = ..., deletion: _Optional[_Union[RunDeletion, _Mapping]] = ..., task_queue: _Optional[_Union[_state_pb2.TaskQueueUserData, _Mapping]] = ..., schedule: _Optional[_Union[ScheduleState, _Mapping]] = ...) -> None: ...
 
 class ResetBase(_message.Message):
     __slots__ = ["item", "reset_time", "run_id"]
@@ -173,3 +176,13 @@ class RunStateRecord(_message.Message):
     run_id: str
     workflow_id: str
     def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., reapplied: _Optional[_Iterable[_Union[_state_pb2.ReappliedEvent, _Mapping]]] = ..., close_errands: _Optional[_Union[_state_pb2.CloseErrands, _Mapping]] = ...) -> None: ...
+
+class ScheduleState(_message.Message):
+    __slots__ = ["record", "run_id", "workflow_id"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    record: _schedule_pb2.ScheduleRecord
+    run_id: str
+    workflow_id: str
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., record: _Optional[_Union[_schedule_pb2.ScheduleRecord, _Mapping]] = ...) -> None: ...
