@@ -32,7 +32,7 @@ from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import retry, search_attributes, times, validation
+from mockcloud.core import messages, retry, search_attributes, times, validation
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.failures import camel_case
 from mockcloud.core.limits import Limits
@@ -90,10 +90,7 @@ class CommandFailure(Exception):
 
 def command_name(command_type: CommandType.ValueType) -> str:
     """`StartTimer` and so on; the number for one that the protocol does not know."""
-    try:
-        return camel_case(CommandType.Name(command_type), "COMMAND_TYPE_")
-    except ValueError:
-        return str(command_type)
+    return camel_case(messages.enum_name(CommandType, command_type), "COMMAND_TYPE_")
 
 
 def sequence(commands: Sequence[Command]) -> None:

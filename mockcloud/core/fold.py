@@ -23,7 +23,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import VersioningOverride
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
-from mockcloud.core import build_ids, reset_points, times, version_history
+from mockcloud.core import build_ids, messages, reset_points, times, version_history
 from mockcloud.core.run import PAUSED, RUNNING, Activity, Child, Pause, Run, RunKey, Timer
 from mockcloud.core.search_attribute_values import merged
 from mockcloud.core.update_state import FoldedUpdate, UpdateStage
@@ -33,7 +33,7 @@ class UnsupportedEvent(Exception):
     """An event whose meaning is not built. A replicated batch that holds one is parked with its run."""
 
     def __init__(self, event: HistoryEvent) -> None:
-        super().__init__(f"events of type {EventType.Name(event.event_type)} are not built")
+        super().__init__(f"events of type {messages.enum_name(EventType, event.event_type)} are not built")
 
 
 def fold(run: Run, event: HistoryEvent) -> None:
@@ -228,7 +228,7 @@ _FRESH_CAUSES = frozenset(
 
 def _task_failed(run: Run, event: HistoryEvent) -> None:
     cause = event.workflow_task_failed_event_attributes.cause
-    run.record.last_workflow_task_failure = WorkflowTaskFailedCause.Name(cause)
+    run.record.last_workflow_task_failure = messages.enum_name(WorkflowTaskFailedCause, cause)
     if cause in _FRESH_CAUSES:
         run.record.ClearField("sticky")
         run.record.ClearField("workflow_task")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from google.protobuf.message import Message
 
 
@@ -17,6 +19,20 @@ def replace(source: Message, target: Message, *names: str) -> None:
     for name in names:
         target.ClearField(name)
     copy_set(source, target, *names)
+
+
+class EnumType(Protocol):
+    """An enum of a protocol; to the type checker it is a class, at run time a wrapper."""
+
+    def Name(self, number: Any) -> str: ...  # noqa: N802 - protobuf's name
+
+
+def enum_name(kind: EnumType, value: int) -> str:
+    """The name of an enum's value; for one that the protocol does not know its number, as Go prints it."""
+    try:
+        return kind.Name(value)
+    except ValueError:
+        return str(value)
 
 
 def is_set(message: Message, name: str) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import NamespaceState, ReplicationState
 from temporalio.api.replication.v1 import NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, UpdateNamespaceRequest
@@ -27,6 +28,7 @@ from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import InvalidArgument, NamespaceAlreadyExists
 from mockcloud.core.limits import Limits
+from mockcloud.core.validation import duration_problem
 
 FAILOVER_HISTORY_SIZE = 10  # real: maxReplicationHistorySize
 
@@ -63,8 +65,7 @@ def register(
     NamespaceAlreadyExists.
     """
     _require_name(request.namespace, limits)
-    retention = times.nanoseconds(request.workflow_execution_retention_period)
-    _require_retention(retention, limits)
+    retention = _retention(request.workflow_execution_retention_period, limits)
     if existing is not None:
         raise NamespaceAlreadyExists(f'Namespace "{request.namespace}" already exists')
     named = [cluster.cluster_name for cluster in request.clusters]
@@ -192,9 +193,11 @@ def _require_name(name: str, limits: Limits) -> None:
         raise InvalidArgument("Namespace length exceeds limit.")
 
 
-def _require_retention(retention: int, limits: Limits) -> None:
-    if retention < limits.minimum_retention:
+def _retention(period: Duration, limits: Limits) -> int:
+    """The nanoseconds of a retention period; an absurdly long one is cut."""
+    if duration_problem(period) is not None or times.nanoseconds(period) < limits.minimum_retention:
         raise InvalidArgument("A valid retention period is not set on request.")
+    return times.nanoseconds(period)
 
 
 def _require_clusters(record: NamespaceRecord, clusters: Clusters) -> None:
@@ -238,8 +241,7 @@ def _update_config(after: NamespaceRecord, request: UpdateNamespaceRequest, limi
         raise InvalidArgument(f"Bad binary checksum {request.delete_bad_binary} doesn't exists.")
     if not request.HasField("config") or not request.config.HasField("workflow_execution_retention_ttl"):
         return False
-    after.retention = times.nanoseconds(request.config.workflow_execution_retention_ttl)
-    _require_retention(after.retention, limits)
+    after.retention = _retention(request.config.workflow_execution_retention_ttl, limits)
     return True
 
 

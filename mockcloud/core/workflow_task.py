@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCa
 from temporalio.api.history.v1 import WorkflowTaskTimedOutEventAttributes
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskFailedRequest
 
-from mockcloud.core import signals, task_state
+from mockcloud.core import failures, messages, signals, task_state
 from mockcloud.core.change import RunChange
 from mockcloud.core.errors import workflow_already_completed
 from mockcloud.core.task_completion import Completion, complete_workflow_task
@@ -103,5 +103,6 @@ def reset_sticky(change: RunChange) -> None:
 
 def _cause_name(cause: WorkflowTaskFailedCause.ValueType) -> str:
     """The cause as Go prints it: GrpcMessageTooLarge."""
-    name = WorkflowTaskFailedCause.Name(cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-    return "".join(part.capitalize() for part in name.split("_"))
+    return failures.camel_case(
+        messages.enum_name(WorkflowTaskFailedCause, cause), "WORKFLOW_TASK_FAILED_CAUSE_"
+    )

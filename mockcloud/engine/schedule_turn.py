@@ -153,7 +153,9 @@ class ScheduleTurns:
         try:
             request = starting.request(state, pending, namespace.name)
             ports = self.ports
-            start_checks.start_request(request, self.limits, ports.ids.uuid, ports.clock.now())
+            start_checks.start_request(
+                request, namespace.record, self.limits, ports.ids.uuid, ports.clock.now()
+            )
             run_id = (await self.changes.start(namespace, request)).run_id
         except _PASSING:
             raise

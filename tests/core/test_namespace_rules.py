@@ -65,6 +65,10 @@ class TestRegister:
         assert not record.failover_history
         assert getattr(record, "global")
 
+    def test_an_absurdly_long_retention_is_cut(self) -> None:
+        record = register(workflow_execution_retention_period=Duration(seconds=315_576_000_000))
+        assert record.retention == 100 * 365 * times.DAY
+
     def test_lives_in_the_regions_it_names(self) -> None:
         record = register(clusters=[ClusterReplicationConfig(cluster_name="A")])
         assert list(record.clusters) == ["A"]
@@ -74,6 +78,10 @@ class TestRegister:
         [
             ({"namespace": ""}, "Namespace is not set on request."),
             ({"namespace": "n" * 1001}, "Namespace length exceeds limit."),
+            (
+                {"workflow_execution_retention_period": Duration(seconds=86400, nanos=-1)},
+                "A valid retention period is not set on request.",
+            ),
             (
                 {"workflow_execution_retention_period": Duration(seconds=3600)},
                 "A valid retention period is not set on request.",
