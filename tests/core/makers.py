@@ -74,12 +74,17 @@ class World:
 class Life:
     """One run through its changes, with its committed events, as the engine would lead it."""
 
-    def __init__(self, world: World, request: StartWorkflowExecutionRequest | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        request: StartWorkflowExecutionRequest | None = None,
+        parent: start.Parent | None = None,
+    ) -> None:
         self.world = world
         self.events: list[HistoryEvent] = []
         self.outcomes: list[Outcome] = []
         change = RunChange.new_run(RunKey(NAMESPACE_ID, "order-1", "run-1"), world.context())
-        start.start(change, request or start_request())
+        start.start(change, request or start_request(), parent=parent)
         self.run: Run = change.run
         self.commit(change)
 

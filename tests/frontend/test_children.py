@@ -137,7 +137,7 @@ async def test_a_child_says_whose_it_is(client: Client, worker: Worker, name: st
     (pending,) = (await handle.describe()).raw_description.pending_children
     assert (pending.workflow_id, pending.run_id) == (child, description.run_id)
     assert pending.workflow_type_name == "Child"
-    assert int(pending.parent_close_policy) == ParentClosePolicy.TERMINATE
+    assert int(pending.parent_close_policy) == int(ParentClosePolicy.TERMINATE)
 
     await client.get_workflow_handle(child).signal(Child.deliver, "enough")
     assert await handle.result() == "enough"
