@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 from mockcloud.core import priorities, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.derived import Offer, TaskKind
+from mockcloud.core.messages import replace
 from mockcloud.core.run import Activity, Run
 from mockcloud.core.tokens import TaskToken
 
@@ -91,7 +92,11 @@ def start_eagerly(
         activity = change.run.activities.get(scheduled_event_id)
         if activity is not None and not activity.started:
             begin_attempt(change, activity, change.context.ids.uuid(), identity)
-            started.append(_started(change, activity))
+            begun = _started(change, activity)
+            # The real server says less here than in the answer to a poll.
+            begun.response.ClearField("retry_policy")
+            replace(activity.attributes, begun.response, "priority")
+            started.append(begun)
     return started
 
 

@@ -199,6 +199,7 @@ def _task_started(run: Run, event: HistoryEvent) -> None:
     task.identity = attributes.identity
     task.history_size_suggestion = attributes.history_size_bytes
     task.suggest_continue_as_new = attributes.suggest_continue_as_new
+    task.suggest_reasons[:] = attributes.suggest_continue_as_new_reasons
 
 
 def _task_completed(run: Run, event: HistoryEvent) -> None:

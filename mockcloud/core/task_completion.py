@@ -64,8 +64,9 @@ def complete_workflow_task(
     Raises:
         NotFound: the token is stale.
         FailedPrecondition: the run is paused, and the worker insists on a further task.
-        InvalidArgument: the sequence of the commands is bad, or a message is none; nothing changes, and the
-            attempt will time out. The same for bad commands of a further attempt, by `Completion.error`.
+        InvalidArgument: a versioning behaviour without versions, a bad sequence of commands, or a message that
+            is none; nothing changes, and the attempt will time out. The same for bad commands of a further
+            attempt, by `Completion.error`.
         NamespaceNotFound: a command names a namespace that does not exist; nothing changes.
     """
     run = change.run
@@ -73,15 +74,13 @@ def complete_workflow_task(
     task.CopyFrom(require_started_task(change, token))
     if run.paused and request.force_create_new_workflow_task:
         raise FailedPrecondition("Workflow is paused and force create new workflow task is not allowed.")
+    _check_versioning(request)
     guard = history_limits.guard(change)
     decides = bool(request.commands or request.messages)
     savepoint = change.savepoint() if decides else None
 
     if _heartbeats_for_too_long(change, task, request):
-        task_state.time_out_started_task(change)
-        run.record.ClearField("sticky")
-        schedule_workflow_task(change)
-        return Completion(error=NotFound("workflow task heartbeat timeout"), task_pending=True)
+        return _time_out_heartbeats(change, request)
 
     dropped = _leaves_no_trace(change, task, request)
     if dropped:
@@ -152,6 +151,18 @@ def start_speculative_task(
     return _start_inline(change, request)
 
 
+def _check_versioning(request: RespondWorkflowTaskCompletedRequest) -> None:
+    """Raises InvalidArgument for a behaviour without the versions that it is about."""
+    versioned = (
+        request.deployment_options.worker_versioning_mode
+        == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    )
+    if request.versioning_behavior and not versioned and not request.HasField("deployment"):
+        raise InvalidArgument(
+            "versioning behavior cannot be specified without deployment options being set with versioned mode"
+        )
+
+
 def _start_inline(change: RunChange, request: RespondWorkflowTaskCompletedRequest) -> StartedTask:
     """Give the pending task to the worker that has just completed one."""
     stamp = request.worker_version_stamp if request.HasField("worker_version_stamp") else None
@@ -164,6 +175,20 @@ def _start_inline(change: RunChange, request: RespondWorkflowTaskCompletedReques
         sticky=True,
         after_heartbeat=request.force_create_new_workflow_task,
     )
+
+
+def _time_out_heartbeats(change: RunChange, request: RespondWorkflowTaskCompletedRequest) -> Completion:
+    """The task ends as timed out, and the worker is told that it is gone; the next one follows all the same.
+
+    As in the real server it follows where the worker wanted it, in the answer too: which is an error, so that
+    nobody gets it and it times out, after which the run is no longer sticky.
+    """
+    task_state.time_out_started_task(change)
+    _set_sticky(change.run, request)
+    schedule_workflow_task(change)
+    if request.return_new_workflow_task:
+        _start_inline(change, request)
+    return Completion(error=NotFound("workflow task heartbeat timeout"), task_pending=True)
 
 
 def _leaves_no_trace(
@@ -222,7 +247,7 @@ def _add_completed_event(
         identity=request.identity,
         binary_checksum=request.binary_checksum,
         worker_version=stamp,
-        worker_deployment_name=request.deployment_options.deployment_name,
+        worker_deployment_name=request.deployment_options.deployment_name or request.deployment.series_name,
     )
     copy_set(request, attributes, "sdk_metadata", "metering_metadata", "deployment")
     options = request.deployment_options

@@ -139,6 +139,7 @@ def start_task(
         pending.identity = identity
         pending.history_size_suggestion = size
         pending.suggest_continue_as_new = bool(reasons)
+        pending.suggest_reasons[:] = reasons
         _touch(change, pending)
     else:
         add_started_event(
@@ -149,9 +150,9 @@ def start_task(
                 identity=identity,
                 history_size_suggestion=size,
                 suggest_continue_as_new=bool(reasons),
+                suggest_reasons=reasons,
                 started_time=now,
             ),
-            reasons,
             worker_version,
         )
     started = started_task(run, sticky=sticky)
@@ -170,7 +171,6 @@ def _touch(change: RunChange, task: WorkflowTaskRecord) -> None:
 def add_started_event(
     change: RunChange,
     task: WorkflowTaskRecord,
-    reasons: Sequence[SuggestContinueAsNewReason.ValueType] = (),
     worker_version: WorkerVersionStamp | None = None,
 ) -> HistoryEvent:
     """Write WorkflowTaskStarted with the data of `task`."""
@@ -181,12 +181,16 @@ def add_started_event(
             identity=task.identity,
             request_id=task.request_id,
             suggest_continue_as_new=task.suggest_continue_as_new,
-            suggest_continue_as_new_reasons=reasons,
+            suggest_continue_as_new_reasons=_reasons(task),
             history_size_bytes=task.history_size_suggestion,
             worker_version=worker_version,
         ),
         moment=task.started_time,
     )
+
+
+def _reasons(task: WorkflowTaskRecord) -> list[SuggestContinueAsNewReason.ValueType]:
+    return [SuggestContinueAsNewReason.ValueType(reason) for reason in task.suggest_reasons]
 
 
 def started_task(run: Run, *, sticky: bool = False) -> StartedTask:
@@ -263,6 +267,7 @@ def transient_events(run: Run) -> list[HistoryEvent]:
                     identity=task.identity,
                     request_id=task.request_id,
                     suggest_continue_as_new=task.suggest_continue_as_new,
+                    suggest_continue_as_new_reasons=_reasons(task),
                     history_size_bytes=task.history_size_suggestion,
                 ),
             )

@@ -83,13 +83,17 @@ def complete(
     return completion
 
 
-def fail(life: Life, token: TaskToken) -> None:
+def fail(
+    life: Life,
+    token: TaskToken,
+    cause: Cause.ValueType = Cause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+) -> None:
     change = life.change()
     workflow_task.fail_workflow_task(
         change,
         token,
         RespondWorkflowTaskFailedRequest(
-            cause=Cause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+            cause=cause,
             failure=Failure(message="boom"),
             identity="worker",
         ),
@@ -338,7 +342,19 @@ def test_heartbeats_may_go_on_for_half_an_hour() -> None:
     late = complete(life, completion.new_task.token, sticky=True, force=True, inline=True)
     assert isinstance(late.error, NotFound)
     assert late.error.message == "workflow task heartbeat timeout"
-    assert "WORKFLOW_TASK_TIMED_OUT" in life.types()
+    # What follows was wanted in the answer, which is an error: nobody has it, and it times out in its turn.
+    assert life.types()[-3:] == [
+        "WORKFLOW_TASK_TIMED_OUT",
+        "WORKFLOW_TASK_SCHEDULED",
+        "WORKFLOW_TASK_STARTED",
+    ]
+    queue = life.events[-2].workflow_task_scheduled_event_attributes.task_queue
+    assert queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+    change = life.change()
+    workflow_task.workflow_task_timed_out(change)
+    life.commit(change)
+    assert (offer(life).task_queue, offer(life).sticky, offer(life).attempt) == ("tq", False, 1)
+    assert same_state(life.run, life.rebuilt()) == []
 
 
 def test_a_long_history_asks_for_a_new_run() -> None:
@@ -347,6 +363,28 @@ def test_a_long_history_asks_for_a_new_run() -> None:
     attributes = life.events[-1].workflow_task_started_event_attributes
     assert attributes.suggest_continue_as_new
     assert len(attributes.suggest_continue_as_new_reasons) == 1
+
+
+def test_a_further_attempt_says_why_it_suggests_a_new_run() -> None:
+    life = Life(World(limits=Limits(suggest_continue_as_new_events=3)))
+    fail(life, take(life).token)
+    again = take(life)
+    told = again.transient_events[-1].workflow_task_started_event_attributes
+    assert len(told.suggest_continue_as_new_reasons) == 1
+    complete(life, again.token)
+    written = [event for event in life.events if event.HasField("workflow_task_started_event_attributes")][-1]
+    assert written.workflow_task_started_event_attributes.suggest_continue_as_new_reasons == (
+        told.suggest_continue_as_new_reasons
+    )
+
+
+def test_only_a_failure_that_is_written_counts_as_the_last_one() -> None:
+    life = Life(World())
+    fail(life, take(life).token, Cause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR)
+    first = life.run.record.last_workflow_task_failure
+    fail(life, take(life).token, Cause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE)
+    assert life.run.record.last_workflow_task_failure == first
+    assert life.types().count("WORKFLOW_TASK_FAILED") == 1
 
 
 def test_a_history_over_its_limit_ends_the_run() -> None:

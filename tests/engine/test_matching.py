@@ -128,6 +128,56 @@ async def test_a_worker_that_shuts_down_ends_its_polls_and_frees_its_sticky_task
         assert (await driver.poll(timeout=2)).task_token
 
 
+async def test_a_worker_that_shuts_down_is_no_poller_any_more(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        parked = asyncio.ensure_future(driver.poll(identity="me", worker_instance_key="w"))
+        await asyncio.sleep(0)
+        request = ShutdownWorkerRequest(identity="me", worker_instance_key="w", task_queue=QUEUE)
+        region.matching.shutdown_worker(driver.namespace, request)
+        assert not (await parked).task_token
+        assert not region.matching.describe(driver.namespace, QUEUE, WORKFLOW).pollers
+
+
+async def test_a_switch_turns_off_that_shutdown_ends_polls(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=limits(cancel_worker_polls_on_shutdown=False)) as region:
+        driver = Driver(region)
+        parked = asyncio.ensure_future(driver.poll(identity="me", worker_instance_key="w"))
+        await asyncio.sleep(0)
+        request = ShutdownWorkerRequest(identity="me", worker_instance_key="w", task_queue=QUEUE)
+        region.matching.shutdown_worker(driver.namespace, request)
+        await driver.start()
+        assert (await parked).task_token
+
+
+async def test_a_poll_that_waited_long_is_told_to_bring_fewer(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=limits(poller_scaling_wait=0)) as region:
+        driver = Driver(region)
+        await driver.start()
+        assert (await driver.poll()).poller_scaling_decision.poll_request_delta_suggestion == -1
+
+
+async def test_a_poll_that_leaves_others_waiting_is_told_to_bring_more(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=limits(poller_scaling_backlog_age=0)) as region:
+        driver = Driver(region)
+        for number in range(40):
+            await driver.start(f"order-{number}")
+        told = [
+            (await driver.poll()).poller_scaling_decision.poll_request_delta_suggestion for _ in range(40)
+        ]
+        assert told[0] == 1
+        assert set(told) == {0, 1}, "and not each of them"
+
+
+async def test_tasks_that_come_faster_than_they_go_ask_for_more_polls(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await driver.start("order-1")
+        await driver.start("order-2")
+        assert (await driver.poll()).poller_scaling_decision.poll_request_delta_suggestion == 1
+        assert not (await driver.poll()).HasField("poller_scaling_decision")
+
+
 async def test_turning_passive_ends_polls_and_turning_active_serves_those_parked(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)

@@ -253,7 +253,7 @@ class VersionHistoryItem(_message.Message):
     def __init__(self, event_id: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class WorkflowTaskRecord(_message.Message):
-    __slots__ = ["attempt", "history_size_suggestion", "identity", "original_scheduled_time", "request_id", "schedule_to_start_timeout", "scheduled_event_id", "scheduled_time", "speculative", "start_to_close_timeout", "started_event_id", "started_time", "sticky", "suggest_continue_as_new", "task_queue", "transient", "version"]
+    __slots__ = ["attempt", "history_size_suggestion", "identity", "original_scheduled_time", "request_id", "schedule_to_start_timeout", "scheduled_event_id", "scheduled_time", "speculative", "start_to_close_timeout", "started_event_id", "started_time", "sticky", "suggest_continue_as_new", "suggest_reasons", "task_queue", "transient", "version"]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     HISTORY_SIZE_SUGGESTION_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +268,7 @@ class WorkflowTaskRecord(_message.Message):
     START_TO_CLOSE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     STICKY_FIELD_NUMBER: _ClassVar[int]
     SUGGEST_CONTINUE_AS_NEW_FIELD_NUMBER: _ClassVar[int]
+    SUGGEST_REASONS_FIELD_NUMBER: _ClassVar[int]
     TASK_QUEUE_FIELD_NUMBER: _ClassVar[int]
     TRANSIENT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -285,7 +286,8 @@ class WorkflowTaskRecord(_message.Message):
     started_time: int
     sticky: bool
     suggest_continue_as_new: bool
+    suggest_reasons: _containers.RepeatedScalarFieldContainer[int]
     task_queue: str
     transient: bool
     version: int
-    def __init__(self, version: _Optional[int] = ..., scheduled_event_id: _Optional[int] = ..., started_event_id: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., original_scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., start_to_close_timeout: _Optional[int] = ..., request_id: _Optional[str] = ..., transient: bool = ..., task_queue: _Optional[str] = ..., sticky: bool = ..., schedule_to_start_timeout: _Optional[int] = ..., history_size_suggestion: _Optional[int] = ..., identity: _Optional[str] = ..., suggest_continue_as_new: bool = ..., speculative: bool = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., scheduled_event_id: _Optional[int] = ..., started_event_id: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., original_scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., start_to_close_timeout: _Optional[int] = ..., request_id: _Optional[str] = ..., transient: bool = ..., task_queue: _Optional[str] = ..., sticky: bool = ..., schedule_to_start_timeout: _Optional[int] = ..., history_size_suggestion: _Optional[int] = ..., identity: _Optional[str] = ..., suggest_continue_as_new: bool = ..., suggest_reasons: _Optional[_Iterable[int]] = ..., speculative: bool = ...) -> None: ...
