@@ -38,7 +38,7 @@ family: Final = Family()
 @family.serves(CreateScheduleRequest)
 async def create_schedule(scope: Scope, request: CreateScheduleRequest) -> CreateScheduleResponse:
     """Make a schedule."""
-    checks.create(request, scope.limits)
+    checks.create(request, scope.namespace.record, scope.limits)
     await scope.region.schedules.create(scope.namespace, request)
     return CreateScheduleResponse(conflict_token=views.dump_token(machine.INITIAL_CONFLICT_TOKEN))
 
@@ -57,7 +57,7 @@ async def describe_schedule(scope: Scope, request: DescribeScheduleRequest) -> D
 @family.serves(UpdateScheduleRequest)
 async def update_schedule(scope: Scope, request: UpdateScheduleRequest) -> UpdateScheduleResponse:
     """Replace a schedule. One that was changed meanwhile stays as it is, and the answer does not tell."""
-    checks.update(request, scope.limits)
+    checks.update(request, scope.namespace.record, scope.limits)
     token = views.load_token(request.conflict_token)
     attributes = request.search_attributes if request.HasField("search_attributes") else None
 

@@ -332,6 +332,16 @@ BAD = [
         "Scheduled workflow must not contain WorkflowIDReusePolicy",
     ),
     (
+        lambda request: request.search_attributes.indexed_fields["Nope"].SetInParent(),
+        "Namespace default has no mapping defined for search attribute Nope",
+    ),
+    (
+        lambda request: request.schedule.action.start_workflow.search_attributes.indexed_fields[
+            "CloseTime"
+        ].SetInParent(),
+        "CloseTime attribute can't be set in SearchAttributes",
+    ),
+    (
         lambda request: request.memo.fields["k"].CopyFrom(large()),
         "Memo size exceeds limit.",
     ),

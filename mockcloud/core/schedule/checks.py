@@ -16,7 +16,8 @@ from temporalio.api.workflowservice.v1 import (
     UpdateScheduleRequest,
 )
 
-from mockcloud.core import start_checks, validation
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import search_attributes, start_checks, validation
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument
 from mockcloud.core.limits import Limits
 from mockcloud.core.schedule import spec as specs
@@ -34,22 +35,24 @@ _REUSE_POLICIES: Final = (
 )
 
 
-def create(request: CreateScheduleRequest, limits: Limits) -> None:
+def create(request: CreateScheduleRequest, namespace: NamespaceRecord, limits: Limits) -> None:
     """Raises InvalidArgument for a schedule that cannot be made."""
     _workflow_id(WORKFLOW_ID_PREFIX + request.schedule_id, limits)
     if not request.request_id:
         raise InvalidArgument("RequestId is not set on request.")
     _request_id(request.request_id, limits)
     _canonicalize(request.schedule)
-    _action(request.schedule, limits)
+    _action(request.schedule, namespace, limits)
+    search_attributes.check(namespace, request.search_attributes, limits)
     validation.blob(request.schedule, limits)
     validation.memo(request.memo, limits)
 
 
-def update(request: UpdateScheduleRequest, limits: Limits) -> None:
+def update(request: UpdateScheduleRequest, namespace: NamespaceRecord, limits: Limits) -> None:
     """Raises InvalidArgument for a schedule that cannot be, FailedPrecondition for a memo, which stays as it is."""
-    _action(request.schedule, limits)
+    _action(request.schedule, namespace, limits)
     _canonicalize(request.schedule)
+    search_attributes.check(namespace, request.search_attributes, limits)
     if request.HasField("memo"):
         raise FailedPrecondition("memo updates are not supported on workflow-backed schedules")
     _request_id(request.request_id, limits)
@@ -82,7 +85,7 @@ def _canonicalize(schedule: Schedule) -> None:
         raise InvalidArgument(f"Invalid schedule spec: {error.reason}") from None
 
 
-def _action(schedule: Schedule, limits: Limits) -> None:
+def _action(schedule: Schedule, namespace: NamespaceRecord, limits: Limits) -> None:
     """Real: validateStartWorkflowArgsForSchedule."""
     if schedule.action.WhichOneof("action") != "start_workflow":
         return  # such a schedule does nothing, but it is one
@@ -97,3 +100,4 @@ def _action(schedule: Schedule, limits: Limits) -> None:
         raise InvalidArgument("Scheduled workflow must not contain CronSchedule")
     if action.workflow_id_reuse_policy not in _REUSE_POLICIES:
         raise InvalidArgument("Scheduled workflow must not contain WorkflowIDReusePolicy")
+    search_attributes.check(namespace, action.search_attributes, limits)
