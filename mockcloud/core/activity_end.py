@@ -26,10 +26,6 @@ from mockcloud.core.run import Activity
 # Deadlines of the activity as a whole; no attempt can follow them.
 _DEADLINES = (TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START, TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE)
 
-# A failure that is kept between attempts is cut to this many bytes (real:
-# limit.mutableStateActivityFailureSize.error).
-_KEPT_FAILURE_BYTES = 4 * 1024
-
 EndAttributes = (
     ActivityTaskCompletedEventAttributes
     | ActivityTaskFailedEventAttributes
@@ -87,7 +83,7 @@ def begin_wait(
     record.version = change.version
     record.scheduled_time = moment
     record.backing_off = moment > change.context.now
-    _leave_worker(activity, failure)
+    _leave_worker(change, activity, failure)
     record.last_worker_identity = record.started_identity
     if record.reset_heartbeats:
         record.heartbeat_details = b""
@@ -103,16 +99,17 @@ def _hold(change: RunChange, activity: Activity, failure: Failure) -> None:
     record.attempt += 1
     record.version = change.version
     record.stamp += 1
-    _leave_worker(activity, failure)
+    _leave_worker(change, activity, failure)
     change.touch_activity(record.scheduled_event_id)
 
 
-def _leave_worker(activity: Activity, failure: Failure | None) -> None:
+def _leave_worker(change: RunChange, activity: Activity, failure: Failure | None) -> None:
     record = activity.record
     record.start_version = 0
     record.started_time = 0
     record.request_id = ""
-    record.last_failure = b"" if failure is None else _kept(failure).SerializeToString()
+    limit = change.context.limits.activity_failure_bytes
+    record.last_failure = b"" if failure is None else _kept(failure, limit).SerializeToString()
 
 
 def close(
@@ -162,9 +159,9 @@ def _write_started(change: RunChange, activity: Activity, worker_version: Worker
     return started.event_id
 
 
-def _kept(failure: Failure) -> Message:
-    if failure.ByteSize() <= _KEPT_FAILURE_BYTES:
+def _kept(failure: Failure, limit: int) -> Message:
+    if failure.ByteSize() <= limit:
         return failure
     kept = failures.server_failure("Failure exceeds size limit.", non_retryable=False)
-    kept.cause.CopyFrom(failures.truncated(failure, _KEPT_FAILURE_BYTES))
+    kept.cause.CopyFrom(failures.truncated(failure, limit))
     return kept

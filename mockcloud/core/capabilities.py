@@ -51,6 +51,7 @@ def namespace(limits: Limits) -> NamespaceInfo.Capabilities:
     told = NamespaceInfo.Capabilities()
     told.CopyFrom(NAMESPACE)
     told.worker_heartbeats &= limits.worker_heartbeats
+    told.workflow_pause &= limits.workflow_pause
     told.worker_poll_complete_on_shutdown &= limits.cancel_worker_polls_on_shutdown
     return told
 

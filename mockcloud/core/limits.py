@@ -57,6 +57,8 @@ class Limits:
         4 * 1024 * 1024
     )
     pending_activities: Annotated[Number, Key("limit.numPendingActivities.error")] = 2_000
+    # Of a failure that is kept between two attempts of an activity.
+    activity_failure_bytes: Annotated[Bytes, Key("limit.mutableStateActivityFailureSize.error")] = 4 * 1024
     links_per_request: Annotated[Number, Key("frontend.maxlinksPerRequest")] = 10
     link_bytes: Annotated[Bytes, Key("frontend.linkMaxSize")] = 4_000
     callbacks_per_run: Annotated[Number, Key("system.maxCallbacksPerWorkflow")] = 32
@@ -116,6 +118,7 @@ class Limits:
     cancel_worker_polls_on_shutdown: Annotated[bool, Key("frontend.enableCancelWorkerPollsOnShutdown")] = True
     eager_activities: Annotated[bool, Key("system.enableActivityEagerExecution")] = True
     worker_heartbeats: Annotated[bool, Key("frontend.WorkerHeartbeatsEnabled")] = True
+    workflow_pause: Annotated[bool, Key("frontend.WorkflowPauseEnabled")] = True  # off in the real server
     # Workers that a region remembers, how long after their last heartbeat, and how long at least.
     workers: Annotated[Number, Key("matching.workerRegistryMaxEntries")] = 1_000_000
     worker_silence: Annotated[Duration, Key("matching.workerRegistryEntryTTL")] = 5 * times.MINUTE

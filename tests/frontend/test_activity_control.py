@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from temporalio import activity, workflow
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import Priority, WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
@@ -31,12 +30,11 @@ from temporalio.api.workflowservice.v1 import (
     UpdateActivityOptionsResponse,
 )
 from temporalio.client import Client
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from mockcloud.core.errors import Code
 from tests.frontend.raw_worker import NS, take_activity, with_activity
+from tests.frontend.sdk_activities import Beating, beats
 from tests.support import Site, grpc_address, refusal
 
 RUN = WorkflowExecution(workflow_id="w")
@@ -148,38 +146,6 @@ async def test_a_bad_priority_is_refused(site: Site) -> None:
 
 
 # With an SDK worker
-
-
-@activity.defn
-async def beats() -> str:
-    """The first attempt beats until the server stops it; the second one is done."""
-    if activity.info().attempt > 1:
-        return f"attempt {activity.info().attempt}"
-    try:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(0.02)
-    except asyncio.CancelledError:
-        details = activity.cancellation_details()
-        assert details is not None
-        if details.reset:
-            raise ApplicationError("begins anew") from None
-        raise
-
-
-@workflow.defn
-class Beating:
-    """Runs the activity that beats."""
-
-    @workflow.run
-    async def run(self) -> str:
-        return await workflow.execute_activity(
-            beats,
-            activity_id="beats",
-            start_to_close_timeout=timedelta(seconds=60),
-            heartbeat_timeout=timedelta(seconds=10),
-            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=10)),
-        )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,9 +34,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.worker import Worker
 
 from mockcloud.core.errors import Code
+from mockcloud.core.limits import Limits
 from tests.frontend.raw_worker import NS, start, take_task
 from tests.frontend.sdk_workflows import Inbox
-from tests.support import Site, grpc_address, refusal
+from tests.support import Site, grpc_address, open_sites, refusal
 
 RUN = WorkflowExecution(workflow_id="w")
 LONG = "x" * 1001
@@ -130,6 +132,20 @@ async def test_pauses_that_are_refused(site: Site, kind: type[Any]) -> None:
         error = await refusal(site.call(request))
         assert error is not None
         assert (error.code, error.message) == (code, message)
+
+
+async def test_pausing_can_be_switched_off(tmp_path: Path) -> None:
+    async with open_sites(tmp_path, limits=Limits(workflow_pause=False)) as sites:
+        site = sites["A"]
+        await site.register(NS)
+        error = await refusal(site.call(PauseWorkflowExecutionRequest(namespace=NS, workflow_id="w")))
+        assert error is not None
+        assert (error.code, error.message) == (
+            Code.UNIMPLEMENTED,
+            "workflow pause is not enabled for namespace: default",
+        )
+        answer = await site.ask(DescribeNamespaceRequest(namespace=NS), DescribeNamespaceResponse)
+        assert not answer.namespace_info.capabilities.workflow_pause
 
 
 async def test_a_second_pause_and_a_needless_unpause_are_refused(site: Site) -> None:
