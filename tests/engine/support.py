@@ -55,11 +55,14 @@ class ManualClock:
         return self.moment
 
 
-async def open_region(path: Path, name: str = A, limits: Limits | None = None) -> Region:
-    """A region recovered from `path`, started."""
+async def open_region(
+    path: Path, name: str = A, limits: Limits | None = None, *, start: bool = True
+) -> Region:
+    """A region recovered from `path`, started unless it is not to do anything by itself."""
     store = await Store.open(path / f"{name}.db", durable=False)
     region = await Region.open(name, CLUSTERS, store, Ports(rng=random.Random(7)), limits)
-    await region.start()
+    if start:
+        await region.start()
     return region
 
 

@@ -1,0 +1,417 @@
+"""What is done to other runs because of one: once, whatever happens in between, and by the active region alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.command.v1 import Command
+from temporalio.api.enums.v1 import EventType, ParentClosePolicy, ReplicationState, WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse, TerminateWorkflowExecutionRequest
+
+from mockcloud.core import deletion, signals
+from mockcloud.core.errors import NotFound, Unavailable
+from mockcloud.engine.changes import StartReply
+from mockcloud.engine.region import Region
+from mockcloud.store import runs
+from tests.core.others import cancel_external, signal_external, start_child
+from tests.scenarios.one_life import DyingLane, When
+
+from .support import (
+    A,
+    B,
+    Driver,
+    close,
+    crash,
+    fail_over,
+    limits,
+    open_region,
+    register,
+    running,
+    set_state,
+    short,
+)
+
+Policy = ParentClosePolicy
+Status = WorkflowExecutionStatus
+PARENT, CHILD = "order-1", "child"
+
+
+async def until(driver: Driver, condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return once `condition` holds; looked at after each commit."""
+    changed = asyncio.Event()
+    changed.set()
+    driver.region.changes.listeners.append(lambda _, committed: changed.set())
+    async with asyncio.timeout(10):
+        while not await condition():
+            await changed.wait()
+            changed.clear()
+
+
+async def has(driver: Driver, workflow_id: str, *names: str, run_id: str = "") -> None:
+    """Return once the run has events of these types."""
+
+    async def condition() -> bool:
+        try:
+            found = await driver.names(workflow_id, run_id)
+        except NotFound:
+            return False
+        return set(names) <= set(found)
+
+    await until(driver, condition)
+
+
+async def settled(driver: Driver) -> None:
+    """Return once no run of the namespace has an errand any more."""
+
+    async def condition() -> bool:
+        return not await with_errands(driver.region)
+
+    await until(driver, condition)
+
+
+async def with_errands(region: Region) -> list[str]:
+    """Workflow ids, as stored."""
+    namespace = region.namespaces.by_name("default")
+    rows = await region.store.read(lambda connection: runs.runs_with_errands(connection, namespace.id))
+    return [workflow_id for workflow_id, _ in rows]
+
+
+async def status(driver: Driver, workflow_id: str) -> Status.ValueType:
+    return await driver.region.changes.read(driver.namespace, workflow_id, "", lambda run: run.status)
+
+
+def ending(task: PollWorkflowTaskQueueResponse) -> list[Command]:
+    """A child ends at its first task, a parent when it has heard of that."""
+    heard = {EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED}
+    if task.workflow_execution.workflow_id == CHILD or heard & {e.event_type for e in task.history.events}:
+        return [close()]
+    return []
+
+
+async def work(driver: Driver, workflow_id: str) -> None:
+    """Be the worker until that workflow has ended."""
+    while await status(driver, workflow_id) == Status.WORKFLOW_EXECUTION_STATUS_RUNNING:
+        task = await driver.poll()
+        await driver.complete(task, *ending(task))
+
+
+async def initiated(driver: Driver, *commands: Command) -> None:
+    """A parent has had its first task, and these commands."""
+    await driver.start(PARENT)
+    await driver.complete(await driver.poll(), *commands)
+
+
+async def terminate(driver: Driver, workflow_id: str) -> None:
+    request = TerminateWorkflowExecutionRequest()
+    await driver.region.changes.update(
+        driver.namespace, workflow_id, "", lambda change: signals.terminate(change, request)
+    )
+
+
+class Dying:
+    """A region that ends at its commit number `at` from now on, and begins again."""
+
+    def __init__(self, path: Path, region: Region, at: int, when: When) -> None:
+        self.path = path
+        self.region = region
+        self.died = asyncio.Event()
+        writer = region.store._writer
+        self.lane = writer._lane = DyingLane(writer._lane, at, when, self._end)
+
+    def _end(self) -> None:
+        self.region.store.kill()
+        self.died.set()
+
+    async def reborn(self) -> Driver:
+        async with asyncio.timeout(10):
+            await self.died.wait()
+        await crash(self.region)
+        self.region = await open_region(self.path)
+        return Driver(self.region)
+
+
+WHENS: list[When] = ["before", "after"]
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize(
+    "at", [1, 2, 3]
+)  # the child's first run; the parent's Started; the child's first task
+async def test_a_crash_while_a_child_is_started(tmp_path: Path, at: int, when: When) -> None:
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await driver.start(PARENT)
+    task = await driver.poll()
+    dying = Dying(tmp_path, region, at + 1, when)  # the first is the worker's own
+    await driver.complete(task, start_child())
+
+    driver = await dying.reborn()
+    await work(driver, PARENT)
+    await settled(driver)
+
+    counts = Counter(await driver.names(PARENT))
+    for name in ("Initiated", "ChildWorkflowExecutionStarted", "ChildWorkflowExecutionCompleted"):
+        assert sum(count for kind, count in counts.items() if kind.endswith(name)) == 1
+    found = await driver.region.store.read(
+        lambda connection: runs.runs_of(connection, driver.namespace.id, CHILD)
+    )
+    assert len(found) == 1
+    await driver.region.close()
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize("at", [1, 2])  # the parent hears of it; the child notes that
+async def test_a_crash_while_a_parent_is_told(tmp_path: Path, at: int, when: When) -> None:
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await initiated(driver, start_child())
+    await has(driver, PARENT, "ChildWorkflowExecutionStarted")
+    child = await driver.poll()
+    if child.workflow_execution.workflow_id == PARENT:
+        await driver.complete(child)
+        child = await driver.poll()
+    dying = Dying(tmp_path, region, at + 1, when)
+    await driver.complete(child, close())
+
+    driver = await dying.reborn()
+    await work(driver, PARENT)
+    await settled(driver)
+
+    assert (await driver.names(PARENT)).count("ChildWorkflowExecutionCompleted") == 1
+    await driver.region.close()
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize("at", [1, 2])  # the other workflow gets it; the sender notes that
+@pytest.mark.parametrize("what", ["signal", "cancel"])
+async def test_a_crash_while_another_workflow_is_signalled(
+    tmp_path: Path, at: int, when: When, what: str
+) -> None:
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await driver.start("other")
+    await driver.complete(await driver.poll())
+    await driver.start(PARENT)
+    task = await driver.poll()
+    dying = Dying(tmp_path, region, at + 1, when)
+    await driver.complete(task, signal_external() if what == "signal" else cancel_external())
+
+    driver = await dying.reborn()
+    sent = (
+        "ExternalWorkflowExecutionSignaled"
+        if what == "signal"
+        else "ExternalWorkflowExecutionCancelRequested"
+    )
+    await has(driver, PARENT, sent)
+    await settled(driver)
+
+    assert (await driver.names(PARENT)).count(sent) == 1
+    received = "WorkflowExecutionSignaled" if what == "signal" else "WorkflowExecutionCancelRequested"
+    assert (await driver.names("other")).count(received) == 1
+    await driver.region.close()
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize("at", [1, 2])  # the child ends; the parent notes that
+async def test_a_crash_while_a_policy_is_applied(tmp_path: Path, at: int, when: When) -> None:
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await initiated(driver, start_child())
+    await has(driver, CHILD, "WorkflowTaskScheduled")
+    await settled(driver)
+    dying = Dying(tmp_path, region, at + 1, when)
+    await terminate(driver, PARENT)
+
+    driver = await dying.reborn()
+    await settled(driver)
+
+    assert await status(driver, CHILD) == Status.WORKFLOW_EXECUTION_STATUS_TERMINATED
+    assert (await driver.names(CHILD)).count("WorkflowExecutionTerminated") == 1
+    await driver.region.close()
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (Policy.PARENT_CLOSE_POLICY_TERMINATE, "WorkflowExecutionTerminated"),
+        (Policy.PARENT_CLOSE_POLICY_REQUEST_CANCEL, "WorkflowExecutionCancelRequested"),
+        (Policy.PARENT_CLOSE_POLICY_ABANDON, "WorkflowTaskScheduled"),
+    ],
+)
+async def test_a_parent_that_closes_in_the_middle_of_a_start_stands_by_its_policy(
+    tmp_path: Path, policy: Policy.ValueType, expected: str
+) -> None:
+    """The region ends after the child's first commit; before it begins anew, the parent has ended."""
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await driver.start(PARENT)
+    task = await driver.poll()
+    dying = Dying(tmp_path, region, 2, "after")
+    await driver.complete(task, start_child(parent_close_policy=policy))
+    async with asyncio.timeout(10):
+        await dying.died.wait()
+    await crash(region)
+    region = await open_region(tmp_path, start=False)
+    driver = Driver(region)
+    await terminate(driver, PARENT)
+    assert await driver.names(CHILD) == ["WorkflowExecutionStarted"]
+
+    region.errands.start()
+
+    await has(driver, CHILD, expected)
+    await settled(driver)
+    assert "ChildWorkflowExecutionStarted" not in await driver.names(PARENT)
+    await region.close()
+
+
+async def test_a_passive_region_does_nothing_until_it_turns_active(tmp_path: Path) -> None:
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await driver.start(PARENT)
+    task = await driver.poll()
+    region.errands.stop()  # as if it had no time for it
+    await driver.complete(task, start_child(), signal_external("nobody"))
+    await fail_over(region, B)
+    await region.close()
+
+    region = await open_region(tmp_path)
+    driver = Driver(region)
+    assert await with_errands(region) == [PARENT]
+    with pytest.raises(NotFound):
+        await driver.names(CHILD)
+    await fail_over(region, A)
+    await has(driver, PARENT, "ChildWorkflowExecutionStarted", "SignalExternalWorkflowExecutionFailed")
+    await settled(driver)
+    await region.close()
+
+
+async def test_errands_wait_in_handover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        start, begun, go_on = region.changes.start, asyncio.Event(), asyncio.Event()
+
+        async def slow(*args: Any) -> StartReply:
+            begun.set()
+            await go_on.wait()
+            return await start(*args)
+
+        await driver.start(PARENT)
+        monkeypatch.setattr(region.changes, "start", slow)
+        await driver.complete(await driver.poll(), start_child())
+        await begun.wait()
+        await set_state(region, ReplicationState.REPLICATION_STATE_HANDOVER)
+        go_on.set()
+        await under_way(region, 0)
+        assert await with_errands(region) == [PARENT]
+        await set_state(region, ReplicationState.REPLICATION_STATE_NORMAL)
+        await has(driver, CHILD, "WorkflowTaskScheduled")
+
+
+async def under_way(region: Region, count: int) -> None:
+    """Return once so many errands are under way."""
+    async with asyncio.timeout(10):
+        while len(region.errands._under_way) != count:  # noqa: ASYNC110 nothing tells of it
+            await asyncio.sleep(0.01)
+
+
+async def test_what_fails_in_passing_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        start, tries = region.changes.start, 0
+
+        async def unreliable(*args: Any) -> StartReply:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                raise Unavailable("not now")
+            if tries == 2:
+                raise ValueError("a defect")
+            return await start(*args)
+
+        await driver.start(PARENT)
+        monkeypatch.setattr(region.changes, "start", unreliable)
+        await driver.complete(await driver.poll(), start_child())
+        await has(driver, CHILD, "WorkflowTaskScheduled")
+        assert tries == 3
+
+
+async def test_a_parent_hears_of_a_child_that_is_deleted(tmp_path: Path) -> None:
+    """The child's rows stay until everybody has heard."""
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await initiated(driver, start_child())
+        await has(driver, PARENT, "ChildWorkflowExecutionStarted")
+        await driver.region.changes.update(driver.namespace, CHILD, "", deletion.request)
+        await has(driver, PARENT, "ChildWorkflowExecutionTerminated")
+
+        async def gone() -> bool:
+            try:
+                await status(driver, CHILD)
+            except NotFound:
+                return True
+            return False
+
+        async with asyncio.timeout(10):
+            while not await gone():  # noqa: ASYNC110 nothing tells of it
+                await asyncio.sleep(0.01)
+
+
+async def test_a_closed_child_whose_parent_is_gone_is_done_with(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await initiated(driver, start_child(parent_close_policy=Policy.PARENT_CLOSE_POLICY_ABANDON))
+        await has(driver, CHILD, "WorkflowTaskScheduled")
+        await terminate(driver, PARENT)
+        await terminate(driver, CHILD)
+        await settled(driver)
+        assert "ChildWorkflowExecutionTerminated" not in await driver.names(PARENT)
+
+
+async def test_two_workflows_signal_each_other(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        for workflow_id in ("one", "two"):
+            await driver.start(workflow_id)
+        tasks = [await driver.poll(), await driver.poll()]
+        other = {"one": "two", "two": "one"}
+        await asyncio.gather(
+            *(
+                driver.complete(task, signal_external(other[task.workflow_execution.workflow_id]))
+                for task in tasks
+            )
+        )
+        for workflow_id in other:
+            await has(driver, workflow_id, "WorkflowExecutionSignaled", "ExternalWorkflowExecutionSignaled")
+
+
+async def test_a_child_in_another_namespace_of_the_same_region(tmp_path: Path) -> None:
+    region = await open_region(tmp_path, limits=limits(cross_namespace_commands=True))
+    for name in ("default", "others"):
+        await register(region, name, clusters=[A])
+    driver, others = Driver(region), Driver(region, "others")
+    await initiated(driver, start_child(namespace="others"), signal_external("nobody", namespace="others"))
+    await has(driver, PARENT, "ChildWorkflowExecutionStarted", "SignalExternalWorkflowExecutionFailed")
+
+    child = await others.poll()
+    started = child.history.events[0].workflow_execution_started_event_attributes
+    assert started.parent_workflow_namespace == "default"
+    await others.complete(child, close())
+
+    await has(driver, PARENT, "ChildWorkflowExecutionCompleted")
+    events = {short(event): event for event in await driver.events(PARENT)}
+    completed = events["ChildWorkflowExecutionCompleted"].child_workflow_execution_completed_event_attributes
+    assert completed.namespace == "others"
+    failed = events["SignalExternalWorkflowExecutionFailed"]
+    assert failed.signal_external_workflow_execution_failed_event_attributes.namespace == "others"
+    await region.close()
