@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PROTO_TOOLS := .venv-protos
 PROTOS := $(patsubst protos/mockcloud/%,mockcloud/api/%,$(wildcard protos/mockcloud/*/v1/*.proto))
 
-.PHONY: demo up test check bench coverage protos clean
+.PHONY: demo up test check bench golden coverage protos clean
 
 demo: $(READY)  ## an order workflow survives two failovers
 	$(BIN)/python examples/failover_mid_workflow.py
@@ -29,6 +29,9 @@ bench: $(READY)  ## figures against null servers in the same run; FULL=1 adds th
 
 coverage: $(READY)  ## regenerate docs/coverage.md from the tables in the code
 	$(BIN)/python -m mockcloud.coverage docs/coverage.md
+
+golden: $(READY)  ## play recordings of a real pair of clusters: DIR=a folder of them
+	$(BIN)/python -m tests.golden $(or $(DIR),tests/golden/event-based)
 
 protos: $(PROTO_TOOLS)/.ready  ## regenerate mockcloud/api from protos/
 	$(PROTO_TOOLS)/bin/python -m grpc_tools.protoc -Imockcloud/api=protos/mockcloud --python_out=. --pyi_out=. $(PROTOS)

@@ -126,20 +126,13 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
-class Park:
-    """Reconciliation that is not built: the batch waits with its run. The reason is shown to users."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Invalid:
     """No healthy region sends this: to the dead letters, after retries."""
 
     reason: str
 
 
-Plan = UnknownRun | Duplicate | Missing | Append | Backfill | Switch | Park | Invalid
+Plan = UnknownRun | Duplicate | Missing | Append | Backfill | Switch | Invalid
 
 SAME_VERSION = "ConflictResolver encountered replication task version == current branch last write version"
 

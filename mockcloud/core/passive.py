@@ -9,7 +9,7 @@ itself had begun as the active one; that is a write of its own, under its own ve
 Events whose meaning is not built raise `fold.UnsupportedEvent`; the run in memory is then worthless.
 
 Real: service/history/ndc (history_replicator.go, buffer_event_flusher.go, state_rebuilder.go,
-activity_state_replicator.go), transaction_manager_new_workflow.go.
+activity_state_replicator.go).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from mockcloud.api.state.v1.state_pb2 import (
     VersionHistories,
     VersionHistory,
 )
-from mockcloud.core import conflict, failover, fold, version_history
+from mockcloud.core import failover, fold, version_history
 from mockcloud.core.change import Batch, Context, Fork, Outcome, RunChange
-from mockcloud.core.conflict import Existing, Missing, Park, Target
+from mockcloud.core.conflict import Existing, Missing, Target
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.version_history import Item
 
@@ -61,7 +61,7 @@ def settle(run: Run, context: Context) -> Outcome | None:
 
 
 def create(key: RunKey, events: Sequence[HistoryEvent], context: Context, extra: Extra) -> Outcome:
-    """A run that is new here and becomes current; its batch must start it."""
+    """A run that is new here; its batch must start it."""
     run = Run(key)
     branch_id = context.next_task_id()
     run.record.version_histories.histories.append(VersionHistory(branch_id=branch_id))
@@ -72,14 +72,13 @@ def create(key: RunKey, events: Sequence[HistoryEvent], context: Context, extra:
         created=True,
         forks=[Fork(branch_id)],
         batches=[Batch.of(branch_id, events)],
-        becomes_current=True,
     )
 
 
 def create_reset(
     run: Run, copies: Sequence[Batch], events: Sequence[HistoryEvent], context: Context, extra: Extra
 ) -> Outcome:
-    """A reset run that is new here and becomes current: `run` is what `core.reset.adopt` made of the copy."""
+    """A reset run that is new here: `run` is what `core.reset.adopt` made of the copy."""
     run.record.create_request_id = extra.create_request_id
     _fold(run, events, context, extra)
     branch_id = copies[0].branch_id
@@ -89,7 +88,6 @@ def create_reset(
         forks=[Fork(branch_id)],
         copies=copies,
         batches=[Batch.of(branch_id, events)],
-        becomes_current=True,
     )
 
 
@@ -206,23 +204,6 @@ def sync_activity(
     activity.record = replaced
     run.record.last_update_time = context.now
     return Outcome(run=run)
-
-
-def new_run_place(last: Item, last_task_id: int, current: Run | None) -> Park | None:
-    """Where a replicated new run goes: None, it becomes current; Park, it needs rules that are not built.
-
-    `current` is the current run of the workflow id here.
-    """
-    if current is None:
-        return None
-    newer = conflict.happens_after(
-        last.version, last_task_id, current.last_write_version, current.record.last_task_id
-    )
-    if not newer:
-        return Park(f"zombie runs not built: the run is older than the current run {current.key.run_id}")
-    if current.open:
-        return Park(f"suppression not built: the run is newer than the open current run {current.key.run_id}")
-    return None
 
 
 def _is_newer(local: ActivityRecord, incoming: ActivityRecord) -> bool:

@@ -1,126 +1,55 @@
-"""Which events of a losing branch live on, and how they are written again on the run that won.
+"""Events that are written again on another run: those of a losing branch or run, and those after a reset's point.
 
-Everything of a losing branch stays readable; what is written again to the current run of the workflow
-id, in the region that is active for the namespace, is what outsiders asked for: signals and updates. An
-update that was admitted or accepted is admitted again, by an event, so that a worker of the winner handles
-it; how far it had come on the losing branch does not count. Where the losing branch is one of that very run,
-what it heard of children that both branches have initiated is written again, too. Types that the real
-server reapplies as well, but whose reconciliation is not built, make the batch wait (`Park`) instead of
-being lost in silence.
+Everything of a losing branch stays readable; what is written again to the current run of the workflow id, in the
+region that is active for the namespace, is what outsiders asked for: signals, updates, requests to cancel,
+terminations, changed options. An update that was admitted or accepted is admitted again, by an event, so that a worker
+of the winner handles it; how far it had come does not count. Where the losing branch is one of that very run, what it
+heard of children that both branches have initiated is written again, too. A reset writes the same kinds again on the
+run that it makes, without requests to cancel and terminations. `_RULES` says which kinds and how.
 
-De-duplication: an event is known by (source run id, event id, event version), kept in the target's
-durable record.
+De-duplication: an event is known by (source run id, event id, event version), kept in the target's durable record.
 
-Real: service/history/ndc/events_reapplier.go, service/history/api/reapplyevents/api.go.
+Real: service/history/ndc/events_reapplier.go, reapplyEvents of workflow_resetter.go, api/reapplyevents/api.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from temporalio.api.enums.v1 import EventType, ResetReapplyExcludeType, UpdateAdmittedEventOrigin
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
-from temporalio.api.update.v1 import Request
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionCancelRequestedEventAttributes,
+    WorkflowExecutionSignaledEventAttributes,
+)
 
 from mockcloud.api.state.v1.state_pb2 import ReappliedEvent
-from mockcloud.core import children, updates
+from mockcloud.core import children, signals, updates
 from mockcloud.core.change import RunChange
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.conflict import Park
+from mockcloud.core.errands import RESETTER
 from mockcloud.core.task_state import schedule_workflow_task
 
+Excluded = frozenset[ResetReapplyExcludeType.ValueType]
+
 SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
-_UPDATE_ADMITTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
-_UPDATE_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
-_UPDATES = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE
-_SIGNALS = ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL
+_ADMITTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
+_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+_CANCEL_REQUESTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 _TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+_OPTIONS_UPDATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
 
-# The server's own hand: what it terminated is not asked for by anybody.
-_HISTORY_SERVICE = "history-service"
-
-# Reapplied by the real server; not built.
-_NOT_BUILT = {
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: "a cancel request",
-    _TERMINATED: "a termination",
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED: "changed workflow options",
-}
-
-CLOSED_TARGET = "reset not built: an event of a losing branch would be reapplied to a closed run"
+# The server's own hands: what they terminated is not asked for by anybody.
+_SERVER = frozenset({signals.HISTORY_SERVICE, RESETTER})
 
 
-def candidates(events: Iterable[HistoryEvent]) -> list[HistoryEvent] | Park:
-    """The events of a losing batch that are to be reapplied, in their order.
-
-    `Park` if one of them cannot be.
-    """
-    wanted = []
-    for event in events:
-        if (
-            event.event_type == SIGNALED
-            or event.event_type in children.AFTER_INITIATED
-            or requested_update(event) is not None
-        ):
-            wanted.append(event)
-        elif event.event_type in _NOT_BUILT:
-            if (
-                event.event_type == _TERMINATED
-                and event.workflow_execution_terminated_event_attributes.identity == _HISTORY_SERVICE
-            ):
-                continue
-            kind = _NOT_BUILT[event.event_type]
-            return Park(f"reapply not built: event {event.event_id} of the losing branch is {kind}")
-    return wanted
-
-
-def after_reset(
-    change: RunChange, event: HistoryEvent, excluded: frozenset[ResetReapplyExcludeType.ValueType]
-) -> None:
-    """Write one event again on a run that a reset has just made, if it is of a kind that survives a reset.
-
-    Requests to cancel and terminations do not. Real: reapplyEvents of ndc/workflow_resetter.go.
-    """
-    if event.event_type == SIGNALED and _SIGNALS not in excluded:
-        _signal_again(change, event)
-    elif event.event_type in children.AFTER_INITIATED:
-        children.write_again(change, event)
-    if _UPDATES not in excluded:
-        _admit_again(change, event)
-
-
-def requested_update(event: HistoryEvent) -> Request | None:
-    """The request of an update that the event tells of. Where an Admitted event has it, the Accepted one has not."""
-    if event.event_type == _UPDATE_ADMITTED:
-        return event.workflow_execution_update_admitted_event_attributes.request
-    accepted = event.workflow_execution_update_accepted_event_attributes
-    if event.event_type == _UPDATE_ACCEPTED and accepted.HasField("accepted_request"):
-        return accepted.accepted_request
-    return None
-
-
-def _admit_again(change: RunChange, event: HistoryEvent) -> bool:
-    """Whether the event tells of an update that the run did not have: now it is admitted there."""
-    request = requested_update(event)
-    if request is None:
-        return False
-    origin: UpdateAdmittedEventOrigin.ValueType = (
-        event.workflow_execution_update_admitted_event_attributes.origin
-        if event.event_type == _UPDATE_ADMITTED
-        else UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
-    )
-    return updates.admit_durably(change, request, origin)
-
-
-def _signal_again(change: RunChange, event: HistoryEvent) -> None:
-    """It keeps name, input, identity, header and links, and loses its request id."""
-    attributes = WorkflowExecutionSignaledEventAttributes()
-    attributes.CopyFrom(event.workflow_execution_signaled_event_attributes)
-    attributes.request_id = ""
-    change.add(SIGNALED, attributes, links=event.links)
+def candidates(events: Iterable[HistoryEvent]) -> list[HistoryEvent]:
+    """The events of a losing batch that are to be reapplied, in their order."""
+    return [event for event in events if event.event_type in _RULES and not _by_the_server(event)]
 
 
 def without_own(events: Iterable[HistoryEvent], clusters: Clusters, region: str) -> list[HistoryEvent]:
-    """What of the events that another region sent here for reapply counts.
+    """What of the events that another run or region sends here for reapply counts.
 
     Not those of this region's own versions.
     """
@@ -151,31 +80,113 @@ def not_yet_reapplied(
 
 
 def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent]) -> int:
-    """Write `events` again, on an open run, and see that a workflow task is pending.
+    """Write `events` of a losing branch or run again, on an open run, and see that a workflow task is pending.
 
-    Signals keep name, input, identity, header and links; ids, version and time are those of the change,
-    and there is no request id. An update whose id is there already is passed over. While a worker has the workflow
-    task they are buffered. Returns how many were new.
+    Ids, version and time are those of the change. While a worker has the workflow task they are buffered like all
+    that comes from outside. Returns how many were new.
     """
     run = change.run
     assert run.open, "events are reapplied to open runs"
-    applied = []
+    fresh = 0
     for event in not_yet_reapplied(run.record.reapplied, source_run_id, events):
-        if event.event_type == SIGNALED:
-            _signal_again(change, event)
-        elif event.event_type in children.AFTER_INITIATED:
-            if not children.write_again(change, event):
-                continue
-        elif not _admit_again(change, event):
-            continue
-        applied.append(event)
-    if not applied:
-        return 0
-    for event in applied:
-        run.record.reapplied.append(
-            ReappliedEvent(run_id=source_run_id, event_id=event.event_id, version=event.version)
-        )
+        if run.open and _RULES[event.event_type](change, event):
+            remember(change, source_run_id, [event])
+            fresh += 1
+    if fresh:
+        schedule_workflow_task(change)
+    return fresh
+
+
+def after_reset(change: RunChange, events: Iterable[HistoryEvent], excluded: Excluded = frozenset()) -> None:
+    """Write again, on a run that a reset has just made, what of `events` survives a reset. Schedules nothing."""
+    for event in events:
+        rule = _AFTER_RESET.get(event.event_type)
+        if rule is not None and _EXCLUSIONS.get(event.event_type) not in excluded:
+            rule(change, event)
+
+
+def remember(change: RunChange, source_run_id: str, events: Iterable[HistoryEvent]) -> None:
+    """Keep by what these events are known, here and in the replicas."""
+    change.run.record.reapplied.extend(
+        ReappliedEvent(run_id=source_run_id, event_id=event.event_id, version=event.version)
+        for event in events
+    )
     change.touch()
     change.replicate_run_state = True
-    schedule_workflow_task(change)
-    return len(applied)
+
+
+def _by_the_server(event: HistoryEvent) -> bool:
+    return (
+        event.event_type == _TERMINATED
+        and event.workflow_execution_terminated_event_attributes.identity in _SERVER
+    )
+
+
+# The rules: each says whether it wrote anything.
+
+
+def _signal(change: RunChange, event: HistoryEvent) -> bool:
+    """It keeps name, input, identity, header and links, and loses its request id."""
+    attributes = WorkflowExecutionSignaledEventAttributes()
+    attributes.CopyFrom(event.workflow_execution_signaled_event_attributes)
+    attributes.request_id = ""
+    change.add(SIGNALED, attributes, links=event.links)
+    return True
+
+
+def _admitted_update(change: RunChange, event: HistoryEvent) -> bool:
+    attributes = event.workflow_execution_update_admitted_event_attributes
+    return updates.admit_durably(change, attributes.request, attributes.origin)
+
+
+def _accepted_update(change: RunChange, event: HistoryEvent) -> bool:
+    """Where an Admitted event came before, that has the request, and the update with it."""
+    attributes = event.workflow_execution_update_accepted_event_attributes
+    if not attributes.HasField("accepted_request"):
+        return False
+    origin = UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
+    return updates.admit_durably(change, attributes.accepted_request, origin)
+
+
+def _change_options(change: RunChange, event: HistoryEvent) -> bool:
+    attributes = event.workflow_execution_options_updated_event_attributes
+    change.add(_OPTIONS_UPDATED, attributes, links=event.links, worker_may_ignore=event.worker_may_ignore)
+    return True
+
+
+def _request_cancel(change: RunChange, event: HistoryEvent) -> bool:
+    if change.run.cancel_requested:
+        return False
+    attributes = WorkflowExecutionCancelRequestedEventAttributes()
+    attributes.CopyFrom(event.workflow_execution_cancel_requested_event_attributes)
+    change.add(_CANCEL_REQUESTED, attributes, links=event.links)
+    return True
+
+
+def _terminate(change: RunChange, event: HistoryEvent) -> bool:
+    attributes = event.workflow_execution_terminated_event_attributes
+    signals.terminate_run(
+        change,
+        reason=attributes.reason,
+        details=attributes.details if attributes.HasField("details") else None,
+        identity=attributes.identity,
+        links=event.links,
+    )
+    return True
+
+
+_Rule = Callable[[RunChange, HistoryEvent], bool]
+_AFTER_RESET: dict[int, _Rule] = {
+    SIGNALED: _signal,
+    _ADMITTED: _admitted_update,
+    _ACCEPTED: _accepted_update,
+    _OPTIONS_UPDATED: _change_options,
+    **dict.fromkeys(children.AFTER_INITIATED, children.write_again),
+}
+_RULES: dict[int, _Rule] = {**_AFTER_RESET, _CANCEL_REQUESTED: _request_cancel, _TERMINATED: _terminate}
+# What a reset's request may leave out.
+_EXCLUSIONS: dict[int, ResetReapplyExcludeType.ValueType] = {
+    SIGNALED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
+    _ADMITTED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+    _ACCEPTED: ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE,
+}

@@ -39,6 +39,11 @@ from mockcloud.core.run import Run
 from mockcloud.core.task_start import add_started_event
 from mockcloud.core.version_history import Item
 
+REAPPLY_REASON = "events-reapplication"
+_PENDING_TASK = frozenset(
+    {EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED}
+)
+
 Exclude = ResetReapplyExcludeType
 _EVERY_EXCLUSION = frozenset(Exclude.values()) - {Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UNSPECIFIED}
 _SIGNAL_ONLY = {Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UPDATE}
@@ -61,7 +66,21 @@ def check_boundary(batches: Sequence[Batch], finish_event_id: int) -> None:
             )
 
 
-def exclusions(request: ResetWorkflowExecutionRequest) -> frozenset[ResetReapplyExcludeType.ValueType]:
+def reapply_point(base: Run, batches: Sequence[Batch]) -> int | None:
+    """Where a closed run is reset so that events can be reapplied; None: it never had a workflow task.
+
+    That is its last completed workflow task, and if none was ever completed, the last one that was pending.
+    """
+    if base.last_completed_task_started_event_id:
+        return base.last_completed_task_started_event_id + 1
+    for batch in reversed(batches):
+        last = History.FromString(batch.data).events[-1]
+        if last.event_type in _PENDING_TASK:
+            return last.event_id + 1
+    return None
+
+
+def exclusions(request: ResetWorkflowExecutionRequest) -> reapply.Excluded:
     """What is not to be reapplied, from the request's two fields, the older of which says what is.
 
     Real: resetworkflow.GetResetReapplyExcludeTypes.
@@ -74,7 +93,7 @@ def exclusions(request: ResetWorkflowExecutionRequest) -> frozenset[ResetReapply
     return frozenset(excluded)
 
 
-def reapplies_nothing(excluded: frozenset[ResetReapplyExcludeType.ValueType]) -> bool:
+def reapplies_nothing(excluded: reapply.Excluded) -> bool:
     """Whether not even the events after the copy need to be read."""
     return excluded >= _EVERY_EXCLUSION
 
@@ -175,13 +194,3 @@ def continued_by(events: Sequence[HistoryEvent]) -> str:
     if not events or events[-1].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
         return ""
     return events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-
-
-def reapply_events(
-    change: RunChange,
-    events: Iterable[HistoryEvent],
-    excluded: frozenset[ResetReapplyExcludeType.ValueType],
-) -> None:
-    """Write again, on the reset run, what others asked of the workflow after the copy. Schedules nothing."""
-    for event in events:
-        reapply.after_reset(change, event, excluded)

@@ -6,10 +6,13 @@ those of `Changes`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from mockcloud.core import failover, reset
+from mockcloud.core import failover, reapply, reset
 from mockcloud.core.change import Batch, Context, Outcome, RunChange
 from mockcloud.core.errors import workflow_not_found
 from mockcloud.core.run import Run
@@ -72,12 +75,9 @@ class _Reset:
         if current.record.create_request_id == request.request_id:
             return current.key.run_id, []
 
-        key = loaded.key(loaded.context().ids.uuid())
-        branch_id = base.version_history.branch_id
-        batches = await loaded.batches(branch_id, 1, finish)
+        batches = await loaded.batches(base.version_history.branch_id, 1, finish)
         reset.check_boundary(batches, finish)
-        copies = reset.copied(batches, loaded.context().next_task_id(), finish)
-        run = await loaded.fold_branch(key.run_id, branch_id, finish)
+        copy = await _copy(loaded, base, batches, finish)
         later, last_visited = await self._later_events(base, finish)
 
         # No await from here on: what follows is one change of up to three runs.
@@ -88,20 +88,16 @@ class _Reset:
             reset.terminate_current(end, request.reason)
             if last_visited == current.key.run_id:
                 later += end.events
-        change = reset.begin(run, copies, base, context)
+        change = reset.begin(copy.run, copy.batches, base, context)
         change.version = max(change.version, end.version)
         reset.fail_copied_task(change, base.key.run_id, request.reason)
-        reset.reapply_events(change, later, self._excluded)
+        reapply.after_reset(change, later, self._excluded)
         schedule_workflow_task(change)
-        outcomes = []
-        if base is not current:
-            outcomes.append(_touched(base, context))
         end.touch()
-        for each in (end, change):
-            each.require_active()
-            outcomes.append(each.finish())
-        self._namespace.require_writable()
-        return key.run_id, outcomes
+        changes = [end, change]
+        if base is not current:
+            changes.insert(0, _touched(base, context))
+        return change.run.key.run_id, _finished(self._namespace, changes)
 
     async def _later_events(self, base: Run, finish: int) -> tuple[list[HistoryEvent], str]:
         """What of the base run and of those that continue it comes after the copy; the last of these runs."""
@@ -121,14 +117,60 @@ class _Reset:
         return found, run_id
 
 
-def _touched(base: Run, context: Context) -> Outcome:
+async def reset_closed(
+    namespace: Namespace, loaded: Loaded, base: Run, source_run_id: str, events: Sequence[HistoryEvent]
+) -> list[Outcome]:
+    """What is to be committed so that events reach the closed current run `base`: a run that goes on from it.
+
+    They are dropped, as in the real server, where the run never had a workflow task, and where it would have children
+    pending again.
+
+    Real: case 1.b of transactionMgrImpl.backfillWorkflowEventsReapply, api/reapplyevents.
+    """
+    batches = await loaded.batches(base.version_history.branch_id)
+    finish = reset.reapply_point(base, batches)
+    if finish is None:
+        return []
+    copy = await _copy(loaded, base, batches, finish)
+    context = loaded.context()
+    change = reset.begin(copy.run, copy.batches, base, context)
+    reset.fail_copied_task(change, base.key.run_id, reset.REAPPLY_REASON)
+    reapply.after_reset(change, _events(batches, finish))
+    reapply.after_reset(change, events)
+    reapply.remember(change, source_run_id, events)
+    schedule_workflow_task(change)
+    return _finished(namespace, [_touched(base, context), change])
+
+
+class _Copy(NamedTuple):
+    run: Run  # the fold of the batches
+    batches: list[Batch]
+
+
+async def _copy(loaded: Loaded, base: Run, batches: Sequence[Batch], finish: int) -> _Copy:
+    """The base run's events before `finish` as a run of its own, which has a new run id."""
+    context = loaded.context()
+    key = loaded.key(context.ids.uuid())
+    copies = reset.copied(batches, context.next_task_id(), finish)
+    return _Copy(await loaded.fold_branch(key.run_id, base.version_history.branch_id, finish), copies)
+
+
+def _touched(base: Run, context: Context) -> RunChange:
     """The base run, which now names the reset run."""
     change = RunChange(base, context)
     change.touch()
-    return change.finish()
+    return change
 
 
-def _events(batches: list[Batch], first_event_id: int = 1) -> list[HistoryEvent]:
+def _finished(namespace: Namespace, changes: Sequence[RunChange]) -> list[Outcome]:
+    """The outcomes, past the fence."""
+    for change in changes:
+        change.require_active()
+    namespace.require_writable()
+    return [change.finish() for change in changes]
+
+
+def _events(batches: Sequence[Batch], first_event_id: int = 1) -> list[HistoryEvent]:
     return [
         event
         for batch in batches

@@ -20,7 +20,6 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
-from mockcloud.core import reapply
 from mockcloud.core.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -308,19 +307,14 @@ class Apply:
             _logger.warning("namespace record of %s not refreshed: %s", source, error.message)
 
     async def _send_reapply(self, need: NeedReapplyError) -> None:
-        """Have signals reapplied where the namespace is active; re-routed once."""
+        """Have events reapplied where the namespace is active; re-routed once."""
         region = need.region
         try:
-            try:
-                await self._peers.reapply_events(region, need.key, need.events)
-            except NamespaceNotActive as error:
-                if error.active_cluster in (region, self._region, ""):
-                    raise
-                await self._peers.reapply_events(error.active_cluster, need.key, need.events)
-        except FailedPrecondition as error:
-            if error.message == reapply.CLOSED_TARGET:
-                raise ParkedError(error.message) from error
-            raise
+            await self._peers.reapply_events(region, need.key, need.events)
+        except NamespaceNotActive as error:
+            if error.active_cluster in (region, self._region, ""):
+                raise
+            await self._peers.reapply_events(error.active_cluster, need.key, need.events)
 
     def _waits(self, namespace: Namespace, task: ReplicationTask) -> bool:
         return bool(self._parked) and (namespace.id, *_run_of(task)) in self._parked

@@ -7,6 +7,7 @@ What cannot be done under the lock ends the plan with a need; the caller meets i
     NeedRangeError     events before the batch are missing: fetch them from the source
     NeedReapplyError   signals of a losing branch belong into the region that is active: send them there first
     NeedRecordError    the batch was written under a failover version unknown here: ask who is active
+    NeedAloneError     the task resets a run, which reads what is stored: those before it must be committed first
     ParkedError        reconciliation that is not built
     RefusedError       no healthy region sends this
 
@@ -31,8 +32,8 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     RunStateRecord,
 )
 from mockcloud.api.state.v1.schedule_pb2 import ScheduleRecord
-from mockcloud.core import conflict, failover, fold, passive, reapply, reset, version_history
-from mockcloud.core.change import Outcome, RunChange
+from mockcloud.core import conflict, fold, passive, reapply, reset, two_runs, version_history
+from mockcloud.core.change import Outcome
 from mockcloud.core.conflict import (
     Append,
     Backfill,
@@ -41,7 +42,6 @@ from mockcloud.core.conflict import (
     Incoming,
     Invalid,
     Missing,
-    Park,
     Switch,
     UnknownRun,
 )
@@ -49,6 +49,7 @@ from mockcloud.core.run import Run, RunKey
 from mockcloud.core.version_history import Item
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.schedules import Schedules
+from mockcloud.replication import reapplying
 
 
 class PlanEndedError(Exception):
@@ -75,6 +76,10 @@ class NeedReapplyError(PlanEndedError):
 
 class NeedRecordError(PlanEndedError):
     """The namespace record here is older than the batch."""
+
+
+class NeedAloneError(PlanEndedError):
+    """A closed run is to be reset from what is stored of it: the tasks before this one must be committed first."""
 
 
 @dataclass
@@ -111,6 +116,7 @@ class TaskPlan:
         self._schedules = schedules
         self._runs: dict[str, Run | None] = {}
         self._current_run_id: str | None = None
+        self._added = 0
         self._outcomes: list[Outcome] = []
         self._deleted: list[RunKey] = []
         self._also: list[InTransaction] = []
@@ -122,6 +128,7 @@ class TaskPlan:
 
     async def add(self, task: ReplicationTask) -> None:
         """Plan one more task. Raises PlanEndedError."""
+        self._added += 1
         try:
             match task.WhichOneof("task"):
                 case "history":
@@ -196,8 +203,6 @@ class TaskPlan:
                 return
             case Invalid(reason):
                 raise RefusedError(reason)
-            case Park(reason):
-                raise ParkedError(reason)
             case Missing(after, until):
                 raise NeedRangeError(key, after, until)
             case UnknownRun(is_start=False) if batch.HasField("base"):
@@ -214,26 +219,21 @@ class TaskPlan:
         events = [event for event in events if event.event_id >= plan.first_event_id]
         match plan:
             case Append():
-                self._put(passive.append(run, events, context, extra))
+                await self._rank(passive.append(run, events, context, extra), events)
             case Backfill():
-                wanted = reapply.candidates(events)
-                if isinstance(wanted, Park):
-                    raise ParkedError(wanted.reason)
                 self._put(passive.backfill(run, plan.target, events, context))
-                await self._reapply(run, wanted, version_history.values(batch.items))
+                await self._reapply(run.key, reapply.candidates(events), version_history.values(batch.items))
             case Switch():
                 target = plan.target
                 index = target.index if isinstance(target, Existing) else target.parent_index
                 branch_id = run.record.version_histories.histories[index].branch_id
                 shared = await self._loaded.fold_branch(key.run_id, branch_id, plan.first_event_id)
-                self._put(passive.switch(run, shared, target, events, context, extra))
+                await self._rank(passive.switch(run, shared, target, events, context, extra), events)
 
     async def _create(self, key: RunKey, events: list[HistoryEvent], extra: passive.Extra) -> None:
         if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
             raise RefusedError("the first event of a run does not start it")
-        await self._require_place(events)
-        self._put(passive.create(key, events, self._loaded.context(), extra))
-        self._current_run_id = key.run_id
+        await self._rank(passive.create(key, events, self._loaded.context(), extra), events)
 
     async def _create_reset(
         self, key: RunKey, base: ResetBase, events: list[HistoryEvent], extra: passive.Extra
@@ -244,22 +244,34 @@ class TaskPlan:
         branch = conflict.branch_with(run.record.version_histories, last) if run else None
         if run is None or branch is None:
             raise NeedRangeError(base_key, Item(0, 0), last)
-        await self._require_place(events)
         finish = last.event_id + 1
         batches = await self._loaded.batches(branch.branch_id, 1, finish)
         copies = reset.copied(batches, self._loaded.context().next_task_id(), finish)
         made = await self._loaded.fold_branch(key.run_id, branch.branch_id, finish)
         reset.adopt(made, copies, base.run_id, last, base.reset_time)
-        self._put(passive.create_reset(made, copies, events, self._loaded.context(), extra))
         run.record.reset_run_id = key.run_id
         self._put(Outcome(run=run))
-        self._current_run_id = key.run_id
+        await self._rank(passive.create_reset(made, copies, events, self._loaded.context(), extra), events)
 
-    async def _require_place(self, events: Sequence[HistoryEvent]) -> None:
-        last = Item(events[-1].event_id, events[-1].version)
-        place = passive.new_run_place(last, events[-1].task_id, await self._current())
-        if place is not None:
-            raise ParkedError(place.reason)
+    async def _rank(self, outcome: Outcome, events: Sequence[HistoryEvent]) -> None:
+        """Put the outcome of a run that `events` were applied to, and what it does to the order of runs."""
+        run, current = outcome.run, await self._current()
+        if current is None or current.key == run.key:
+            outcome.becomes_current = outcome.created
+            self._put(outcome)
+            self._current_run_id = run.key.run_id
+            return
+        if two_runs.is_newer(run, current):
+            if current.open:
+                self._put(two_runs.suppress(current, run, self._loaded.context()))
+            run.record.zombie = False
+            outcome.becomes_current = True
+            self._put(outcome)
+            self._current_run_id = run.key.run_id
+            return
+        run.record.zombie = run.open
+        self._put(outcome)
+        await self._reapply(run.key, reapply.candidates(events))
 
     async def _deletion(self, deletion: RunDeletion) -> None:
         run = await self._run(deletion.run_id)
@@ -267,40 +279,29 @@ class TaskPlan:
             self._deleted.append(run.key)
             self._runs[deletion.run_id] = None
 
-    async def _reapply(self, source: Run, events: list[HistoryEvent], losing: Sequence[Item]) -> None:
-        """Events of a losing branch go to the current run, in the region that is active."""
+    async def _reapply(self, source: RunKey, events: list[HistoryEvent], losing: Sequence[Item] = ()) -> None:
+        """Events of a losing branch or run go to the current run, in the region that is active.
+
+        `losing` is the version history of the branch where it is one.
+        """
+        if not events:
+            return
         namespace = self._loaded.namespace
         if not namespace.active:
             events = reapply.for_other_run(events)
             if events and not self._helped.reapplied:
-                raise NeedReapplyError(namespace.record.active_cluster, source.key, events)
+                raise NeedReapplyError(namespace.record.active_cluster, source, events)
             return
         if not events:
             return
         target = await self._current()
         assert target is not None, "where a run is, its workflow id has a current one"
-        context = self._loaded.context()
-        if target is source:
-            winning = version_history.items(target.version_history)
-            shared = version_history.lowest_common_ancestor(winning, losing)
-            events = reapply.of_shared_children(events, shared.event_id)
-        else:
-            events = reapply.for_other_run(events)
-            events = reapply.without_own(events, context.clusters, context.region)
-        if not target.open:
-            events = reapply.for_other_run(events)  # nobody waits for them any more
-        events = reapply.not_yet_reapplied(target.record.reapplied, source.key.run_id, events)
-        if not events:
-            return
-        if not target.open:
-            raise ParkedError(reapply.CLOSED_TARGET)
-        namespace.require_writable()
-        change = RunChange(target, context)
-        failover.touch(change)
-        reapply.reapply(change, source.key.run_id, events)
-        if change.changed:  # else the target has all of it
-            change.require_active()
-            self._put(change.finish())
+        if not target.open and self._added > 1 and reapplying.is_needed(target, source.run_id, events):
+            raise NeedAloneError
+        for outcome in await reapplying.onto(self._loaded, target, source.run_id, events, losing):
+            self._put(outcome)
+            if outcome.becomes_current:
+                self._current_run_id = outcome.run.key.run_id
 
     async def _activity(self, state: ActivityState) -> None:
         run = await self._run(state.run_id)

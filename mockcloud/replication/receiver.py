@@ -16,6 +16,7 @@ A crash between applying and storing the watermark makes the peer send again; ap
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -251,7 +252,7 @@ class _Session:
                 resend=want is not None,
                 pause=self._paused,
             )
-            try:
+            # Where it cannot be told, the stream is over, which the receiving half learns too, or the link is cut in
+            # this direction only: then what comes by the other one must become durable all the same.
+            with contextlib.suppress(ServiceError):
                 await self._stream.send(answer.SerializeToString())
-            except ServiceError:
-                return  # the stream is over: the receiving half learns it too

@@ -26,11 +26,11 @@ from mockcloud.api.replication.v1.replication_pb2 import (
 )
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import namespace_rules, reapply
-from mockcloud.core.change import RunChange
-from mockcloud.core.errors import FailedPrecondition, InvalidArgument, RegionKilled
+from mockcloud.core.errors import InvalidArgument, RegionKilled
 from mockcloud.engine.namespaces import Namespace
+from mockcloud.engine.plans import Loaded, Replicated
 from mockcloud.engine.region import Region
-from mockcloud.replication import names, resend
+from mockcloud.replication import names, reapplying, resend
 from mockcloud.replication.apply import Apply
 from mockcloud.replication.lag import LagReport
 from mockcloud.replication.peers import Peers
@@ -244,17 +244,15 @@ class Replication:
         namespace.require_active()
         events = reapply.without_own(History.FromString(request.events).events, region.clusters, region.name)
 
-        def rule(change: RunChange) -> None:
-            run = change.run
-            fresh = reapply.not_yet_reapplied(run.record.reapplied, request.run_id, events)
-            if not fresh:
-                return
-            if not run.open:
-                raise FailedPrecondition(reapply.CLOSED_TARGET)
-            reapply.reapply(change, request.run_id, fresh)
+        async def plan(loaded: Loaded) -> Replicated:
+            current = await loaded.current()
+            target = await loaded.run(current.run_id) if current else None
+            if target is None:
+                return Replicated()  # all runs of the workflow are deleted here
+            return Replicated(await reapplying.onto(loaded, target, request.run_id, events))
 
         if events:
-            await region.changes.update(namespace, request.workflow_id, "", rule)
+            await region.changes.compose(namespace, request.workflow_id, plan)
         return ReapplyEventsResponse().SerializeToString()
 
     async def _get_namespace_record(

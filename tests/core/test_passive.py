@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
     HistoryEvent,
@@ -10,7 +10,7 @@ from temporalio.api.history.v1 import (
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, ReappliedEvent, WorkflowTaskRecord
 from mockcloud.core import fold, passive, version_history
-from mockcloud.core.conflict import Missing, NewBranch, Park
+from mockcloud.core.conflict import Missing, NewBranch
 from mockcloud.core.passive import Extra
 from mockcloud.core.run import Run
 from mockcloud.core.version_history import Item
@@ -142,17 +142,3 @@ def test_the_state_of_a_losing_branchs_activity_is_dropped() -> None:
     fold.fold(target, signaled(3, version=2))
     lost = ActivityRecord(scheduled_event_id=4)
     assert passive.sync_activity(target, [Item(4, 1)], lost, context()) is None
-
-
-def test_where_a_new_run_goes() -> None:
-    current = started_at(1)
-    current.record.last_task_id = 10
-    assert passive.new_run_place(Item(2, 1), 5, None) is None
-    older = passive.new_run_place(Item(2, 1), 9, current)
-    newer = passive.new_run_place(Item(2, 1), 11, current)
-    assert isinstance(older, Park)
-    assert "older" in older.reason
-    assert isinstance(newer, Park)
-    assert "open" in newer.reason
-    current.status = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
-    assert passive.new_run_place(Item(2, 1), 11, current) is None

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 from temporalio.api.common.v1 import Header, Payload, Payloads, WorkflowType
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import (
     HistoryEvent,
-    WorkflowExecutionCancelRequestedEventAttributes,
     WorkflowExecutionSignaledEventAttributes,
     WorkflowExecutionTerminatedEventAttributes,
 )
@@ -18,7 +16,6 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import reapply, start
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.conflict import Park
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.core.run import Run, RunKey
@@ -115,28 +112,6 @@ def test_only_what_outsiders_asked_for_is_wanted() -> None:
     completed = HistoryEvent(event_id=4, event_type=EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
     signal = signaled(5)
     assert reapply.candidates([completed, signal, terminated("history-service")]) == [signal]
-
-
-@pytest.mark.parametrize(
-    ("event", "named"),
-    [
-        (
-            HistoryEvent(
-                event_id=7,
-                event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
-                workflow_execution_cancel_requested_event_attributes=(
-                    WorkflowExecutionCancelRequestedEventAttributes()
-                ),
-            ),
-            "event 7 of the losing branch is a cancel request",
-        ),
-        (terminated("someone"), "event 9 of the losing branch is a termination"),
-    ],
-)
-def test_what_is_not_built_is_named(event: HistoryEvent, named: str) -> None:
-    found = reapply.candidates([signaled(5), event])
-    assert isinstance(found, Park)
-    assert named in found.reason
 
 
 def test_a_regions_own_versions_are_ignored() -> None:

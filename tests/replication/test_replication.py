@@ -12,7 +12,7 @@ from temporalio.api.command.v1 import (
     ScheduleActivityTaskCommandAttributes,
 )
 from temporalio.api.common.v1 import ActivityType, WorkflowType
-from temporalio.api.enums.v1 import CommandType
+from temporalio.api.enums.v1 import CommandType, EventType
 from temporalio.api.history.v1 import History, HistoryEvent, WorkflowExecutionSignaledEventAttributes
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
@@ -23,6 +23,7 @@ from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive
 from mockcloud.core.derived import TaskKind
 from mockcloud.core.errors import NamespaceNotActive
+from mockcloud.core.run import RunKey
 from mockcloud.replication import waiting
 from mockcloud.store import log
 from mockcloud.store.log import LogWrite
@@ -409,27 +410,148 @@ class TestReconciliation:
             assert len(record.reapplied) == 1
 
 
+async def not_built(region: Region, workflow_id: str) -> None:
+    """A batch with an event whose meaning is not built, in a region's log."""
+    run = await region.loaded(workflow_id)
+    event = HistoryEvent(
+        event_id=run.next_event_id, version=1, event_type=EventType.EVENT_TYPE_NEXUS_OPERATION_SCHEDULED
+    )
+    task = ReplicationTask(created_at=region.ports.clock.now())
+    task.history.workflow_id = workflow_id
+    task.history.run_id = run.key.run_id
+    task.history.items.add(event_id=event.event_id, version=1)
+    task.history.events = History(events=[event]).SerializeToString()
+    await region.store.transact(
+        lambda c: log.append_log(c, region.namespace.id, LogWrite(task.SerializeToString()))
+    )
+
+
+class TestTwoRunsAndClosedRuns:
+    async def test_a_cancel_request_on_a_losing_branch_is_made_again(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await request_cancel(pair.a, "w1")
+            await pair.b.signal("w1", "b")
+            pair.mend()
+            await pair.same("w1")
+            assert (await pair.a.types("w1"))[-1] == ("WORKFLOW_EXECUTION_CANCEL_REQUESTED", 2)
+            assert (await pair.b.loaded("w1")).cancel_requested
+
+    async def test_a_late_signal_opens_a_closed_workflow_again(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await pair.a.signal("w1", "late")
+            await pair.b.signal("w1", "b")
+            await pair.b.work("w1", complete_workflow("done"))
+            closed = await pair.b.current_run_id("w1")
+            pair.mend()
+            await pair.same("w1")
+            current = await pair.b.loaded("w1")
+            assert current.open
+            assert current.key.run_id != closed
+            # What the run had after its last completed task comes again, then what was late.
+            assert [
+                event.workflow_execution_signaled_event_attributes.signal_name
+                for event in await pair.b.events("w1")
+                if event.event_type == reapply.SIGNALED
+            ] == ["b", "late"]
+            assert (await pair.a.record("w1", closed)) is not None
+
+    async def test_the_late_signal_comes_once_however_often_it_is_sent(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            key = RunKey(pair.a.namespace.id, "w1", await pair.a.current_run_id("w1"))
+            pair.split()
+            await pair.b.activate("B")
+            await pair.b.signal("w1", "b")
+            await pair.b.work("w1", complete_workflow("done"))
+            pair.mend()
+            await pair.converge()
+            event = HistoryEvent(event_id=5, version=1, event_type=reapply.SIGNALED)
+            event.workflow_execution_signaled_event_attributes.signal_name = "late"
+            for _ in range(2):
+                await pair.a.replication._peers.reapply_events("B", key, [event])
+            await pair.same("w1")
+            assert len(await pair.b.run_ids("w1")) == 2
+            assert (await pair.b.loaded("w1")).signal_count == 2  # the run's own, and the late one
+
+    async def test_of_two_runs_the_older_ends_as_a_zombie(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.b.activate("B")
+            ours, theirs = await pair.a.start_workflow("w1"), await pair.b.start_workflow("w1")
+            await pair.a.signal("w1", "mine")
+            pair.heal("A", "B")
+            await pair.arrived("A", "B")
+            record = await pair.b.record("w1", ours)
+            assert record is not None
+            assert record.zombie
+            assert (await pair.b.loaded("w1")).signal_count == 1
+            pair.mend()
+            await pair.same("w1")
+            assert await pair.a.current_run_id("w1") == theirs
+            assert (await pair.a.types("w1", ours))[-1] == ("WORKFLOW_EXECUTION_TERMINATED", 1)
+
+    async def test_a_zombie_is_revived_when_its_region_wins(self, tmp_path: Path) -> None:
+        """A becomes active again while the split lasts, so its run is the newer one after all."""
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.b.activate("B")
+            ours, theirs = await pair.a.start_workflow("w1"), await pair.b.start_workflow("w1")
+            pair.heal("A", "B")
+            await pair.arrived("A", "B")
+            await pair.a.namespaces.receive(
+                pair.b.namespace.record
+            )  # A learns of version 2 and of nothing else
+            await pair.a.activate("A")
+            await pair.a.signal("w1", "again")
+            pair.mend()
+            await pair.same("w1")
+            assert await pair.b.current_run_id("w1") == ours
+            assert (await pair.b.loaded("w1")).open
+            assert (await pair.a.types("w1", theirs))[-1] == ("WORKFLOW_EXECUTION_TERMINATED", 2)
+
+    async def test_the_run_that_a_losing_branch_continues_as_ends(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            first = await pair.a.current_run_id("w1")
+            pair.split()
+            await pair.b.activate("B")
+            await pair.a.signal("w1", "a")
+            await pair.a.work("w1", continue_as_new())
+            onward = await pair.a.current_run_id("w1")
+            await pair.b.signal("w1", "b")
+            await pair.b.work("w1")
+            pair.mend()
+            await pair.same("w1")
+            assert await pair.a.current_run_id("w1") == first
+            assert (await pair.b.loaded("w1")).signal_count == 2
+            assert (await pair.b.types("w1", onward))[-1] == ("WORKFLOW_EXECUTION_TERMINATED", 1)
+
+
 class TestWhatWaits:
-    async def test_a_cancel_request_on_a_losing_branch_parks_its_run_alone(self, tmp_path: Path) -> None:
+    async def test_an_event_that_is_not_built_parks_its_run_alone(self, tmp_path: Path) -> None:
         async with Pair(tmp_path) as pair:
             await started(pair)
             await pair.a.start_workflow("w2")
             await pair.converge()
-            pair.split()
-            await pair.b.activate("B")
-            await request_cancel(pair.a, "w1")
+            await not_built(pair.a, "w1")
             await pair.a.signal("w1", "behind")
             await pair.a.signal("w2", "a")
-            await pair.b.signal("w1", "b")
-            await pair.b.signal("w2", "b")
-            pair.mend()
             await pair.converge()
 
             parked = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
+            assert [task.reason for task in parked] == [
+                "events of type EVENT_TYPE_NEXUS_OPERATION_SCHEDULED are not built",
+                "an earlier task of the run is parked",
+            ]
             assert {task.workflow_id for task in parked} == {"w1"}
-            assert "a cancel request" in parked[0].reason
-            assert parked[-1].reason == "an earlier task of the run is parked"
-            assert (await pair.b.loaded("w2")).signal_count == 2
             await pair.same("w2")
 
             # It is still there, and still waits, after a restart.
@@ -438,36 +560,6 @@ class TestWhatWaits:
             again = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
             assert [task.parked_id for task in again] == [task.parked_id for task in parked]
             assert (await waiting.counts(pair.b.store, pair.b.namespace.id)).parked_runs == 1
-
-    async def test_a_late_signal_for_a_closed_winner_parks(self, tmp_path: Path) -> None:
-        async with Pair(tmp_path) as pair:
-            await started(pair)
-            pair.split()
-            await pair.b.activate("B")
-            await pair.a.signal("w1", "late")
-            await pair.b.signal("w1", "b")
-            await pair.b.work("w1", complete_workflow("done"))
-            pair.mend()
-            await pair.converge()
-            (first, *_) = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
-            assert first.reason == reapply.CLOSED_TARGET
-            kind, events = waiting.describe_task(first.task)
-            assert (kind, len(events.events)) == ("history", 2)
-
-    async def test_two_runs_of_one_workflow_id_park(self, tmp_path: Path) -> None:
-        async with Pair(tmp_path) as pair:
-            await pair.register()
-            pair.split()
-            await pair.b.activate("B")
-            ours, theirs = await pair.a.start_workflow("w1"), await pair.b.start_workflow("w1")
-            pair.mend()
-            await pair.converge()
-            (at_a,) = await waiting.list_parked(pair.a.store, pair.a.namespace.id)
-            (at_b,) = await waiting.list_parked(pair.b.store, pair.b.namespace.id)
-            assert (at_a.run_id, at_b.run_id) == (theirs, ours)
-            assert "suppression" in at_a.reason
-            assert "zombie" in at_b.reason
-            assert await pair.a.run_ids("w1") == [ours]
 
     async def test_a_poisoned_task_becomes_a_dead_letter_and_blocks_nobody(self, tmp_path: Path) -> None:
         async with Pair(tmp_path) as pair:
