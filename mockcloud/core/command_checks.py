@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
-from google.protobuf.text_format import MessageToString
 from temporalio.api.command.v1 import (
     CancelTimerCommandAttributes,
     CancelWorkflowExecutionCommandAttributes,
@@ -33,9 +32,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import messages, retry, search_attributes, times, validation
+from mockcloud.core.command_failure import CommandFailure, require_size
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.failures import camel_case
 from mockcloud.core.limits import Limits
+from mockcloud.core.messages import shown
 from mockcloud.core.run import Run
 from mockcloud.core.search_attribute_values import merged
 
@@ -53,39 +54,6 @@ _CLOSING = frozenset(
 _INTERNAL_QUEUE = "temporal-sys-per-ns-tq"
 
 M = TypeVar("M", bound=Message)
-
-
-class CommandFailure(Exception):
-    """A command that fails its workflow task.
-
-    `terminate`: it ends the run as well (a payload over the limit). `unbuilt`: nothing is wrong with it,
-    but it is not implemented here; the message names it.
-    """
-
-    def __init__(
-        self,
-        cause: WorkflowTaskFailedCause.ValueType,
-        reason: str = "",
-        *,
-        terminate: bool = False,
-        unbuilt: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.cause = cause
-        self.reason = reason
-        self.terminate = terminate
-        self.unbuilt = unbuilt
-
-    @property
-    def unhandled(self) -> bool:
-        """Whether the worker would have closed the run without having seen everything."""
-        return self.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
-
-    @property
-    def message(self) -> str:
-        """As the failed event and the worker's error word it. Real: workflowTaskFailedCause.Message."""
-        cause = camel_case(WorkflowTaskFailedCause.Name(self.cause), "WORKFLOW_TASK_FAILED_CAUSE_")
-        return f"{cause}: {self.reason}" if self.reason else cause
 
 
 def command_name(command_type: CommandType.ValueType) -> str:
@@ -122,10 +90,9 @@ def schedule_activity(run: Run, command: Command, limits: Limits) -> ScheduleAct
         raise CommandFailure(cause, error.message) from None
     if attributes.use_workflow_build_id and attributes.task_queue.name != run.start.task_queue.name:
         raise CommandFailure(cause, "Activity with UseCompatibleVersion cannot run on different task queue.")
-    if attributes.input.ByteSize() > limits.blob_bytes:
-        raise CommandFailure(
-            cause, "ScheduleActivityTaskCommandAttributes.Input exceeds size limit.", terminate=True
-        )
+    require_size(
+        attributes.input.ByteSize(), limits.blob_bytes, cause, "ScheduleActivityTaskCommandAttributes.Input"
+    )
     return attributes
 
 
@@ -229,10 +196,8 @@ def record_marker(command: Command, limits: Limits) -> RecordMarkerCommandAttrib
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_RECORD_MARKER_ATTRIBUTES
     attributes = attributes_of(command, command.record_marker_command_attributes, "RecordMarker", cause)
     _id(attributes.marker_name, "MarkerName", "RecordMarkerCommand", cause, limits)
-    if sum(len(key) + value.ByteSize() for key, value in attributes.details.items()) > limits.blob_bytes:
-        raise CommandFailure(
-            cause, "RecordMarkerCommandAttributes.Details exceeds size limit.", terminate=True
-        )
+    size = sum(len(key.encode()) + value.ByteSize() for key, value in attributes.details.items())
+    require_size(size, limits.blob_bytes, cause, "RecordMarkerCommandAttributes.Details")
     return attributes
 
 
@@ -256,8 +221,7 @@ def upsert_search_attributes(
         search_attributes.validate(namespace, attributes, limits)
     except InvalidArgument as error:
         raise CommandFailure(cause, error.message) from None
-    if _map_bytes(attributes.indexed_fields) > limits.blob_bytes:
-        raise CommandFailure(cause, f"{name}CommandAttributes exceeds size limit.", terminate=True)
+    require_size(_map_bytes(attributes.indexed_fields), limits.blob_bytes, cause, f"{name}CommandAttributes")
     after = merged(search_attributes.of_run(run), attributes.indexed_fields)
     try:
         search_attributes.validate_size(SearchAttributes(indexed_fields=after), limits)
@@ -279,10 +243,9 @@ def modify_properties(
     memo = attributes.upserted_memo
     if not memo.fields:
         raise CommandFailure(cause, f"UpsertedMemo.Fields is not set on {name}Command.")
-    if _map_bytes(memo.fields) > limits.blob_bytes:
-        raise CommandFailure(cause, f"{name}CommandAttributes exceeds size limit.", terminate=True)
-    if Memo(fields=merged(run.memo, memo.fields)).ByteSize() > limits.memo_bytes:
-        raise CommandFailure(cause, f"{name}CommandAttributes. Memo exceeds size limit.", terminate=True)
+    require_size(_map_bytes(memo.fields), limits.blob_bytes, cause, f"{name}CommandAttributes")
+    after = Memo(fields=merged(run.memo, memo.fields))
+    require_size(after.ByteSize(), limits.memo_bytes, cause, f"{name}CommandAttributes. Memo")
     return attributes
 
 
@@ -291,12 +254,13 @@ def complete_workflow(command: Command, limits: Limits) -> CompleteWorkflowExecu
     cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_COMPLETE_WORKFLOW_EXECUTION_ATTRIBUTES
     name = "CompleteWorkflowExecution"
     attributes = attributes_of(command, command.complete_workflow_execution_command_attributes, name, cause)
-    if attributes.result.ByteSize() > limits.blob_bytes:
+    require_size(
+        attributes.result.ByteSize(),
+        limits.blob_bytes,
         # The cause is the real server's, odd as it is.
-        cause = Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES
-        raise CommandFailure(
-            cause, "CompleteWorkflowExecutionCommandAttributes.Result exceeds size limit.", terminate=True
-        )
+        Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES,
+        "CompleteWorkflowExecutionCommandAttributes.Result",
+    )
     return attributes
 
 
@@ -307,10 +271,12 @@ def fail_workflow(command: Command, limits: Limits) -> FailWorkflowExecutionComm
     attributes = attributes_of(command, command.fail_workflow_execution_command_attributes, name, cause)
     if not attributes.HasField("failure"):
         raise CommandFailure(cause, "Failure is not set on FailWorkflowExecutionCommand.")
-    if attributes.failure.ByteSize() > limits.blob_bytes:
-        raise CommandFailure(
-            cause, "FailWorkflowExecutionCommandAttributes.Failure exceeds size limit.", terminate=True
-        )
+    require_size(
+        attributes.failure.ByteSize(),
+        limits.blob_bytes,
+        cause,
+        "FailWorkflowExecutionCommandAttributes.Failure",
+    )
     return attributes
 
 
@@ -404,12 +370,7 @@ def continue_as_new(
         (attributes.input, limits.blob_bytes, "Input"),
         (attributes.memo, limits.memo_bytes, "Memo"),
     ):
-        if message.ByteSize() > limit:
-            raise CommandFailure(
-                cause,
-                f"ContinueAsNewWorkflowExecutionCommandAttributes. {title} exceeds size limit.",
-                terminate=True,
-            )
+        require_size(message.ByteSize(), limit, cause, f"{name}CommandAttributes. {title}")
     try:
         search_attributes.validate_size(attributes.search_attributes, limits)
     except InvalidArgument as error:
@@ -470,4 +431,4 @@ def _priority(priority: Priority) -> None:
 
 
 def _suffix(workflow_type: str, queue: TaskQueue) -> str:
-    return f"WorkflowType={workflow_type} TaskQueue={MessageToString(queue, as_one_line=True)}"
+    return f"WorkflowType={workflow_type} TaskQueue={shown(queue)}"

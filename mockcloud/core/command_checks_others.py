@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from google.protobuf.text_format import MessageToString
 from temporalio.api.command.v1 import (
     Command,
     RequestCancelExternalWorkflowExecutionCommandAttributes,
@@ -23,9 +22,11 @@ from temporalio.api.enums.v1 import ParentClosePolicy, WorkflowIdReusePolicy, Wo
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import cron, retry, search_attributes, times, validation
 from mockcloud.core.change import Context
-from mockcloud.core.command_checks import CommandFailure, attributes_of, check_task_queue
+from mockcloud.core.command_checks import attributes_of, check_task_queue
+from mockcloud.core.command_failure import CommandFailure, require_room, require_size
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.limits import Limits
+from mockcloud.core.messages import shown
 from mockcloud.core.run import Run
 
 Cause = WorkflowTaskFailedCause
@@ -68,22 +69,17 @@ def start_child(
         (attributes.input.ByteSize(), limits.blob_bytes, ". Input"),
         (attributes.memo.ByteSize(), limits.memo_bytes, ".Memo"),
     ):
-        if size > limit:
-            raise CommandFailure(
-                _BAD_CHILD,
-                f"StartChildWorkflowExecutionCommandAttributes{title} exceeds size limit.",
-                terminate=True,
-            )
+        require_size(size, limit, _BAD_CHILD, f"StartChildWorkflowExecutionCommandAttributes{title}")
     try:
         search_attributes.validate_size(attributes.search_attributes, limits)
     except InvalidArgument as error:
         raise CommandFailure(_BAD_CHILD, error.message, terminate=True) from None
     search_attributes.apply_types(target, attributes.search_attributes)
-    _room(
+    require_room(
         len(run.children),
         limits.pending_children,
-        "pending child workflow executions",
         Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED,
+        "pending child workflow executions",
     )
     if not attributes.parent_close_policy:
         attributes.parent_close_policy = ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE
@@ -159,8 +155,7 @@ def _check_child(
         check_task_queue(queue, run, limits)
     except InvalidArgument as error:
         raise InvalidArgument(
-            f"invalid TaskQueue {where}: {error.message}. {suffix} "
-            f"TaskQueue={MessageToString(queue, as_one_line=True)}"
+            f"invalid TaskQueue {where}: {error.message}. {suffix} TaskQueue={shown(queue)}"
         ) from None
     run_timeout = validation.run_timeout(
         times.nanoseconds(attributes.workflow_run_timeout),
@@ -214,18 +209,18 @@ def signal_external(
             _BAD_SIGNAL,
             f"SignalName is not set {where}. WorkflowId={workflow_id} Namespace={namespace} RunId={run_id}",
         )
-    _room(
+    require_room(
         len(run.external_signals),
         limits.pending_signals,
-        "pending signals to external workflows",
         Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_SIGNALS_LIMIT_EXCEEDED,
+        "pending signals to external workflows",
     )
-    if attributes.input.ByteSize() > limits.blob_bytes:
-        raise CommandFailure(
-            _BAD_SIGNAL,
-            "SignalExternalWorkflowExecutionCommandAttributes.Input exceeds size limit.",
-            terminate=True,
-        )
+    require_size(
+        attributes.input.ByteSize(),
+        limits.blob_bytes,
+        _BAD_SIGNAL,
+        "SignalExternalWorkflowExecutionCommandAttributes.Input",
+    )
     return attributes
 
 
@@ -267,11 +262,11 @@ def cancel_external(
             _BAD_CANCEL,
             f"Start and RequestCancel for child workflow is not allowed in same workflow task. {suffix}",
         )
-    _room(
+    require_room(
         len(run.external_cancels),
         limits.pending_cancel_requests,
-        "pending requests to cancel external workflows",
         Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_REQUEST_CANCEL_LIMIT_EXCEEDED,
+        "pending requests to cancel external workflows",
     )
     return attributes
 
@@ -308,12 +303,4 @@ def _length(
         raise CommandFailure(
             cause,
             f"{what} exceeds length limit. {before} Length={size} Limit={limits.id_characters} {after}",
-        )
-
-
-def _room(pending: int, limit: int, what: str, cause: WorkflowTaskFailedCause.ValueType) -> None:
-    """Real: workflowSizeChecker.checkCountConstraint."""
-    if pending >= limit:
-        raise CommandFailure(
-            cause, f"the number of {what}, {pending}, has reached the per-workflow limit of {limit}"
         )

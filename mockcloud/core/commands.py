@@ -34,7 +34,8 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 from mockcloud.core import chain, command_checks, commands_to_others, continue_as_new, signals, timer, updates
 from mockcloud.core.activity_start import StartedActivity, start_eagerly
 from mockcloud.core.change import RunChange
-from mockcloud.core.command_checks import CommandFailure, command_name
+from mockcloud.core.command_checks import command_name
+from mockcloud.core.command_failure import CommandFailure, require_room
 from mockcloud.core.run import Run
 from mockcloud.core.update_messages import UpdateMessages
 
@@ -134,12 +135,12 @@ def _bad_state(cause: WorkflowTaskFailedCause.ValueType, action: str, details: s
 def _schedule_activity(applying: _Applying, command: Command) -> None:
     run, limits = applying.run, applying.change.context.limits
     attributes = command_checks.schedule_activity(run, command, limits)
-    if len(run.activities) >= limits.pending_activities:
-        raise CommandFailure(
-            Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
-            f"the number of pending activities, {len(run.activities)}, has reached the per-workflow limit "
-            f"of {limits.pending_activities}",
-        )
+    require_room(
+        len(run.activities),
+        limits.pending_activities,
+        Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
+        "pending activities",
+    )
     if attributes.activity_id in run.activity_ids:
         raise _bad_state(
             Cause.WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID,

@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Protocol, TypeAlias
 
-from google.protobuf.text_format import MessageToString
 from temporalio.api.common.v1 import Memo, Payload, SearchAttributes
 from temporalio.api.enums.v1 import IndexedValueType
 
-from mockcloud.core import times
+from mockcloud.core import messages, times
 from mockcloud.core.failures import camel_case
 
 Scalar: TypeAlias = bool | int | float | str
@@ -146,7 +145,7 @@ def shown(payload: Payload) -> str:
     try:
         return _go(_json(payload))
     except ValueError:
-        return f"value from <{MessageToString(payload, as_one_line=True)}>"
+        return f"value from <{messages.shown(payload)}>"
 
 
 def _json(payload: Payload) -> object:

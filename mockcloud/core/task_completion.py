@@ -22,7 +22,8 @@ from mockcloud.api.state.v1.state_pb2 import StickyRecord, WorkflowTaskRecord
 from mockcloud.core import failures, history_limits, signals, task_state, times, updates
 from mockcloud.core.activity_start import StartedActivity
 from mockcloud.core.change import RunChange
-from mockcloud.core.commands import CommandFailure, apply_commands
+from mockcloud.core.command_failure import CommandFailure
+from mockcloud.core.commands import apply_commands
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound, ServiceError
 from mockcloud.core.messages import copy_set
 from mockcloud.core.run import Run

@@ -24,7 +24,7 @@ from temporalio.api.update.v1 import Acceptance, Rejection, Response
 
 from mockcloud.core import updates
 from mockcloud.core.change import RunChange
-from mockcloud.core.command_checks import CommandFailure
+from mockcloud.core.command_failure import CommandFailure
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.update_state import Rejected, UpdateStage
 
