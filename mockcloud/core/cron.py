@@ -10,7 +10,6 @@ Moments and waits are nanoseconds. Real: common/backoff/cron.go, github.com/robf
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from mockcloud.core import times
+from mockcloud.core import go_duration, times
 from mockcloud.core.errors import InvalidArgument
 
-_LONGEST_DURATION = 2**63 - 1
 # A schedule that has no moment within so many years never has one.
 _YEARS_AHEAD = 5
 
@@ -46,18 +44,6 @@ _DESCRIPTORS = {
 _EVERY = "@every "
 
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
-_DURATION = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+\Z")
-_DURATION_PART = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")
-_UNITS = {
-    "ns": 1,
-    "us": times.MICROSECOND,
-    "µs": times.MICROSECOND,
-    "μs": times.MICROSECOND,
-    "ms": times.MILLISECOND,
-    "s": times.SECOND,
-    "m": times.MINUTE,
-    "h": times.HOUR,
-}
 
 
 class MalformedSpec(ValueError):
@@ -150,7 +136,10 @@ def parse(spec: str) -> Schedule:
         zone = _zone(head.partition("=")[2])
         spec = rest.strip()
     if spec.startswith(_EVERY):
-        delay = max(_duration(spec.removeprefix(_EVERY)), times.SECOND)
+        try:
+            delay = max(go_duration.parse(spec.removeprefix(_EVERY)), times.SECOND)
+        except ValueError as error:
+            raise MalformedSpec(f"failed to parse duration: {error}") from None
         return Every(delay - delay % times.SECOND)
     if spec.startswith("@"):
         if spec not in _DESCRIPTORS:
@@ -348,15 +337,3 @@ def _number(text: str, names: Mapping[str, int]) -> int:
     if number < 0:
         raise MalformedSpec(f"negative number ({number}) not allowed: {text}")
     return number
-
-
-def _duration(text: str) -> int:
-    """Nanoseconds of a duration as Go writes it: `1h30m`, `1.5s`. Real: time.ParseDuration."""
-    if text in ("0", "+0", "-0"):
-        return 0
-    if not _DURATION.match(text):
-        raise MalformedSpec(f"failed to parse duration {text}")
-    total = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
-    if total > _LONGEST_DURATION or math.isinf(total):
-        raise MalformedSpec(f"failed to parse duration {text}")
-    return -int(total) if text.startswith("-") else int(total)

@@ -38,6 +38,7 @@ class Limits:
     """Limits, default time-outs and switches of a region. Tests scale them down; durations are nanoseconds."""
 
     blob_bytes: Annotated[Bytes, Key("limit.blobSize.error")] = 2 * 1024 * 1024
+    blob_bytes_warning: Annotated[Bytes, Key("limit.blobSize.warn")] = 512 * 1024
     memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
     id_characters: Annotated[Number, Key("limit.maxIDLength")] = 1000
     search_attributes: Annotated[Number, Key("frontend.searchAttributesNumberOfKeysLimit")] = 100
@@ -52,6 +53,8 @@ class Limits:
     message_bytes: Bytes = 4 * 1024 * 1024
     history_events: Annotated[Number, Key("limit.historyCount.error")] = 51_200
     history_bytes: Annotated[Bytes, Key("limit.historySize.error")] = 50 * 1024 * 1024
+    history_events_warning: Annotated[Number, Key("limit.historyCount.warn")] = 10_240
+    history_bytes_warning: Annotated[Bytes, Key("limit.historySize.warn")] = 10 * 1024 * 1024
     suggest_continue_as_new_events: Annotated[Number, Key("limit.historyCount.suggestContinueAsNew")] = 4_096
     suggest_continue_as_new_bytes: Annotated[Bytes, Key("limit.historySize.suggestContinueAsNew")] = (
         4 * 1024 * 1024

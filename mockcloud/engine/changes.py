@@ -31,7 +31,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import failover, signals
+from mockcloud.core import failover, history_limits, signals
 from mockcloud.core import start as start_rules
 from mockcloud.core.attach import attach
 from mockcloud.core.change import Context, Outcome, RunChange
@@ -155,6 +155,7 @@ class Changes:
         Raises:
             NotFound: no such run; or, with `require_open`, it is closed.
             NamespaceNotActive, NamespaceHandover: the fence, see `Namespace.require_writable`.
+            InvalidArgument: the history would get too long, so the run is terminated instead.
             Whatever `rule` raises; then nothing is written.
         """
         if as_active:
@@ -197,9 +198,11 @@ class Changes:
             current = await self.loader.current(namespace.id, workflow_id)
             change = RunChange(entry.run, self.context(namespace))
             try:
+                guard = history_limits.guard(change) if as_active else None
                 reply = rule(change)
+                too_long = history_limits.enforce(change, guard)
                 await self._keep(namespace, entry, current, change, as_active=as_active)
-                if afterwards is not None:
+                if afterwards is not None and too_long is None:
                     change = RunChange(entry.run, self.context(namespace))
                     reply = afterwards(change, reply)
                     assert not change.changed, "what follows a commit is in memory only"
@@ -208,6 +211,8 @@ class Changes:
                 if change.changed or change.in_memory:
                     self._cache.drop(entry.run.key)
                 raise
+            if too_long is not None:
+                raise too_long
             return reply
         finally:
             self._locks.release(lock)

@@ -31,6 +31,7 @@ from mockcloud.engine.queries import Queries
 from mockcloud.engine.resets import Resets
 from mockcloud.engine.retention import Retention
 from mockcloud.engine.schedules import Schedules
+from mockcloud.engine.size_warnings import SizeWarnings
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
@@ -103,6 +104,7 @@ class Region:
         self.update_with_start = UpdateWithStart(self.changes, self.updates, limits)
         self.runs.on_loss = self._memory_lost
         self.workflow_tasks = WorkflowTasks(self.changes, self.queries, self.answers, ports)
+        SizeWarnings(self.changes, limits)
         self.timers = Timers(self.changes, self.namespaces, ports, self.tasks)
         self.resets = Resets(self.changes)
         self.errands = Errands(self.changes, self.namespaces, self.tasks)

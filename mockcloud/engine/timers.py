@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import due, times
-from mockcloud.core.errors import NamespaceNotActive, NotFound, Unavailable
+from mockcloud.core.errors import InvalidArgument, NamespaceNotActive, NotFound, Unavailable
 from mockcloud.core.ports import Ports
 from mockcloud.core.run import RunKey
 from mockcloud.engine.alarm import Alarm
@@ -25,6 +26,8 @@ from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.tasks import Tasks
+
+_log = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # changes by timers that run at the same moment
 _RETRY = times.SECOND  # after a commit that failed
@@ -154,6 +157,8 @@ class Timers:
                 return
             except (NamespaceNotActive, Unavailable):
                 pass  # a switch came between, or the commit failed
+            except InvalidArgument as error:
+                _log.warning("%s: %s", key, error.message)  # the history is too long: the run was terminated
         if clockwork.due.get(key) == moment:
             # Not done: the commit failed, or the namespace is in HANDOVER.
             heapq.heappush(clockwork.heap, (moment, key.workflow_id, key.run_id))
