@@ -110,7 +110,7 @@ def bare(command_type: CommandType.ValueType) -> Command:
             BAD_CHILD,
             (
                 f"invalid TaskQueue {ON_CHILD}: task queue name cannot start with reserved prefix /_sys/. "
-                f'{OF_CHILD} TaskQueue=name: "/_sys/x" kind: TASK_QUEUE_KIND_NORMAL'
+                f'{OF_CHILD} TaskQueue=name:"/_sys/x" kind:TASK_QUEUE_KIND_NORMAL'
             ),
         ),
         (
