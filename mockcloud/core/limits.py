@@ -120,6 +120,8 @@ class Limits:
     # ShutdownWorker ends the polls of the worker.
     cancel_worker_polls_on_shutdown: Annotated[bool, Key("frontend.enableCancelWorkerPollsOnShutdown")] = True
     eager_activities: Annotated[bool, Key("system.enableActivityEagerExecution")] = True
+    # Queries that may wait for the next workflow task of one run.
+    buffered_queries: Annotated[Number, Key("history.MaxBufferedQueryCount")] = 1
     worker_heartbeats: Annotated[bool, Key("frontend.WorkerHeartbeatsEnabled")] = True
     workflow_pause: Annotated[bool, Key("frontend.WorkflowPauseEnabled")] = True  # off in the real server
     # Workers that a region remembers, how long after their last heartbeat, and how long at least.

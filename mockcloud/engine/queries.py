@@ -32,7 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import times
+from mockcloud.core import priorities, times
 from mockcloud.core.errors import (
     DeadlineExceeded,
     Internal,
@@ -44,6 +44,7 @@ from mockcloud.core.errors import (
 )
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
+from mockcloud.core.priorities import TaskPriority
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.tokens import QueryToken
 from mockcloud.core.workflow_task import reset_sticky
@@ -54,7 +55,6 @@ from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 
 _COMPLETED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
 _ATTEMPT_FAILS_QUERIES = 3  # real: failQueryWorkflowTaskAttemptCount
-_BUFFERED_PER_RUN = 1  # real: MaxBufferedQueryCount
 _TOO_LARGE = "Blob data size exceeds limit."  # real: common.ErrBlobSizeExceedsLimit
 
 # What a buffered query comes to: a result, or None: send it by itself.
@@ -76,6 +76,7 @@ class _Direct:
     task_queue: str
     sticky_queue: str  # empty: none
     sticky_timeout: int  # nanoseconds
+    priority: TaskPriority
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Queries:
         if seen and (not namespace.active or not run.open or task is None):
             return _direct(run)
         waiting = self._waiting.setdefault(run.key, {})
-        if len(waiting) >= _BUFFERED_PER_RUN:
+        if len(waiting) >= self._limits.buffered_queries:
             raise ResourceExhausted(
                 "consistent query buffer is full, this may be caused by too many queries and "
                 "workflow not able to process query fast enough",
@@ -204,7 +205,13 @@ class Queries:
                 # cache.
                 timeout = way.sticky_timeout / times.SECOND
                 answer = await self._matching.query(
-                    namespace, way.sticky_queue, way.run, query, timeout, sticky=True
+                    namespace,
+                    way.sticky_queue,
+                    way.run,
+                    query,
+                    timeout,
+                    sticky=True,
+                    priority=way.priority,
                 )
                 return _answered_by_itself(namespace, way.run, answer)
             except (StickyWorkerGoneError, DeadlineExceeded):
@@ -214,7 +221,13 @@ class Queries:
         if remaining <= 0:
             raise DeadlineExceeded("context deadline exceeded")
         answer = await self._matching.query(
-            namespace, way.task_queue, way.run, query, remaining, sticky=False
+            namespace,
+            way.task_queue,
+            way.run,
+            query,
+            remaining,
+            sticky=False,
+            priority=way.priority,
         )
         return _answered_by_itself(namespace, way.run, answer)
 
@@ -299,6 +312,7 @@ def _direct(run: Run) -> _Direct:
         task_queue=run.start.task_queue.name,
         sticky_queue=run.record.sticky.task_queue,
         sticky_timeout=run.record.sticky.schedule_to_start_timeout,
+        priority=priorities.in_queue(run.priority),
     )
 
 

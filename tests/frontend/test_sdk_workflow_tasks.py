@@ -59,6 +59,15 @@ class Local:
 
 
 @workflow.defn
+class Patched:
+    """Changed once, with a patch."""
+
+    @workflow.run
+    async def run(self) -> str:
+        return "new" if workflow.patched("change") else "old"
+
+
+@workflow.defn
 class Steps:
     """An activity for each step; waits in between."""
 
@@ -114,7 +123,7 @@ def worker(client: Client, *workflows: type, **options: Any) -> Worker:
     return Worker(
         client,
         task_queue=QUEUE,
-        workflows=workflows or (Local, Steps),
+        workflows=workflows or (Local, Patched, Steps),
         activities=[say, say_at_third, take_long],
         workflow_runner=UnsandboxedWorkflowRunner(),
         **options,
@@ -162,6 +171,14 @@ async def test_a_long_local_activity_keeps_its_workflow_task_by_heartbeats(clien
         for event in await events(handle, "WORKFLOW_TASK_STARTED")
     ]
     assert "request-from-RespondWorkflowTaskCompleted" in inline, "the next one came with the answer"
+
+
+async def test_patches_are_markers_and_search_attributes_and_replay(client: Client) -> None:
+    async with worker(client, max_cached_workflows=0):
+        handle = await client.start_workflow(Patched.run, id="w", task_queue=QUEUE)
+        assert await handle.result() == "new"
+    (marker,) = await events(handle, "MARKER_RECORDED")
+    assert marker.marker_recorded_event_attributes.marker_name == "core_patch"
 
 
 @pytest.mark.parametrize("cached", [0, 100])
