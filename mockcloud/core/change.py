@@ -503,8 +503,6 @@ class RunChange:
         run = self.run
         if run.open:
             self.write_speculative_task()
-        else:
-            run.pending_updates.clear()
         run.record.state_transitions += self.is_transition
         run.record.last_update_time = self.context.now
         branch_id = run.version_history.branch_id

@@ -211,7 +211,7 @@ def started_task(run: Run, *, sticky: bool = False) -> StartedTask:
         first_event_id=previous + 1 if sticky else 1,
         next_event_id=run.next_event_id,
         branch_id=run.version_history.branch_id,
-        transient_events=transient_events(run),
+        transient_events=transient_events(run, task.identity),
         sticky=sticky,
     )
 
@@ -232,10 +232,10 @@ def task_token(run: Run) -> TaskToken:
     )
 
 
-def transient_events(run: Run) -> list[HistoryEvent]:
+def transient_events(run: Run, identity: str = "") -> list[HistoryEvent]:
     """The events that a pending transient or speculative task would have, as workers and readers see them.
 
-    Empty for a task that has real events. Real: GetTransientWorkflowTaskInfo.
+    Only its worker is told its identity. Empty for a task that has real events. Real: GetTransientWorkflowTaskInfo.
     """
     task = run.workflow_task
     if task is None or not (task.transient or task.speculative):
@@ -264,7 +264,7 @@ def transient_events(run: Run) -> list[HistoryEvent]:
                 version=task.version,
                 workflow_task_started_event_attributes=WorkflowTaskStartedEventAttributes(
                     scheduled_event_id=task.scheduled_event_id,
-                    identity=task.identity,
+                    identity=identity,
                     request_id=task.request_id,
                     suggest_continue_as_new=task.suggest_continue_as_new,
                     suggest_continue_as_new_reasons=_reasons(task),

@@ -20,7 +20,7 @@ from temporalio.api.history.v1 import (
     WorkflowExecutionUpdateCompletedEventAttributes,
 )
 from temporalio.api.protocol.v1 import Message
-from temporalio.api.update.v1 import Acceptance, Rejection, Response
+from temporalio.api.update.v1 import Acceptance, Rejection, Response, message_pb2
 
 from mockcloud.core import updates
 from mockcloud.core.change import RunChange
@@ -30,6 +30,9 @@ from mockcloud.core.update_state import Rejected, UpdateStage
 
 _PROTOCOL = "temporal.api.update.v1"
 _CAUSE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE
+
+# The other messages of the protocol's package, by full name.
+_KNOWN = frozenset(message.full_name for message in message_pb2.DESCRIPTOR.message_types_by_name.values())
 
 M = TypeVar("M", bound=protobuf.Message)
 
@@ -94,8 +97,10 @@ class UpdateMessages:
             self._accept(update_id, _unpack(message, Acceptance))
         elif name == Response.DESCRIPTOR.full_name:
             self._respond(update_id, _unpack(message, Response))
-        else:
+        elif name in _KNOWN:
             raise _bad(f"Message type *update.{name.rpartition('.')[2]} not supported")
+        else:
+            raise _bad("unable to unmarshal request: proto: not found")
 
     def _state(self, update_id: str) -> str | None:
         """The state of an update, in the server's words; None: it is unknown."""

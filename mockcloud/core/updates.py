@@ -232,6 +232,8 @@ def _forget_other_versions(change: RunChange) -> None:
 
 
 def _require_able(run: Run) -> None:
+    if run.paused:
+        raise FailedPrecondition("Workflow is paused. Cannot update the workflow.")
     task = run.workflow_task
     attempt = run.record.next_workflow_task_attempt if task is None else task.attempt
     if attempt >= _ATTEMPT_FAILS_UPDATES:

@@ -54,6 +54,10 @@ async def poll_workflow_execution_update(
     """What has become of an update."""
     if not request.HasField("update_ref"):
         raise InvalidArgument("UpdateRef is not set on request.")
+    execution = request.update_ref.workflow_execution
+    if not execution.workflow_id:
+        raise InvalidArgument("Can't load workflow execution.  WorkflowId not set.")
+    validation.run_id(execution.run_id, "RunId is not valid UUID.")
     return await scope.region.updates.poll(scope.namespace, request, scope.deadline)
 
 

@@ -13,6 +13,7 @@ from temporalio.api.command.v1 import Command, ProtocolMessageCommandAttributes
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import CommandType, UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
 from temporalio.api.update.v1 import (
     Acceptance,
@@ -22,9 +23,14 @@ from temporalio.api.update.v1 import (
     Rejection,
     Request,
     Response,
+    UpdateRef,
     WaitPolicy,
 )
 from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
+    PollWorkflowExecutionUpdateRequest,
+    PollWorkflowExecutionUpdateResponse,
     PollWorkflowTaskQueueResponse,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskCompletedResponse,
@@ -150,3 +156,21 @@ async def respond(call: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]
         await task
     finally:
         task.cancel()
+
+
+async def events(site: Site, run: WorkflowExecution, client: str = "") -> list[HistoryEvent]:
+    request = GetWorkflowExecutionHistoryRequest(namespace=NS, execution=run)
+    metadata = {"client-name": client} if client else {}
+    response = await site.ask(request, GetWorkflowExecutionHistoryResponse, metadata=metadata)
+    return list(response.history.events)
+
+
+async def poll(
+    site: Site, run: WorkflowExecution, update_id: str = "u", stage: Stage.ValueType = COMPLETED
+) -> PollWorkflowExecutionUpdateResponse:
+    request = PollWorkflowExecutionUpdateRequest(
+        namespace=NS,
+        update_ref=UpdateRef(workflow_execution=run, update_id=update_id),
+        wait_policy=WaitPolicy(lifecycle_stage=stage),
+    )
+    return await site.ask(request, PollWorkflowExecutionUpdateResponse, timeout=25)
