@@ -221,8 +221,10 @@ async def test_several_at_once_on_one_workflow_task(tmp_path: Path) -> None:
                 assert error is not None
                 assert (error.code, error.message) == (
                     Code.RESOURCE_EXHAUSTED,
-                    "consistent query buffer is full, this may be caused by too many queries and workflow not "
-                    "able to process query fast enough",
+                    (
+                        "consistent query buffer is full, this may be caused by too many queries and workflow not "
+                        "able to process query fast enough"
+                    ),
                 )
                 HOLD.set()
                 assert await asyncio.gather(*asked) == [1, 1, 1]
