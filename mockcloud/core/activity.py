@@ -153,7 +153,6 @@ def cancel(
     token: TaskToken,
     details: Payloads | None,
     identity: str,
-    worker_version: WorkerVersionStamp | None = None,
 ) -> None:
     """Close the activity as cancelled, which its workflow must have asked for.
 
@@ -175,7 +174,6 @@ def cancel(
             identity=identity,
             latest_cancel_requested_event_id=activity.record.cancel_request_event_id,
         ),
-        worker_version,
     )
     task_state.schedule_workflow_task(change)
 

@@ -142,8 +142,6 @@ def close_timed_out(
 
 def _write_started(change: RunChange, activity: Activity, worker_version: WorkerVersionStamp | None) -> int:
     record = activity.record
-    if worker_version is None and record.worker_version:
-        worker_version = WorkerVersionStamp.FromString(record.worker_version)
     started = change.add(
         EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
         ActivityTaskStartedEventAttributes(

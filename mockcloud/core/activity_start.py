@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from temporalio.api.common.v1 import Payloads, WorkerVersionStamp, WorkflowExecution
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from mockcloud.core import priorities, times
@@ -60,7 +60,6 @@ def start_activity(
     offer: Offer,
     request_id: str,
     identity: str,
-    worker_version: WorkerVersionStamp | None = None,
 ) -> StartedActivity | None:
     """Begin the attempt that `offer` names, for the worker `identity` whose poll is `request_id`.
 
@@ -75,7 +74,7 @@ def start_activity(
         return _started(change, activity) if request_id and record.request_id == request_id else None
     if (record.attempt, record.stamp) != (offer.attempt, offer.stamp) or record.backing_off or record.paused:
         return None
-    begin_attempt(change, activity, request_id, identity, worker_version)
+    begin_attempt(change, activity, request_id, identity)
     return _started(change, activity)
 
 
@@ -105,7 +104,6 @@ def begin_attempt(
     activity: Activity,
     request_id: str,
     identity: str,
-    worker_version: WorkerVersionStamp | None = None,
 ) -> None:
     """Put into the record that a worker has the current attempt."""
     record = activity.record
@@ -114,7 +112,6 @@ def begin_attempt(
     record.started_time = change.context.now
     record.request_id = request_id
     record.started_identity = identity
-    record.worker_version = b"" if worker_version is None else worker_version.SerializeToString()
     record.backing_off = False
     change.touch_activity(record.scheduled_event_id)
 

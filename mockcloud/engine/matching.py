@@ -235,14 +235,13 @@ class Matching:
         """An activity for a worker; an empty answer after `timeout` seconds or when the poll is ended."""
         queue = self.queue(namespace, TaskKind.ACTIVITY, request.task_queue.name)
         poll = Poll(request.identity, request.worker_instance_key)
-        stamp = _stamp(request.worker_version_capabilities)
         request_id = self._ports.ids.uuid()
 
         async def start(task: Task) -> PollActivityTaskQueueResponse | None:
             def rule(change: RunChange) -> StartedActivity | None:
                 if poll.gone:
                     return None
-                return start_activity(change, task.offer, request_id, request.identity, stamp)
+                return start_activity(change, task.offer, request_id, request.identity)
 
             started = await self._changes.update(namespace, task.run.workflow_id, task.run.run_id, rule)
             return None if started is None else started.response

@@ -237,12 +237,9 @@ async def _cancel(
     if details is not None and validation.too_large(details, scope.limits):
         await _fail_too_large(scope, token, validation.CANCEL_DETAILS_TOO_LARGE, request.identity)
         return
-    stamp = None
-    if isinstance(request, RespondActivityTaskCanceledRequest) and request.HasField("worker_version"):
-        stamp = request.worker_version
 
     def rule(change: RunChange) -> None:
-        activity.cancel(change, token, details, request.identity, stamp)
+        activity.cancel(change, token, details, request.identity)
 
     await _end(scope, token, rule)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from temporalio.api.common.v1 import RetryPolicy
+from temporalio.api.common.v1 import RetryPolicy, WorkerVersionStamp
 from temporalio.api.enums.v1 import RetryState
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -362,3 +362,13 @@ def test_a_result_that_the_history_has_no_room_for_ends_the_run() -> None:
     assert isinstance(error, InvalidArgument)
     assert error.message == "Workflow history count exceeds limit."
     assert life.types(6) == ["WORKFLOW_EXECUTION_TERMINATED"]
+
+
+def test_started_tells_the_build_of_the_worker_that_ended_the_attempt() -> None:
+    life = with_activity()
+    started = life.take_activity()
+    change = life.change()
+    stamp = WorkerVersionStamp(build_id="b1")
+    activity.complete(change, started.token, None, "worker", stamp)
+    life.commit(change)
+    assert started_event(life).activity_task_started_event_attributes.worker_version == stamp

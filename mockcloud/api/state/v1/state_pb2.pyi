@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ActivityRecord(_message.Message):
-    __slots__ = ["attempt", "backing_off", "cancel_request_event_id", "cancel_requested", "first_scheduled_time", "heartbeat_details", "last_attempt_complete_time", "last_failure", "last_heartbeat_time", "last_worker_identity", "options", "paused", "paused_identity", "paused_reason", "paused_time", "request_id", "reset_heartbeats", "reset_requested", "scheduled_event_id", "scheduled_time", "stamp", "start_version", "started_identity", "started_time", "version", "worker_version"]
+    __slots__ = ["attempt", "backing_off", "cancel_request_event_id", "cancel_requested", "first_scheduled_time", "heartbeat_details", "last_attempt_complete_time", "last_failure", "last_heartbeat_time", "last_worker_identity", "options", "paused", "paused_identity", "paused_reason", "paused_time", "request_id", "reset_heartbeats", "reset_requested", "scheduled_event_id", "scheduled_time", "stamp", "start_version", "started_identity", "started_time", "version"]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     BACKING_OFF_FIELD_NUMBER: _ClassVar[int]
     CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
@@ -32,7 +32,6 @@ class ActivityRecord(_message.Message):
     STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
     START_VERSION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
-    WORKER_VERSION_FIELD_NUMBER: _ClassVar[int]
     attempt: int
     backing_off: bool
     cancel_request_event_id: int
@@ -58,8 +57,7 @@ class ActivityRecord(_message.Message):
     started_identity: str
     started_time: int
     version: int
-    worker_version: bytes
-    def __init__(self, scheduled_event_id: _Optional[int] = ..., version: _Optional[int] = ..., start_version: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., request_id: _Optional[str] = ..., started_identity: _Optional[str] = ..., last_heartbeat_time: _Optional[int] = ..., heartbeat_details: _Optional[bytes] = ..., last_failure: _Optional[bytes] = ..., last_worker_identity: _Optional[str] = ..., cancel_requested: bool = ..., cancel_request_event_id: _Optional[int] = ..., stamp: _Optional[int] = ..., first_scheduled_time: _Optional[int] = ..., last_attempt_complete_time: _Optional[int] = ..., worker_version: _Optional[bytes] = ..., backing_off: bool = ..., paused: bool = ..., paused_time: _Optional[int] = ..., paused_identity: _Optional[str] = ..., paused_reason: _Optional[str] = ..., reset_requested: bool = ..., reset_heartbeats: bool = ..., options: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, scheduled_event_id: _Optional[int] = ..., version: _Optional[int] = ..., start_version: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., request_id: _Optional[str] = ..., started_identity: _Optional[str] = ..., last_heartbeat_time: _Optional[int] = ..., heartbeat_details: _Optional[bytes] = ..., last_failure: _Optional[bytes] = ..., last_worker_identity: _Optional[str] = ..., cancel_requested: bool = ..., cancel_request_event_id: _Optional[int] = ..., stamp: _Optional[int] = ..., first_scheduled_time: _Optional[int] = ..., last_attempt_complete_time: _Optional[int] = ..., backing_off: bool = ..., paused: bool = ..., paused_time: _Optional[int] = ..., paused_identity: _Optional[str] = ..., paused_reason: _Optional[str] = ..., reset_requested: bool = ..., reset_heartbeats: bool = ..., options: _Optional[bytes] = ...) -> None: ...
 
 class CloseErrands(_message.Message):
     __slots__ = ["close", "version"]
