@@ -19,7 +19,7 @@ from temporalio.api.history.v1 import (
     ActivityTaskTimedOutEventAttributes,
 )
 
-from mockcloud.core import failures, retry, times
+from mockcloud.core import failures, retry, times, validation
 from mockcloud.core.change import RunChange
 from mockcloud.core.run import Activity
 
@@ -76,9 +76,10 @@ def begin_wait(
 ) -> None:
     """Let the activity wait for `attempt` until `moment`, then be offered; no worker has it any more.
 
-    Real: workflow.UpdateActivityInfoForRetries.
+    It waits for a hundred years at most. Real: workflow.UpdateActivityInfoForRetries.
     """
     record = activity.record
+    moment = min(moment, change.context.now + validation.MAXIMUM_DURATION)
     record.attempt = attempt
     record.version = change.version
     record.scheduled_time = moment

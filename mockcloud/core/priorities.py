@@ -7,6 +7,7 @@ common/priorities, service/matching/config.go, fairness_util.go.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from typing import NamedTuple
 
 from temporalio.api.common.v1 import Priority
@@ -51,7 +52,8 @@ def in_queue(priority: Priority | None) -> TaskPriority:
     if priority is None:
         return DEFAULT
     level = min(priority.priority_key, LEVELS) if priority.priority_key > 0 else DEFAULT_LEVEL
-    return TaskPriority(level, priority.fairness_key, priority.fairness_weight)
+    own = 0.0 if isnan(priority.fairness_weight) else priority.fairness_weight
+    return TaskPriority(level, priority.fairness_key, own)
 
 
 def weight(priority: TaskPriority, overrides: Mapping[str, float]) -> float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import Priority, RetryPolicy
@@ -397,3 +398,15 @@ def test_all_of_a_type_and_all() -> None:
     assert life.outcomes[-1].activity_states == [5, 6]
     control(life, UnpauseActivityRequest(unpause_all=True))
     assert [offer.scheduled_event_id for offer in life.offers] == [5, 6]
+
+
+def test_nothing_waits_for_longer_than_a_hundred_years() -> None:
+    life = waiting()
+    century = 100 * 365 * times.DAY
+    pause(life)
+    unpause(life, jitter=Duration(seconds=2**62))
+    assert record(life).scheduled_time <= START + century
+    asked = Failure(application_failure_info=ApplicationFailureInfo(next_retry_delay=Duration(seconds=2**62)))
+    reset(life)
+    fail(life, life.take_activity().token, asked)
+    assert record(life).scheduled_time == START + century

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from temporalio.api.common.v1 import Priority
 
@@ -28,6 +30,10 @@ def test_an_activity_overrides_field_by_field(base: Priority, override: Priority
 @pytest.mark.parametrize(("key", "level"), [(0, 3), (1, 1), (3, 3), (5, 5), (6, 5), (1000, 5)])
 def test_levels(key: int, level: int) -> None:
     assert priorities.in_queue(Priority(priority_key=key)).level == level
+
+
+def test_a_weight_that_is_no_number_is_none() -> None:
+    assert priorities.in_queue(Priority(fairness_weight=math.nan)) == DEFAULT
 
 
 def test_no_priority_is_the_middle() -> None:
