@@ -50,7 +50,7 @@ class Errands:
         self._tasks = tasks
         self._hands = ErrandHands(changes, namespaces)
         self._standing: dict[str, dict[RunKey, frozenset[Errand]]] = {}  # by namespace id
-        self._under_way: dict[tuple[RunKey, Errand], asyncio.Event] = {}  # set at the end
+        self._under_way: set[tuple[RunKey, Errand]] = set()
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._running = False
         self._stopped = asyncio.Event()
@@ -103,15 +103,13 @@ class Errands:
 
     def _begin(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
         if (key, errand) not in self._under_way:
-            self._under_way[key, errand] = asyncio.Event()
+            self._under_way.add((key, errand))
             self._tasks.background(self._run(namespace, key, errand), "errand")
 
     async def _run(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
         """Do an errand, in as many tries as it takes, while it stands and this region is the one to do it."""
         pause = _FIRST_PAUSE
         try:
-            if errand.kind is ErrandKind.CLOSE:
-                await self._starts_ended(key)
             while self._running and namespace.writable and self._stands(key, errand):
                 async with self._at_once:
                     if await self._try(namespace, key, errand):
@@ -121,16 +119,10 @@ class Errands:
                 except TimeoutError:
                     pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
-            self._under_way.pop((key, errand)).set()
+            self._under_way.discard((key, errand))
 
     def _stands(self, key: RunKey, errand: Errand) -> bool:
         return errand in self._standing.get(key.namespace_id, {}).get(key, NO_ERRANDS)
-
-    async def _starts_ended(self, key: RunKey) -> None:
-        """Return when no child of the run is being started: once it has closed, it has to find them all."""
-        for (other, errand), ended in tuple(self._under_way.items()):
-            if other == key and errand.kind is ErrandKind.START_CHILD:
-                await ended.wait()
 
     async def _try(self, namespace: Namespace, key: RunKey, errand: Errand) -> bool:
         """One try; whether there is nothing more to try."""

@@ -347,24 +347,77 @@ async def test_what_fails_in_passing_is_tried_again(tmp_path: Path, monkeypatch:
 
 
 async def test_a_parent_hears_of_a_child_that_is_deleted(tmp_path: Path) -> None:
-    """The child's rows stay until everybody has heard."""
+    """The child's rows stay until everybody has heard, even if that takes until the region's next life."""
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await initiated(driver, start_child())
+    await has(driver, CHILD, "WorkflowTaskScheduled")
+    await settled(driver)
+    region.errands.stop()
+    await region.changes.update(driver.namespace, CHILD, "", deletion.request)
+    await region.close()
+
+    region = await open_region(tmp_path)
+    driver = Driver(region)
+    await has(driver, PARENT, "ChildWorkflowExecutionTerminated")
+
+    async def gone() -> bool:
+        try:
+            await status(driver, CHILD)
+        except NotFound:
+            return True
+        return False
+
+    async with asyncio.timeout(10):
+        while not await gone():  # noqa: ASYNC110 nothing tells of it
+            await asyncio.sleep(0.01)
+    await region.close()
+
+
+async def test_a_change_of_a_run_that_nobody_has_looked_at_yet(tmp_path: Path) -> None:
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await driver.start(PARENT)
+    task = await driver.poll()
+    region.errands.stop()
+    await driver.complete(task, start_child())
+    await region.close()
+
+    region = await open_region(tmp_path, start=False)
+    driver = Driver(region)
+    region.errands._at_once = asyncio.Semaphore(0)  # it is busy with others
+    region.errands.start()
+    await driver.signal(PARENT)
+    region.errands._at_once.release()
+    await has(driver, CHILD, "WorkflowTaskScheduled")
+    await region.close()
+
+
+async def test_a_parent_that_closes_while_its_child_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy was applied when there was no child yet: the child meets it all the same."""
     async with running(tmp_path) as region:
         driver = Driver(region)
-        await initiated(driver, start_child())
-        await has(driver, PARENT, "ChildWorkflowExecutionStarted")
-        await driver.region.changes.update(driver.namespace, CHILD, "", deletion.request)
-        await has(driver, PARENT, "ChildWorkflowExecutionTerminated")
+        start, begun, go_on = region.changes.start, asyncio.Event(), asyncio.Event()
 
-        async def gone() -> bool:
-            try:
-                await status(driver, CHILD)
-            except NotFound:
-                return True
-            return False
+        async def slow(*args: Any) -> StartReply:
+            begun.set()
+            await go_on.wait()
+            return await start(*args)
 
-        async with asyncio.timeout(10):
-            while not await gone():  # noqa: ASYNC110 nothing tells of it
-                await asyncio.sleep(0.01)
+        await driver.start(PARENT)
+        monkeypatch.setattr(region.changes, "start", slow)
+        await driver.complete(await driver.poll(), start_child())
+        await begun.wait()
+        await terminate(driver, PARENT)
+        await settled(driver)
+        go_on.set()
+        await has(driver, CHILD, "WorkflowExecutionTerminated")
+        assert await driver.names(CHILD) == ["WorkflowExecutionStarted", "WorkflowExecutionTerminated"]
+        await settled(driver)
 
 
 async def test_a_closed_child_whose_parent_is_gone_is_done_with(tmp_path: Path) -> None:

@@ -206,6 +206,23 @@ async def test_the_end_is_heard_on_a_branch_that_loses(pair: Pair) -> None:
     assert len((await pair.b.branches("parent"))[0]) == 2
 
 
+async def test_a_winner_takes_over_what_the_loser_has_heard(pair: Pair) -> None:
+    await initiated(pair, start_child())
+    pair.a.errands.start()
+    await has(pair.a, "child", "WORKFLOW_TASK_SCHEDULED 1")
+    await settled(pair.a)
+    await pair.arrived("A", "B")
+    pair.split()
+    await pair.a.work("child", COMPLETE)
+    await has(pair.a, "parent", "CHILD_WORKFLOW_EXECUTION_COMPLETED 1")
+
+    await pair.b.activate("B")
+    await pair.b.signal("parent", "written-by-the-winner")
+    pair.mend()
+    # B runs no errands: the child itself tells nobody.
+    await has(pair.b, "parent", "CHILD_WORKFLOW_EXECUTION_COMPLETED 2")
+
+
 async def test_what_is_done_is_not_done_again_by_the_next_region(pair: Pair) -> None:
     await initiated(pair, start_child())
     pair.a.errands.start()
