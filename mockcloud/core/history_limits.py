@@ -7,9 +7,6 @@ forceTerminateWorkflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
@@ -18,8 +15,6 @@ from mockcloud.core.change import RunChange, Savepoint
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.limits import Limits
 from mockcloud.core.run import Run
-
-T = TypeVar("T")
 
 # No single change adds more than this: a completion of 4 MB and a full buffer of events.
 _NEAR_EVENTS = 10_000
@@ -63,10 +58,3 @@ def enforce(change: RunChange, savepoint: Savepoint | None) -> InvalidArgument |
         WorkflowExecutionTerminatedEventAttributes(reason=reason, identity="history-service"),
     )
     return InvalidArgument(reason)
-
-
-def within(change: RunChange, rule: Callable[[RunChange], T]) -> T | InvalidArgument:
-    """What `rule` replies; or, where it went over a limit, the error of `enforce` in its place."""
-    savepoint = guard(change)
-    reply = rule(change)
-    return enforce(change, savepoint) or reply

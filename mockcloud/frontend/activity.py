@@ -7,8 +7,6 @@ Real: workflow_handler.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from google.protobuf.message import Message
@@ -35,7 +33,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskFailedResponse,
 )
 
-from mockcloud.core import activity, failures, history_limits
+from mockcloud.core import activity, failures
 from mockcloud.core.activity import HeartbeatReply
 from mockcloud.core.change import RunChange
 from mockcloud.core.derived import TaskKind
@@ -148,7 +146,7 @@ async def _complete(
     def rule(change: RunChange) -> None:
         activity.complete(change, token, result, request.identity, stamp)
 
-    await _end(scope, token, rule)
+    await scope.region.changes.update(scope.namespace, token.workflow_id, token.run_id, rule)
 
 
 # Failure
@@ -202,7 +200,7 @@ async def _fail(
             change, token, failure, request.identity, last_heartbeat_details=details, worker_version=stamp
         )
 
-    await _end(scope, token, rule)
+    await scope.region.changes.update(scope.namespace, token.workflow_id, token.run_id, rule)
     return found
 
 
@@ -241,16 +239,10 @@ async def _cancel(
     def rule(change: RunChange) -> None:
         activity.cancel(change, token, details, request.identity)
 
-    await _end(scope, token, rule)
+    await scope.region.changes.update(scope.namespace, token.workflow_id, token.run_id, rule)
 
 
 # Shared
-
-
-async def _end(scope: Scope, token: TaskToken, rule: Callable[[RunChange], None]) -> None:
-    """Carry out a rule that may write history."""
-    bounded = partial(history_limits.within, rule=rule)
-    await scope.region.changes.update(scope.namespace, token.workflow_id, token.run_id, bounded)
 
 
 async def _fail_too_large(scope: Scope, token: TaskToken, reason: str, identity: str) -> None:
@@ -259,7 +251,7 @@ async def _fail_too_large(scope: Scope, token: TaskToken, reason: str, identity:
     def rule(change: RunChange) -> None:
         activity.fail(change, token, failure, identity)
 
-    await _end(scope, token, rule)
+    await scope.region.changes.update(scope.namespace, token.workflow_id, token.run_id, rule)
 
 
 def _token_by_id(scope: Scope, request: ByIdRequest) -> TaskToken:

@@ -5,9 +5,8 @@ The rules are `core.pause` and `core.execution_options`. Real: workflow_handler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from temporalio.api.workflow.v1 import WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
@@ -19,16 +18,13 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionOptionsResponse,
 )
 
-from mockcloud.core import execution_options, field_mask, history_limits, pause
-from mockcloud.core.change import RunChange
+from mockcloud.core import execution_options, field_mask, pause
 from mockcloud.core.errors import InvalidArgument, Unimplemented
 from mockcloud.core.validation import priority, too_long
 from mockcloud.frontend import validation
 from mockcloud.frontend.scope import Family, Scope
 
 family: Final = Family()
-
-T = TypeVar("T")
 
 _BAD_RUN_ID: Final = "RunId is not valid UUID."
 
@@ -41,7 +37,9 @@ async def pause_workflow_execution(
     if not scope.limits.workflow_pause:
         raise Unimplemented(f"workflow pause is not enabled for namespace: {request.namespace}")
     _check(scope, request)
-    await _update(scope, request.workflow_id, request.run_id, partial(pause.pause, request=request))
+    await scope.region.changes.update(
+        scope.namespace, request.workflow_id, request.run_id, partial(pause.pause, request=request)
+    )
     return PauseWorkflowExecutionResponse()
 
 
@@ -51,7 +49,9 @@ async def unpause_workflow_execution(
 ) -> UnpauseWorkflowExecutionResponse:
     """Let a paused run go on."""
     _check(scope, request)
-    await _update(scope, request.workflow_id, request.run_id, partial(pause.unpause, request=request))
+    await scope.region.changes.update(
+        scope.namespace, request.workflow_id, request.run_id, partial(pause.unpause, request=request)
+    )
     return UnpauseWorkflowExecutionResponse()
 
 
@@ -85,15 +85,10 @@ async def update_workflow_execution_options(
         raise InvalidArgument(f"error parsing UpdateMask: {problem}")
     priority(request.workflow_execution_options.priority)
     validation.run_id(run.run_id, _BAD_RUN_ID)
-    options = await _update(
-        scope, run.workflow_id, run.run_id, partial(execution_options.update_options, request=request)
+    options = await scope.region.changes.update(
+        scope.namespace,
+        run.workflow_id,
+        run.run_id,
+        partial(execution_options.update_options, request=request),
     )
     return UpdateWorkflowExecutionOptionsResponse(workflow_execution_options=options)
-
-
-async def _update(scope: Scope, workflow_id: str, run_id: str, rule: Callable[[RunChange], T]) -> T:
-    """Carry out a rule that writes history."""
-    bounded = partial(history_limits.within, rule=rule)
-    reply = await scope.region.changes.update(scope.namespace, workflow_id, run_id, bounded)
-    assert not isinstance(reply, InvalidArgument), "it was raised"
-    return reply

@@ -6,9 +6,8 @@ from temporalio.api.enums.v1 import RetryState
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
 
-from mockcloud.core import activity, due, history_limits, times
+from mockcloud.core import activity, due, times
 from mockcloud.core.errors import InvalidArgument, NotFound
-from mockcloud.core.limits import Limits
 from mockcloud.core.tokens import TaskToken
 from tests.core.lives import (
     WorkedLife,
@@ -348,20 +347,6 @@ def test_a_backoff_that_replicated_ends_at_its_moment_after_a_failover() -> None
 def fail_over(world: World) -> None:
     world.region = "B"
     world.version = 2
-
-
-def test_a_result_that_the_history_has_no_room_for_ends_the_run() -> None:
-    life = WorkedLife(World(limits=Limits(history_events=6)))
-    life.decide(schedule(start_to_close=60))
-    started = life.take_activity()
-    change = life.change()
-    error = history_limits.within(
-        change, lambda change: activity.complete(change, started.token, payloads("out"), "worker")
-    )
-    life.commit(change)
-    assert isinstance(error, InvalidArgument)
-    assert error.message == "Workflow history count exceeds limit."
-    assert life.types(6) == ["WORKFLOW_EXECUTION_TERMINATED"]
 
 
 def test_started_tells_the_build_of_the_worker_that_ended_the_attempt() -> None:
