@@ -22,6 +22,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench import histories
 from bench.load import (
     PREFIX,
     describe_request,
@@ -96,6 +97,11 @@ def command(ready: dict[str, Any], *arguments: str) -> Any:
 
 def resident(ready: dict[str, Any]) -> float:
     return psutil.Process(ready["pid"]).memory_info().rss / 2**20
+
+
+def processor_seconds(ready: dict[str, Any]) -> float:
+    times = psutil.Process(ready["pid"]).cpu_times()
+    return float(times.user + times.system)
 
 
 async def calls(address: str, seconds: float) -> dict[str, float]:
@@ -256,6 +262,18 @@ async def run(*, full: bool) -> dict[str, Any]:
                 row["signals / null echo"] = row["signals_per_second"] / null["echo_per_second"]
                 row["workflows / null Temporal"] = row["workflows_per_second"] / null["workflows_per_second"]
                 table[name] = row
+        with cloud() as ready:
+
+            async def restart(ready: dict[str, Any] = ready) -> None:
+                for verb in ("kill", "start"):
+                    await asyncio.to_thread(command, ready, "region", verb, EAST)
+
+            table["long histories"] = await histories.costs(
+                ready["address"],
+                lambda: processor_seconds(ready),
+                restart,
+                histories.LENGTHS if full else histories.LENGTHS[:2],
+            )
         if full:
             with cloud() as ready:
                 await start_all(ready["address"], [f"open-{number}" for number in range(10_000)])
@@ -274,7 +292,9 @@ async def run(*, full: bool) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("--full", action="store_true", help="with 10,000 open workflows and 10,000 events")
+    parser.add_argument(
+        "--full", action="store_true", help="with 10,000 open workflows, and histories of 10,000 events"
+    )
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     arguments = parser.parse_args()
     table = asyncio.run(run(full=arguments.full))
