@@ -80,11 +80,10 @@ def admit(change: RunChange, request: UpdateWorkflowExecutionRequest) -> None:
     if run.paused:
         raise FailedPrecondition("Workflow is paused. Cannot update the workflow.")
     _require_able(run)
-    if known:
-        return
-    _require_room(run, change.context.limits, request.request)
-    _remember(change, PendingUpdate(update_id, request.request))
-    if run.workflow_task is None:
+    if not known:
+        _require_room(run, change.context.limits, request.request)
+        _remember(change, PendingUpdate(update_id, request.request))
+    if run.workflow_task is None and to_be_sent(run):
         schedule_speculative_task(change)
 
 

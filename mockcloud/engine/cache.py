@@ -24,6 +24,7 @@ _TAIL_BYTES = 64 * 1024
 # Rough memory of one loaded run, of one pending item in it, and of one byte of kept history.
 _RUN_WEIGHT = 8 * 1024
 _ITEM_WEIGHT = 2 * 1024
+_UPDATE_WEIGHT = 256
 
 
 @dataclass(slots=True)
@@ -95,8 +96,10 @@ class Entry:
     def weight(self) -> int:
         """Roughly its memory, in bytes."""
         run = self.run
+        pending = sum(update.size for update in run.pending_updates.values())
         items = len(run.activities) + len(run.timers) + len(run.record.buffered_events)
-        return _RUN_WEIGHT + items * _ITEM_WEIGHT + self.tail.size
+        updates = len(run.updates) * _UPDATE_WEIGHT + pending
+        return _RUN_WEIGHT + items * _ITEM_WEIGHT + updates + self.tail.size
 
 
 class RunCache:

@@ -150,7 +150,7 @@ class Changes:
         region's, which is refused elsewhere, and replicates; otherwise it is local to this region and no part
         of the history. What a rule changes in memory only (`RunChange.in_memory`) needs no commit, and meets
         the same fence. `afterwards` follows the commit under the same lock, gets the reply and gives the one
-        to return; it may only change what is in memory.
+        to return; it may only change what is in memory, and is left out if the namespace is no longer writable.
 
         Raises:
             NotFound: no such run; or, with `require_open`, it is closed.

@@ -247,6 +247,8 @@ def test_a_restart_forgets(life: UpdatedLife) -> None:
 def test_the_same_id_is_let_in_once(life: UpdatedLife) -> None:
     life.update()
     assert not life.update().in_memory
+    life.run.record.ClearField("workflow_task")
+    assert life.update().in_memory, "its task was lost, and is made again"
     life.complete(life.take(), [accept("u"), answer("u")])
     assert not life.update().in_memory
 

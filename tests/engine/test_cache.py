@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from temporalio.api.update.v1 import Request
+
 from mockcloud.core.change import Batch
 from mockcloud.core.run import Run, RunKey
+from mockcloud.core.update_state import PendingUpdate
 from mockcloud.engine.cache import Entry, RunCache, Tail
 from mockcloud.engine.commit import NOTHING
 
@@ -63,3 +66,43 @@ def test_a_gap_starts_a_tail_anew() -> None:
     tail.extend([batch(1, 2), batch(7, 8)])
     assert tail.covering(1, 1, 9) is None
     assert tail.covering(1, 7, 9) is not None
+
+
+def waiting(number: int) -> Entry:
+    """A run with an update that is in memory only."""
+    found = entry(number)
+    found.run.pending_updates["u"] = PendingUpdate("u", Request())
+    return found
+
+
+def test_what_is_in_memory_only_goes_with_its_run_and_is_told() -> None:
+    cache = RunCache(max_runs=2)
+    lost: list[Entry] = []
+    cache.on_loss = lost.append
+    first, plain, second = waiting(1), entry(2), waiting(3)
+    for each in (first, plain, second):  # the first is evicted
+        cache.put(each)
+    assert lost == [first]
+    assert not first.run.has_memory
+
+    cache.put(second)  # the same run again: nothing is lost
+    assert lost == [first]
+    again = entry(3)
+    cache.put(again)  # another state of it
+    assert lost == [first, second]
+    cache.drop(plain.run.key)
+    assert lost == [first, second]
+
+
+def test_a_namespace_forgets_what_is_in_memory_only() -> None:
+    cache = RunCache()
+    lost: list[Entry] = []
+    cache.on_loss = lost.append
+    first, plain = waiting(1), entry(2)
+    cache.put(first)
+    cache.put(plain)
+    cache.drop_memory("other")
+    assert lost == []
+    cache.drop_memory("ns")
+    assert lost == [first]
+    assert cache.get(plain.run.key) is plain

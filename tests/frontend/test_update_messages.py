@@ -46,6 +46,7 @@ from mockcloud.core.errors import (
     WorkflowNotReady,
 )
 from mockcloud.core.limits import Limits
+from mockcloud.core.run import RunKey
 from tests.frontend import raw_worker
 from tests.frontend.raw_worker import COMPLETE, NS, take_task
 from tests.frontend.updater import (
@@ -533,3 +534,39 @@ async def test_a_worker_brings_a_lost_update_back(site: Site) -> None:
     assert (await poll(site, run, "lost")).outcome.HasField("success")
     accepted = (await events(site, run))[9].workflow_execution_update_accepted_event_attributes
     assert accepted.accepted_request == lost
+
+
+# What is lost
+
+
+async def test_an_update_outlives_the_eviction_of_its_run(site: Site) -> None:
+    """Its caller does not notice: the update is let in anew."""
+    run = await idle(site)
+    async with respond(update(site, run)) as call:
+        await admitted(site, run, "u")
+        (waiter,) = next(iter(site.region.updates._waiting.values()))
+        site.region.runs.drop(waiter.run)
+        await complete_update(site, await take_task(site))
+    assert call.result().outcome.HasField("success")
+
+
+async def test_a_worker_that_has_a_task_of_an_evicted_run_has_nothing(site: Site) -> None:
+    run = await idle(site)
+    async with respond(update(site, run)):
+        task = await take_task(site)
+        (waiter,) = next(iter(site.region.updates._waiting.values()))
+        site.region.runs.drop(waiter.run)
+        error = await refusal(complete_with(site, task, [reject("u")]))
+        assert isinstance(error, NotFound)
+        await complete_update(site, await take_task(site))
+
+
+async def test_an_accepted_update_is_not_lost(site: Site) -> None:
+    run = await idle(site)
+    async with respond(update(site, run)) as call:
+        await complete_with(
+            site, await take_task(site), [accept("u", 5)], force_create_new_workflow_task=True
+        )
+        site.region.runs.drop(RunKey(site.region.namespaces.by_name(NS).id, run.workflow_id, run.run_id))
+        await complete_with(site, await take_task(site), [answer("u")])
+    assert call.result().stage == COMPLETED

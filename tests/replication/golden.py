@@ -107,7 +107,8 @@ async def seen(region: Region, workflow_id: str = "w1") -> list[Picture]:
     return pictures
 
 
-async def assert_as_recorded(pair: Pair, name: str, snapshot: str) -> None:
+async def assert_as_recorded(pair: Pair, name: str, snapshot: str, workflow_id: str = "w1") -> None:
     """Both regions have what the recording has."""
     for region in ("A", "B"):
-        assert await seen(pair.regions[region]) == recorded(name, snapshot, region), f"region {region}"
+        here = await seen(pair.regions[region], workflow_id)
+        assert here == recorded(name, snapshot, region, workflow_id), f"region {region}"

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.protocol.v1 import Message
 from temporalio.api.replication.v1 import NamespaceReplicationConfig
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.update.v1 import Acceptance, Input, Meta, Outcome, Request, Response
 from temporalio.api.workflowservice.v1 import (
     RegisterNamespaceRequest,
     RespondWorkflowTaskCompletedRequest,
     SignalWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
     UpdateNamespaceRequest,
+    UpdateWorkflowExecutionRequest,
 )
 
 from mockcloud.api.state.v1.state_pb2 import RunRecord
-from mockcloud.core import due, signals, version_history, workflow_task
+from mockcloud.core import due, signals, updates, version_history, workflow_task
 from mockcloud.core.change import RunChange
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.derive import derive
-from mockcloud.core.derived import TaskKind
+from mockcloud.core.derive import workflow_task_offer
 from mockcloud.core.ports import Ports
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.tokens import TaskToken
@@ -109,26 +113,59 @@ class Region(engine_region.Region):
 
     async def poll(self, workflow_id: str) -> TaskToken:
         """The started workflow task of the current run; it must have one to give."""
+        return (await self.take(workflow_id)).token
+
+    async def take(self, workflow_id: str) -> workflow_task.StartedTask:
+        """`poll`, with all that a worker gets."""
 
         def rule(change: RunChange) -> workflow_task.StartedTask | None:
-            offers = [o for o in derive(change.run).offers if o.kind is TaskKind.WORKFLOW]
-            assert offers, f"{self.name} has no workflow task of {change.run.key}"
+            offer = workflow_task_offer(change.run)
+            assert offer is not None, f"{self.name} has no workflow task of {change.run.key}"
             return workflow_task.start_workflow_task(
-                change, offers[0], change.context.ids.uuid(), f"worker-{self.name}"
+                change, offer, change.context.ids.uuid(), f"worker-{self.name}"
             )
 
         started = await self.changes.update(self.namespace, workflow_id, "", rule)
         assert started is not None
-        return started.token
+        return started
 
-    async def complete(self, token: TaskToken, *commands: Command) -> None:
-        request = RespondWorkflowTaskCompletedRequest(identity=f"worker-{self.name}", commands=commands)
+    async def complete(self, token: TaskToken, *commands: Command, messages: Sequence[Message] = ()) -> None:
+        request = RespondWorkflowTaskCompletedRequest(
+            identity=f"worker-{self.name}", commands=commands, messages=messages
+        )
 
         def rule(change: RunChange) -> None:
             done = workflow_task.complete_workflow_task(change, token, request, change.context.ids.run_id)
             assert done.error is None
 
         await self.changes.update(self.namespace, token.workflow_id, token.run_id, rule)
+
+    async def update_workflow(self, workflow_id: str, update_id: str, *, complete: bool = False) -> None:
+        """An update that a worker accepts, and completes if told so."""
+        request = UpdateWorkflowExecutionRequest(
+            namespace=NAMESPACE,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id),
+            request=Request(
+                meta=Meta(update_id=update_id, identity=f"updater-{self.name}"),
+                input=Input(name="upd", args=text(update_id)),
+            ),
+        )
+        change = partial(updates.admit, request=request)
+        await self.changes.update(self.namespace, workflow_id, "", change)
+        task = await self.take(workflow_id)
+        (sent,) = task.messages
+        body = AnyMessage()
+        body.Pack(
+            Acceptance(
+                accepted_request_message_id=sent.id, accepted_request_sequencing_event_id=sent.event_id
+            )
+        )
+        messages = [Message(id="1", protocol_instance_id=update_id, body=body)]
+        if complete:
+            body = AnyMessage()
+            body.Pack(Response(meta=request.request.meta, outcome=Outcome(success=text("updated"))))
+            messages.append(Message(id="2", protocol_instance_id=update_id, body=body))
+        await self.complete(task.token, messages=messages)
 
     async def work(self, workflow_id: str, *commands: Command) -> None:
         """Poll the workflow task and complete it."""
