@@ -11,6 +11,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTa
 from mockcloud.core import validation
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.limits import Limits
+from mockcloud.frontend.validation import normal_name
 
 PARTITION_PREFIX = "/_sys/"  # real: nonRootPartitionPrefix
 _REASON_CHARACTERS = 1000  # real: maxReasonLength
@@ -116,9 +117,10 @@ def described_queue(request: DescribeTaskQueueRequest, limits: Limits) -> tuple[
     """
     queue = request.task_queue
     queue.kind = queue.kind or TaskQueueKind.TASK_QUEUE_KIND_NORMAL
-    if queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY or not queue.name.startswith(PARTITION_PREFIX):
+    if queue.name.startswith(PARTITION_PREFIX):
+        if validation.too_long(queue.name, limits):
+            raise InvalidArgument("taskQueue length exceeds limit")
+    else:
         validation.task_queue(queue, limits)
-        return queue.name, 0
-    if validation.too_long(queue.name, limits):
-        raise InvalidArgument("taskQueue length exceeds limit")
+    normal_name(queue, limits)
     return partition_of(queue.name)

@@ -112,7 +112,18 @@ def poll_queue(queue: TaskQueue, limits: Limits, *, present: bool) -> None:
     if not queue.kind:
         queue.kind = TaskQueueKind.TASK_QUEUE_KIND_NORMAL
     validation.task_queue(queue, limits)
-    if queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY and validation.too_long(queue.normal_name, limits):
+    normal_name(queue, limits)
+
+
+def normal_name(queue: TaskQueue, limits: Limits) -> None:
+    """Raises InvalidArgument for the normal queue of a sticky one that cannot be, or of one that is not sticky."""
+    if not queue.normal_name:
+        return
+    if queue.kind != TaskQueueKind.TASK_QUEUE_KIND_STICKY:
+        raise InvalidArgument(
+            f"only sticky queues can have normal name. tq: {queue.name}, normal name: {queue.normal_name}"
+        )
+    if validation.too_long(queue.normal_name, limits):
         raise InvalidArgument("taskQueue length exceeds limit")
 
 

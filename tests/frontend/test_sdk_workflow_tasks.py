@@ -8,14 +8,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
-from temporalio.api.enums.v1 import EventType, TaskQueueKind, TaskQueueType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import (
+    EventType,
+    TaskQueueKind,
+    TaskQueueType,
+    TimeoutType,
+    WorkflowTaskFailedCause,
+)
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
+from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from tests.frontend.raw_worker import take_task
 from tests.support import Site, grpc_address
 
 QUEUE = "queue"
@@ -243,3 +253,41 @@ async def test_eager_activities_never_see_the_queue(client: Client, site: Site, 
     namespace = site.region.namespaces.by_name("default")
     view = site.region.matching.describe(namespace, QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
     assert (view.stats.tasks_add_rate > 0) is disabled
+
+
+async def test_a_worker_that_shuts_down_takes_no_task_with_it(client: Client) -> None:
+    """Its polls are ended by the server; what comes then waits for the next worker, as a first attempt."""
+    for number in range(5):
+        async with worker(client):
+            pass
+        handle = await client.start_workflow(Local.run, "quick", id=f"w{number}", task_queue=QUEUE)
+        assert len(await events(handle)) == 2, "nobody took its task"
+        async with worker(client):
+            assert await handle.result() == "here"
+        assert not await events(handle, "WORKFLOW_TASK_TIMED_OUT")
+
+
+async def test_the_task_of_a_sticky_worker_that_vanished_goes_to_another(client: Client, site: Site) -> None:
+    handle = await client.start_workflow(Steps.run, id="w", task_queue=QUEUE)
+    normal = TaskQueue(name=QUEUE)
+    sticky = TaskQueue(name="sticky", kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY, normal_name=QUEUE)
+    soon = Duration()
+    soon.FromMilliseconds(200)
+    task = await take_task(site, normal)
+    await take_task(site, sticky, timeout=2.05)  # it was there a moment ago
+    await site.call(
+        RespondWorkflowTaskCompletedRequest(
+            namespace="default",
+            task_token=task.task_token,
+            sticky_attributes=StickyExecutionAttributes(
+                worker_task_queue=sticky, schedule_to_start_timeout=soon
+            ),
+        )
+    )
+    async with worker(client):
+        for _ in range(3):
+            await handle.signal(Steps.step)
+        assert await handle.result() == 3
+    (timed_out,) = await events(handle, "WORKFLOW_TASK_TIMED_OUT")
+    attributes = timed_out.workflow_task_timed_out_event_attributes
+    assert attributes.timeout_type == TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START

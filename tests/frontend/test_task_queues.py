@@ -156,6 +156,14 @@ async def test_the_enhanced_description_of_build_ids(site: Site) -> None:
         ),
         ({"task_queue": TaskQueue(name="/_sys/q/x")}, "invalid task queue partition name /_sys/q/x"),
         (
+            {"task_queue": TaskQueue(name="/_sys/s", kind=TaskQueueKind.TASK_QUEUE_KIND_STICKY)},
+            "invalid task queue partition name /_sys/s",
+        ),
+        (
+            {"task_queue": TaskQueue(name="q", normal_name="n")},
+            "only sticky queues can have normal name. tq: q, normal name: n",
+        ),
+        (
             {
                 "api_mode": ENHANCED,
                 "report_task_reachability": True,

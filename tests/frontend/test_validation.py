@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from temporalio.api.common.v1 import Payload, Payloads, WorkerVersionCapabilities, WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
-from temporalio.api.enums.v1 import WorkerVersioningMode
+from temporalio.api.enums.v1 import TaskQueueKind, WorkerVersioningMode
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure, TimeoutFailureInfo
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -26,6 +26,7 @@ from mockcloud.frontend import validation
 
 LIMITS = Limits()
 LONG = "x" * 1001
+STICKY = TaskQueueKind.TASK_QUEUE_KIND_STICKY
 RUN = WorkflowExecution(workflow_id="w")
 BIG = Payloads(payloads=[Payload(data=bytes(LIMITS.blob_bytes + 1))])
 
@@ -117,6 +118,11 @@ def test_a_poll_needs_a_deadline(timeout: float | None, error: type[ServiceError
         (TaskQueue(), "missing task queue name"),
         (TaskQueue(name=LONG), "taskQueue length exceeds limit"),
         (TaskQueue(name="/_sys/q/1"), "task queue name cannot start with reserved prefix /_sys/"),
+        (
+            TaskQueue(name="q", normal_name="n"),
+            "only sticky queues can have normal name. tq: q, normal name: n",
+        ),
+        (TaskQueue(name="s", kind=STICKY, normal_name=LONG), "taskQueue length exceeds limit"),
     ],
 )
 def test_polled_queues(queue: TaskQueue | None, text: str) -> None:
