@@ -5,8 +5,9 @@ The rules are `core.activity_control`. Real: workflow_handler.go.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
@@ -21,6 +22,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.core import activity_control
 from mockcloud.core.activity_control import ControlRequest
+from mockcloud.core.change import RunChange
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.validation import priority
 from mockcloud.frontend import validation
@@ -28,37 +30,27 @@ from mockcloud.frontend.scope import Family, Scope
 
 family: Final = Family()
 
+T = TypeVar("T")
+
 
 @family.serves(PauseActivityRequest)
 async def pause_activity(scope: Scope, request: PauseActivityRequest) -> PauseActivityResponse:
     """Offer activities to no worker until they are unpaused."""
-    _check(request)
-    run = request.execution
-    await scope.region.changes.update(
-        scope.namespace, run.workflow_id, run.run_id, partial(activity_control.pause, request=request)
-    )
+    await _control(scope, request, partial(activity_control.pause, request=request))
     return PauseActivityResponse()
 
 
 @family.serves(UnpauseActivityRequest)
 async def unpause_activity(scope: Scope, request: UnpauseActivityRequest) -> UnpauseActivityResponse:
     """Let paused activities go on."""
-    _check(request)
-    run = request.execution
-    await scope.region.changes.update(
-        scope.namespace, run.workflow_id, run.run_id, partial(activity_control.unpause, request=request)
-    )
+    await _control(scope, request, partial(activity_control.unpause, request=request))
     return UnpauseActivityResponse()
 
 
 @family.serves(ResetActivityRequest)
 async def reset_activity(scope: Scope, request: ResetActivityRequest) -> ResetActivityResponse:
     """Begin activities anew with their first attempt."""
-    _check(request)
-    run = request.execution
-    await scope.region.changes.update(
-        scope.namespace, run.workflow_id, run.run_id, partial(activity_control.reset, request=request)
-    )
+    await _control(scope, request, partial(activity_control.reset, request=request))
     return ResetActivityResponse()
 
 
@@ -67,21 +59,17 @@ async def update_activity_options(
     scope: Scope, request: UpdateActivityOptionsRequest
 ) -> UpdateActivityOptionsResponse:
     """Change the options that the mask names, or give back those of the beginning."""
-    _check(request)
-    priority(request.activity_options.priority)
-    run = request.execution
-    options = await scope.region.changes.update(
-        scope.namespace,
-        run.workflow_id,
-        run.run_id,
-        partial(activity_control.update_options, request=request),
-    )
+    options = await _control(scope, request, partial(activity_control.update_options, request=request))
     return UpdateActivityOptionsResponse(activity_options=options)
 
 
-def _check(request: ControlRequest) -> None:
-    if not request.execution.workflow_id:
+async def _control(scope: Scope, request: ControlRequest, rule: Callable[[RunChange], T]) -> T:
+    run = request.execution
+    if not run.workflow_id:
         raise InvalidArgument("WorkflowId is not set on request.")
-    validation.run_id(request.execution.run_id, "RunId is not valid UUID.")
     if request.WhichOneof("activity") is None:
         raise InvalidArgument("Either Activity.Id or Activity.Type should be set on request.")
+    if isinstance(request, UpdateActivityOptionsRequest):
+        priority(request.activity_options.priority)
+    validation.run_id(run.run_id, "RunId is not valid UUID.")
+    return await scope.region.changes.update(scope.namespace, run.workflow_id, run.run_id, rule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -17,15 +18,31 @@ from temporalio.api.enums.v1 import CommandType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
+    PauseActivityRequest,
+    PauseWorkflowExecutionRequest,
     RequestCancelWorkflowExecutionRequest,
+    ResetActivityRequest,
     TerminateWorkflowExecutionRequest,
+    UnpauseActivityRequest,
+    UnpauseWorkflowExecutionRequest,
+    UpdateActivityOptionsRequest,
 )
 
-from mockcloud.core import activity, due, failover, fold, signals, times, workflow_task
+from mockcloud.core import (
+    activity,
+    activity_control,
+    due,
+    failover,
+    fold,
+    pause,
+    signals,
+    times,
+    workflow_task,
+)
 from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive
 from mockcloud.core.derived import TaskKind
-from mockcloud.core.errors import InvalidArgument, ResourceExhausted
+from mockcloud.core.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from mockcloud.core.run import Run
 from tests.core.makers import Life, World, payloads, same_state
 from tests.core.test_workflow_task import BAD_TIMER, COMPLETE, UNBUILT, complete, fail, send_signal
@@ -145,6 +162,9 @@ class RunMachine(RuleBasedStateMachine):
             complete(self.life, token, *commands, sticky=sticky, force=force, inline=inline)
         except InvalidArgument:
             assert self.started
+        except FailedPrecondition:
+            assert self.life.run.paused
+            assert force
 
     @precondition(lambda self: self.started)
     @rule(really=st.integers(0, 3))
@@ -167,6 +187,36 @@ class RunMachine(RuleBasedStateMachine):
             activity.complete(change, token, payloads("x"), "worker")
         elif pending.started:
             activity.fail(change, token, Failure(message="no"), "worker")
+        self.life.commit(change)
+
+    @precondition(lambda self: self.open)
+    @rule(really=st.integers(0, 3))
+    def pause_or_unpause(self, really: int) -> None:
+        change = self.life.change()
+        if self.life.run.paused:
+            pause.unpause(change, UnpauseWorkflowExecutionRequest())
+        elif really == 0:
+            pause.pause(change, PauseWorkflowExecutionRequest())
+        self.life.commit(change)
+
+    @precondition(lambda self: bool(self.life.run.activities))
+    @rule(what=st.sampled_from(["pause", "unpause", "reset", "change"]), data=st.data())
+    def an_operator_comes(self, what: str, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.life.run.activity_ids)))
+        change = self.life.change()
+        match what:
+            case "pause":
+                activity_control.pause(change, PauseActivityRequest(id=name))
+            case "unpause":
+                activity_control.unpause(change, UnpauseActivityRequest(id=name))
+            case "reset":
+                activity_control.reset(change, ResetActivityRequest(id=name, reset_heartbeat=True))
+            case "change":
+                request = UpdateActivityOptionsRequest(
+                    id=name, update_mask=FieldMask(paths=["start_to_close_timeout"])
+                )
+                request.activity_options.start_to_close_timeout.seconds = 9
+                activity_control.update_options(change, request)
         self.life.commit(change)
 
     @precondition(lambda self: self.open)
@@ -213,6 +263,10 @@ class RunMachine(RuleBasedStateMachine):
         assert derive(self.life.run) == derive(self.life.rebuilt())
 
     @invariant()
+    def nothing_of_a_paused_run_is_offered(self) -> None:
+        assert not (self.life.run.paused and derive(self.life.run).offers)
+
+    @invariant()
     def another_region_folds_the_same(self) -> None:
         run = self.life.run
         if run.record.buffered_events:
@@ -221,6 +275,7 @@ class RunMachine(RuleBasedStateMachine):
         for event in self.life.events:
             fold.fold(other, event)
         assert other.timers == run.timers
+        assert other.pause == run.pause
         assert other.activity_ids == run.activity_ids
         assert (other.status, other.next_event_id) == (run.status, run.next_event_id)
         assert other.record.history_size == run.record.history_size
