@@ -49,6 +49,7 @@ class _State:
     branch_id: int
     next_event_id: int
     running: bool
+    paused: bool
     items: Sequence[Item]
     transient: Sequence[HistoryEvent]
 
@@ -122,7 +123,9 @@ class HistoryReader:
     ) -> GetWorkflowExecutionHistoryResponse:
         response = GetWorkflowExecutionHistoryResponse()
         response.history.SetInParent()
-        if not state.running:
+        # A reader that does not wait gets the last event of a paused run, too, as if it were its end; one that does
+        # wait gets it from the real server as well, and must take the run for closed. Here it waits on.
+        if not state.running or (state.paused and not request.wait_new_event):
             (batch,) = await self._store.read(
                 lambda connection: history.read_branch_reverse(connection, state.branch_id, max_events=1)
             )
@@ -264,6 +267,7 @@ def _look(run: Run) -> _State:
         branch_id=run.version_history.branch_id,
         next_event_id=run.next_event_id,
         running=run.open,
+        paused=run.paused,
         items=version_history.items(run.version_history),
         transient=transient_events(run) if run.open else (),
     )

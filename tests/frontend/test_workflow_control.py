@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Priority, WorkflowExecution
-from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import EventType, HistoryEventFilterType, WorkflowExecutionStatus
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo, WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import (
@@ -18,6 +19,8 @@ from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceResponse,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryResponse,
     ListWorkflowExecutionsRequest,
     ListWorkflowExecutionsResponse,
     PauseWorkflowExecutionRequest,
@@ -97,6 +100,21 @@ async def test_a_paused_workflow_rejects_queries(site: Site) -> None:
         QueryWorkflowResponse,
     )
     assert answer.query_rejected.status == PAUSED
+
+
+async def test_who_asks_for_the_end_of_a_paused_workflow_gets_its_last_event(site: Site) -> None:
+    await start(site)
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=NS,
+        execution=RUN,
+        history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+    )
+    assert not (await site.ask(request, GetWorkflowExecutionHistoryResponse)).history.events
+    await site.call(PauseWorkflowExecutionRequest(namespace=NS, workflow_id="w"))
+    answer = await site.ask(request, GetWorkflowExecutionHistoryResponse)
+    (event,) = answer.history.events
+    assert event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_PAUSED
+    assert not answer.next_page_token
 
 
 async def test_a_worker_cannot_insist_on_a_further_task(site: Site) -> None:
@@ -209,6 +227,7 @@ async def test_signals_of_a_paused_workflow_wait_for_it(site: Site, client: Clie
     handle = await client.start_workflow(Inbox.run, id="w", task_queue="queue")
     await handle.signal(Inbox.deliver, "before")
     assert await handle.query(Inbox.letters) == ["before"]
+    result = asyncio.create_task(handle.result())
     await client.workflow_service.pause_workflow_execution(
         PauseWorkflowExecutionRequest(namespace=NS, workflow_id="w", reason="maintenance")
     )
@@ -226,4 +245,4 @@ async def test_signals_of_a_paused_workflow_wait_for_it(site: Site, client: Clie
     await client.workflow_service.unpause_workflow_execution(
         UnpauseWorkflowExecutionRequest(namespace=NS, workflow_id="w")
     )
-    assert await handle.result() == ["before", "meanwhile"]
+    assert await result == ["before", "meanwhile"]
