@@ -1,22 +1,18 @@
 """Changing the options of an open run: its priority, and an override of how its workers' versions are chosen.
 
-Worker versioning is not served. The one override that needs no versions, AUTO_UPGRADE, is kept and shown;
-one that pins the run to a version gets the answer of a task queue that has no versioned worker.
-
-Real: api/updateworkflowoptions/api.go, common/worker_versioning.
+Real: api/updateworkflowoptions/api.go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from temporalio.api.deployment.v1 import Deployment, WorkerDeploymentVersion
-from temporalio.api.enums.v1 import EventType, VersioningBehavior
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import WorkflowExecutionOptionsUpdatedEventAttributes
 from temporalio.api.workflow.v1 import VersioningOverride, WorkflowExecutionOptions
 from temporalio.api.workflowservice.v1 import UpdateWorkflowExecutionOptionsRequest
 
-from mockcloud.core import field_mask
+from mockcloud.core import field_mask, versioning_override
 from mockcloud.core.change import RunChange
 from mockcloud.core.errors import (
     FailedPrecondition,
@@ -27,8 +23,6 @@ from mockcloud.core.errors import (
 from mockcloud.core.messages import copy_set, replace
 from mockcloud.core.run import Run
 
-_AUTO_UPGRADE = VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE
-_PINNED = VersioningBehavior.VERSIONING_BEHAVIOR_PINNED
 _PARTS_OF_OVERRIDE = ("versioningOverride.deployment", "versioningOverride.behavior")
 _PARTS_OF_PRIORITY = {
     "priority.priorityKey": "priority_key",
@@ -106,69 +100,12 @@ def _merged(
 
 
 def _check_override(run: Run, override: VersioningOverride) -> None:
-    """Raises for every override but AUTO_UPGRADE. Real: ValidateVersioningOverride."""
-    if override.HasField("pinned"):
-        pinned = override.pinned
-        if pinned.HasField("version") and not pinned.behavior:
-            raise InvalidArgument("must specify pinned override behavior if override is pinned.")
-        if pinned.HasField("version"):
-            raise _no_such_version(run, pinned.version)
-        if not pinned.behavior:
-            raise InvalidArgument("must provide version if override is pinned.")
-        behavior = "Unspecified" if run.versioning_override is None else "AutoUpgrade"
-        raise FailedPrecondition(
+    behavior = "Unspecified" if run.versioning_override is None else "AutoUpgrade"
+    versioning_override.check(
+        override,
+        run.start.task_queue.name,
+        FailedPrecondition(
             "must specify a specific pinned override version because workflow with id "
             f"{run.key.workflow_id} has behavior {behavior} and is not yet pinned to any version"
-        )
-    if override.auto_upgrade:
-        return
-    if override.behavior == _PINNED:
-        _refuse_pinned(run, override)
-    if override.behavior == _AUTO_UPGRADE:
-        if override.HasField("deployment"):
-            raise InvalidArgument("only provide deployment if behavior is 'PINNED'")
-        if override.pinned_version:
-            raise InvalidArgument("only provide pinned version if behavior is 'PINNED'")
-    elif not override.behavior:
-        raise InvalidArgument("override behavior is required")
-    else:
-        raise InvalidArgument(f"override behavior {override.behavior} not recognized")
-
-
-def _refuse_pinned(run: Run, override: VersioningOverride) -> None:
-    """Always raises. By the fields that were there before `pinned`."""
-    if override.HasField("deployment"):
-        _check_deployment(override.deployment)
-        raise _no_such_version(
-            run,
-            WorkerDeploymentVersion(
-                deployment_name=override.deployment.series_name, build_id=override.deployment.build_id
-            ),
-        )
-    if not override.pinned_version:
-        raise InvalidArgument(
-            "must provide deployment (deprecated) or pinned version if behavior is 'PINNED'"
-        )
-    name, dot, build_id = override.pinned_version.partition(".")
-    if not (name and dot and build_id):
-        raise InvalidArgument(
-            f'invalid version string "{override.pinned_version}", '
-            'expected format is "<deployment_name>.<build_id>"'
-        )
-    raise _no_such_version(run, WorkerDeploymentVersion(deployment_name=name, build_id=build_id))
-
-
-def _check_deployment(deployment: Deployment) -> None:
-    if not deployment.series_name:
-        raise InvalidArgument("deployment name cannot be empty")
-    if "." in deployment.series_name or ":" in deployment.series_name:
-        raise InvalidArgument("deployment name cannot contain '.' or ':'")
-    if not deployment.build_id:
-        raise InvalidArgument("deployment build ID cannot be empty")
-
-
-def _no_such_version(run: Run, version: WorkerDeploymentVersion) -> FailedPrecondition:
-    return FailedPrecondition(
-        f"Pinned version '{version.deployment_name}:{version.build_id}' is not present in "
-        f"task queue '{run.start.task_queue.name}' of type 'Workflow'"
+        ),
     )

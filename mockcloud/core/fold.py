@@ -99,6 +99,8 @@ def _workflow_started(run: Run, event: HistoryEvent) -> None:
     run.search_attributes = dict(attributes.search_attributes.indexed_fields)
     run.memo = dict(attributes.memo.fields)
     run.reset_points = reset_points.inherited(event)
+    if attributes.HasField("versioning_override"):
+        run.versioning_override = VersioningOverride(auto_upgrade=True)
     run.record.next_workflow_task_attempt = 1
     backoff = times.nanoseconds(attributes.first_workflow_task_backoff)
     if backoff > 0:

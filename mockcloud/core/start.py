@@ -307,6 +307,8 @@ def _started_attributes(
     if continued is not None:
         _inherit(attributes, continued)
         return attributes
+    if request.HasField("versioning_override"):
+        attributes.versioning_override.auto_upgrade = True  # the only kind, also where given by `behavior`
     if isinstance(request, StartWorkflowExecutionRequest):
         copy_set(request, attributes, "continued_failure", "last_completion_result")
     if execution_timeout:

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import cron, request_links, retry, search_attributes, validation
+from mockcloud.core import cron, request_links, retry, search_attributes, validation, versioning_override
 from mockcloud.core.errors import InvalidArgument, Unimplemented
 from mockcloud.core.limits import Limits
 from mockcloud.core.messages import is_set
@@ -59,6 +59,7 @@ def start_request(
     request_links.check_links(request.links, limits)
     validation.blob(request.input, limits)
     validation.memo(request.memo, limits)
+    _versioning_override(request)
     _unbuilt_fields(request)
 
 
@@ -98,14 +99,20 @@ def signal_with_start_request(
     validation.blob(request.input, limits)
     validation.memo(request.memo, limits)
     validation.blob(request.signal_input, limits)
+    _versioning_override(request)
     _unbuilt_fields(request)
+
+
+def _versioning_override(request: AnyStartRequest) -> None:
+    if request.HasField("versioning_override"):
+        versioning_override.check(request.versioning_override, request.task_queue.name)
 
 
 def _unbuilt_fields(request: AnyStartRequest) -> None:
     """Raises Unimplemented, naming the field, for a start that asks for what is not here."""
-    for name in ("versioning_override", "time_skipping_config"):
-        if is_set(request, name) and getattr(request, name).ByteSize():
-            raise Unimplemented(f"Starting a workflow with {name} is not implemented.")
+    name = "time_skipping_config"
+    if is_set(request, name) and getattr(request, name).ByteSize():
+        raise Unimplemented(f"Starting a workflow with {name} is not implemented.")
 
 
 def workflow_type(request: AnyStart, limits: Limits) -> None:

@@ -15,8 +15,10 @@ RPCS: Final[Mapping[str, str]] = {
     "UpdateWorkerConfig": "UNIMPLEMENTED, as the real server answers",
     "ListWorkflowExecutions": "filters by status, workflow id and type",
     "CountWorkflowExecutions": "filters by status, workflow id and type",
-    "SignalWithStartWorkflowExecution": "no versioning override",
-    "StartWorkflowExecution": "no versioning override, no completion callbacks of the server's own",
+    "SignalWithStartWorkflowExecution": "no override that pins to a version, no time skipping",
+    "StartWorkflowExecution": (
+        "no override that pins to a version, no time skipping, no completion callbacks of the server's own"
+    ),
 }
 COMMANDS: Final[Mapping[str, str]] = {}
 EVENTS: Final[Mapping[str, str]] = {}

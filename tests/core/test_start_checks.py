@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, WorkflowType
+from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, TimeSkippingConfig, WorkflowType
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import OnConflictOptions, VersioningOverride
@@ -18,9 +19,10 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import start_checks
-from mockcloud.core.errors import Code, InvalidArgument, ServiceError
+from mockcloud.core.errors import Code, FailedPrecondition, InvalidArgument, ServiceError
 from mockcloud.core.limits import Limits
 
+PINNED = VersioningOverride.PINNED_OVERRIDE_BEHAVIOR_PINNED
 LONG = "x" * 1001
 NEGATIVE = Duration(seconds=-1)
 Conflict = WorkflowIdConflictPolicy
@@ -152,6 +154,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
 ]
 
+REFUSED += [
+    (
+        {
+            "versioning_override": VersioningOverride(
+                pinned=VersioningOverride.PinnedOverride(behavior=PINNED)
+            )
+        },
+        "must provide version if override is pinned.",
+    ),
+    ({"versioning_override": VersioningOverride()}, "override behavior is required"),
+]
+
 # What only StartWorkflowExecution can be asked.
 ONLY_START: list[tuple[dict[str, Any], str]] = [
     (
@@ -188,7 +202,7 @@ ONLY_START: list[tuple[dict[str, Any], str]] = [
 ]
 
 NOT_BUILT: list[tuple[dict[str, Any], str]] = [
-    ({"versioning_override": VersioningOverride(auto_upgrade=True)}, "versioning_override"),
+    ({"time_skipping_config": TimeSkippingConfig(enabled=True)}, "time_skipping_config"),
     ({"completion_callbacks": [callback("temporal://system")]}, "completion_callbacks"),
     ({"completion_callbacks": [Callback()]}, "unknown callback variant: <nil>"),
 ]
@@ -303,3 +317,17 @@ def test_defaults_are_filled_in() -> None:
     other = signal_with_start()
     check(other)
     assert other.workflow_id_conflict_policy == Conflict.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+
+
+def test_an_override_needs_no_version_or_one_that_is_there() -> None:
+    check(start(versioning_override=VersioningOverride(auto_upgrade=True)))
+    pinned = VersioningOverride(
+        pinned=VersioningOverride.PinnedOverride(
+            behavior=PINNED, version=WorkerDeploymentVersion(deployment_name="d", build_id="b")
+        )
+    )
+    with pytest.raises(FailedPrecondition) as caught:
+        check(start(versioning_override=pinned))
+    assert caught.value.message == (
+        "Pinned version 'd:b' is not present in task queue 'q' of type 'Workflow'"
+    )

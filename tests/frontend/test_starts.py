@@ -10,17 +10,24 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio import workflow
 from temporalio.api.common.v1 import Link, Payload, Priority, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus, WorkflowIdConflictPolicy
+from temporalio.api.enums.v1 import (
+    EventType,
+    VersioningBehavior,
+    WorkflowExecutionStatus,
+    WorkflowIdConflictPolicy,
+)
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.sdk.v1 import UserMetadata
-from temporalio.api.workflow.v1 import OnConflictOptions
+from temporalio.api.workflow.v1 import OnConflictOptions, VersioningOverride
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
+    RequestCancelWorkflowExecutionRequest,
     RespondWorkflowTaskCompletedRequest,
+    SignalWithStartWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
     StartWorkflowExecutionResponse,
     TerminateWorkflowExecutionRequest,
@@ -197,6 +204,39 @@ async def test_a_start_carries_everything_into_its_first_event(site: Site) -> No
     info = shown.workflow_execution_info
     assert info.execution_time.seconds - info.start_time.seconds == 60
     assert shown.execution_config.user_metadata == metadata
+
+
+async def test_a_cancel_request_and_a_signal_with_start_end_a_start_delay(site: Site) -> None:
+    await start(site, workflow_start_delay=Duration(seconds=60))
+    await site.call(RequestCancelWorkflowExecutionRequest(namespace=NS, workflow_execution=RUN))
+    await complete(site, await take_task(site), COMPLETE)
+
+    await start(site, "r1", workflow_start_delay=Duration(seconds=60))
+    await site.call(
+        SignalWithStartWorkflowExecutionRequest(
+            namespace=NS,
+            workflow_id="w",
+            workflow_type=WorkflowType(name="T"),
+            task_queue=QUEUE,
+            signal_name="s",
+            request_id="r2",
+        )
+    )
+    task = await take_task(site)
+    assert [event.event_type for event in task.history.events][1:3] == [
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    ]
+
+
+async def test_a_versioning_override_that_needs_no_version_is_kept_and_shown(site: Site) -> None:
+    older = VersioningOverride(behavior=VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE)
+    await start(site, versioning_override=older)
+    (started, _) = await history(site)
+    override = started.workflow_execution_started_event_attributes.versioning_override
+    assert override == VersioningOverride(auto_upgrade=True)
+    shown = (await describe(site)).workflow_execution_info.versioning_info.versioning_override
+    assert shown.auto_upgrade
 
 
 @workflow.defn
