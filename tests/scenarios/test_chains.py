@@ -209,3 +209,27 @@ async def test_an_eager_task_whose_region_is_lost_is_given_to_another_worker(sta
         "WORKFLOW_TASK_FAILED",
         "WORKFLOW_TASK_SCHEDULED",
     ]
+
+
+async def test_35_a_retry_of_the_losing_side_ends_and_the_winner_stays_current(stage: Stage) -> None:
+    # Given a split, in which the run fails and is retried on one side, and goes on on the other.
+    policy = RawRetryPolicy(backoff_coefficient=1)
+    policy.initial_interval.FromSeconds(60)
+    first = await stage.at(EAST).start("w", retry_policy=policy)
+    await stage.namespace.replicated()
+    cut = stage.cloud.link(EAST, WEST).partition()
+    await stage.at(EAST).work(fail_workflow())
+    closed = (await stage.at(EAST).events("w", first))[-1]
+    lost = closed.workflow_execution_failed_event_attributes.new_execution_run_id
+    await stage.failover(WEST, forced=True)
+    await stage.at(WEST).work()
+
+    # When they agree again, the retry has ended and the run that went on is the current one, still open.
+    cut.remove()
+    runs = {run.run_id: run for run in await stage.settled("w")}
+    assert set(runs) == {first, lost}
+    assert (runs[first].status, runs[first].current) == ("RUNNING", True)
+    assert len(runs[first].branches) == 2
+    assert (runs[lost].status, runs[lost].current) == ("TERMINATED", False)
+    reason = runs[lost].events[-1].workflow_execution_terminated_event_attributes.reason
+    assert reason == "Terminate Workflow Due To Version Conflict."
