@@ -25,7 +25,7 @@ class Rate:
     @classmethod
     def per_second(cls, tasks: float) -> Rate:
         """So many tasks a second, a second's worth of them at once."""
-        if tasks <= _LEAST_RATE:
+        if not tasks > _LEAST_RATE:  # nor when it is no number
             return cls(-1, 0)
         return cls(int(times.SECOND / tasks), times.SECOND)
 

@@ -56,3 +56,8 @@ def test_what_went_in_vain_is_given_back() -> None:
 def test_no_limit_is_always_ready() -> None:
     assert UNLIMITED.consume(0, NOW) <= NOW
     assert not UNLIMITED.limited
+
+
+def test_what_is_no_number_lets_nothing_through() -> None:
+    assert Rate.per_second(float("nan")) == Rate.per_second(0)
+    assert not Rate.per_second(float("inf")).limited

@@ -155,7 +155,7 @@ async def test_the_region_introduces_itself(site: Site) -> None:
     info = await site.ask(GetSystemInfoRequest(), GetSystemInfoResponse)
     assert info.server_version == "1.31.2"
     assert info.capabilities.signal_and_query_header
-    assert not info.capabilities.supports_schedules
+    assert info.capabilities.supports_schedules
     cluster = await site.ask(GetClusterInfoRequest(), GetClusterInfoResponse)
     assert cluster.cluster_name == "A"
     assert cluster.initial_failover_version == 1

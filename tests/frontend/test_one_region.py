@@ -83,6 +83,21 @@ async def test_a_workflow_with_one_activity(client: Client, worker: Worker) -> N
     ]
 
 
+async def test_a_worker_tells_its_build(client: Client) -> None:
+    async with Worker(
+        client, task_queue=QUEUE, workflows=WORKFLOWS, activities=ACTIVITIES, build_id="b1", identity="w1"
+    ):
+        handle = await client.start_workflow(Greeting.run, "world", id="w", task_queue=QUEUE)
+        await handle.result()
+    history = await handle.fetch_history()
+    completed = history.events[3].workflow_task_completed_event_attributes
+    assert (completed.worker_version.build_id, completed.worker_version.use_versioning) == ("b1", False)
+    assert completed.binary_checksum == ""
+    described = (await handle.describe()).raw_description.workflow_execution_info
+    assert described.most_recent_worker_version_stamp.build_id == "b1"
+    assert described.search_attributes.indexed_fields["BuildIds"].data == b'["unversioned","unversioned:b1"]'
+
+
 async def test_activities_are_retried_and_get_their_heartbeat_back(client: Client, worker: Worker) -> None:
     result = await client.execute_workflow(Retried.run, id="w", task_queue=QUEUE)
     assert result == (3, ["half way"])
