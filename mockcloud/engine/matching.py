@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeVar
 
 from temporalio.api.common.v1 import WorkerVersionCapabilities, WorkerVersionStamp
@@ -77,6 +78,9 @@ TASK_QUEUE_TYPES = {
     TaskKind.ACTIVITY: TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
 }
 _KINDS = {task_queue_type: kind for kind, task_queue_type in TASK_QUEUE_TYPES.items()}
+
+
+_event_id = attrgetter("scheduled_event_id")
 
 
 class StickyWorkerGoneError(Exception):
@@ -153,7 +157,8 @@ class Matching:
             return
         key = committed.run.key
         self.withdraw(key, committed.offers_removed)
-        for offer in committed.offers_added:
+        # Those of one commit come in the order of their events.
+        for offer in sorted(committed.offers_added, key=_event_id):
             self._add(namespace, key, offer)
 
     def _add(self, namespace: Namespace, key: RunKey, offer: Offer) -> None:

@@ -220,6 +220,15 @@ async def test_a_stale_offer_is_passed_over(tmp_path: Path) -> None:
         assert sorted(given) == ["", "", "charge"]
 
 
+async def test_activities_of_one_workflow_task_wait_in_the_order_of_their_commands(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await driver.start()
+        names = [f"a{number}" for number in range(20)]
+        await driver.complete(await driver.poll(), *map(activity, names))
+        assert [(await driver.poll_activity()).activity_id for _ in names] == names
+
+
 async def test_pollers_and_backlog_are_shown(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
