@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Link
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, SuggestContinueAsNewReason
 from temporalio.api.history.v1 import (
     History,
     HistoryEvent,
@@ -437,6 +437,9 @@ class RunChange:
                     identity=identity,
                     request_id=was.request_id,
                     suggest_continue_as_new=was.suggest_continue_as_new,
+                    suggest_continue_as_new_reasons=[
+                        SuggestContinueAsNewReason.ValueType(reason) for reason in was.suggest_reasons
+                    ],
                     history_size_bytes=was.history_size_suggestion,
                 ),
                 moment=was.started_time,

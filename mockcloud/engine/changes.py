@@ -430,10 +430,10 @@ class Changes:
                     replaces = None
                 case TerminateAndStart():
                     pass
-                case UseExisting(deduplicated=deduplicated):
-                    raise Unavailable(f"Workflow was not started: {3 if deduplicated else 2}")
-                case AttachTo():
-                    raise Unavailable("Workflow was not started: 2")
+                case UseExisting(deduplicated=True):
+                    raise Unavailable("Workflow was not started: StartDeduped")
+                case UseExisting() | AttachTo():
+                    raise Unavailable("Workflow was not started: StartReused")
             return await self._start_new(namespace, request, None, current, replaces=replaces, rule=rule)
         finally:
             self._locks.release(lock)

@@ -26,6 +26,7 @@ from mockcloud.core.errors import (
     InvalidArgument,
     MultiOperationAborted,
     MultiOperationExecution,
+    NamespaceNotFound,
     PermissionDenied,
     ServiceError,
 )
@@ -101,6 +102,8 @@ def _prepare_start(scope: Scope, request: StartWorkflowExecutionRequest) -> None
     start_checks.start_request(
         request, scope.namespace.record, scope.limits, ports.ids.uuid, ports.clock.now()
     )
+    if not request.namespace:  # the real frontend looks it up here, for the search attributes
+        raise NamespaceNotFound("")
     if request.cron_schedule:
         raise InvalidArgument("CronSchedule is not allowed.")
     if request.request_eager_execution:

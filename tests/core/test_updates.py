@@ -355,7 +355,8 @@ class UpdateMachine(RunMachine):
         try:
             self.life.update(update_id)
         except ServiceError:
-            assert self.life.run.close_attempted or self.life.run.record.next_workflow_task_attempt > 2
+            run = self.life.run
+            assert run.paused or run.close_attempted or run.record.next_workflow_task_attempt > 2
 
     @precondition(lambda self: self.open and self.active)
     @rule(update_id=IDS)

@@ -54,6 +54,7 @@ from tests.frontend.updater import (
     COMPLETED,
     Stage,
     accept,
+    admitted,
     answer,
     command,
     complete_update,
@@ -155,14 +156,6 @@ async def test_an_update_while_a_worker_has_the_task_comes_with_the_answer(site:
         "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
         "WORKFLOW_EXECUTION_UPDATE_COMPLETED",
     ]
-
-
-async def admitted(site: Site, run: WorkflowExecution, *update_ids: str) -> None:
-    """Return once the updates are in."""
-    async with asyncio.timeout(5):
-        for update_id in update_ids:
-            while await refusal(poll(site, run, update_id, UNSPECIFIED)) is not None:  # noqa: ASYNC110
-                await asyncio.sleep(0)
 
 
 async def test_a_worker_that_wants_no_task_back_finds_a_real_one(site: Site) -> None:

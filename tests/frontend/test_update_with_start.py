@@ -34,7 +34,7 @@ from temporalio.worker import Worker
 from mockcloud.core.errors import Code, InvalidArgument, ServiceError
 from tests.frontend import raw_worker
 from tests.frontend.test_updates import QUEUE, Counter, client, worker  # noqa: F401
-from tests.frontend.updater import complete_update, idle, respond
+from tests.frontend.updater import admitted, complete_update, idle, respond
 from tests.support import Site, refusal
 
 Policy = WorkflowIdConflictPolicy
@@ -84,6 +84,7 @@ def start_operation(**fields: Any) -> Operation:
     return Operation(
         start_workflow=StartWorkflowExecutionRequest(
             **{
+                "namespace": raw_worker.NS,
                 "workflow_id": "w",
                 "workflow_type": WorkflowType(name="T"),
                 "task_queue": raw_worker.QUEUE,
@@ -152,6 +153,11 @@ async def test_both_operations_are_checked(site: Site) -> None:
             ],
         ),
         (
+            start_operation(namespace=""),
+            update_operation(),
+            [(5, "Namespace  is not found."), ABORTED],
+        ),
+        (
             start_operation(workflow_id="v"),
             update_operation(),
             [ABORTED, (3, "WorkflowId is not consistent with previous operation(s).")],
@@ -170,7 +176,7 @@ async def test_both_operations_are_checked(site: Site) -> None:
         error = await refusal(execute(site, first, second))
         assert statuses(error) == expected
         assert error is not None
-        assert error.code is Code.INVALID_ARGUMENT
+        assert error.code == next(code for code, _ in expected if code != Code.ABORTED)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +265,18 @@ async def test_a_completed_update_is_found_on_a_closed_run(site: Site) -> None:
     assert again.responses[1].update_workflow.outcome.HasField("success")
 
 
+async def test_a_start_that_is_known_cannot_update_the_run_that_it_made_once_that_is_closed(
+    site: Site,
+) -> None:
+    async with respond(execute(site, start_operation(), update_operation())):
+        await complete_update(site, await raw_worker.take_task(site), raw_worker.COMPLETE)
+    error = await refusal(execute(site, start_operation(), update_operation("other")))
+    assert statuses(error) == [
+        (Code.UNAVAILABLE, "Workflow was not started: StartDeduped"),
+        ABORTED,
+    ]
+
+
 async def test_a_run_that_closes_under_the_update_is_followed_by_a_new_one(site: Site) -> None:
     await idle(site)
     use = start_operation(workflow_id_conflict_policy=Policy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
@@ -282,3 +300,19 @@ async def test_a_run_that_it_started_and_that_closes_under_it_stands(site: Site)
     code, message = statuses(call.result())[1]
     assert statuses(call.result())[0] == (0, "")
     assert (code, message) == (Code.NOT_FOUND, "workflow update was aborted by closing workflow")
+
+
+async def test_runs_that_close_under_it_again_and_again_are_for_the_client_to_retry(site: Site) -> None:
+    await idle(site)
+    use = start_operation(workflow_id_conflict_policy=Policy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
+    replace = start_operation(
+        request_id="", workflow_id_conflict_policy=Policy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    ).start_workflow
+    async with respond(refusal(execute(site, use, update_operation()))) as call:
+        for _ in range(2):
+            await admitted(site, WorkflowExecution(workflow_id="w"), "u")
+            await site.call(replace)
+    assert statuses(call.result()) == [
+        ABORTED,
+        (Code.ABORTED, "workflow update was aborted by closing workflow"),
+    ]

@@ -40,11 +40,12 @@ from temporalio.api.workflowservice.v1 import (
 
 from tests.frontend import raw_worker
 from tests.frontend.raw_worker import NS
-from tests.support import Site
+from tests.support import Site, refusal
 
 T = TypeVar("T")
 Stage = UpdateWorkflowExecutionLifecycleStage
 ACCEPTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
+NO_STAGE = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_UNSPECIFIED
 COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
 
 
@@ -174,3 +175,11 @@ async def poll(
         wait_policy=WaitPolicy(lifecycle_stage=stage),
     )
     return await site.ask(request, PollWorkflowExecutionUpdateResponse, timeout=25)
+
+
+async def admitted(site: Site, run: WorkflowExecution, *update_ids: str) -> None:
+    """Return once the updates are in."""
+    async with asyncio.timeout(5):
+        for update_id in update_ids:
+            while await refusal(poll(site, run, update_id, NO_STAGE)) is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0)
