@@ -134,5 +134,5 @@ class Limits:
     poller_scaling_wait: Annotated[Duration, Key("matching.pollerScalingWaitTime")] = times.SECOND
     # one that takes a task where another has waited so long, that there are too few.
     poller_scaling_backlog_age: Annotated[Duration, Key("matching.pollerScalingMinimumBacklog")] = (
-        200 * times.SECOND // 1000
+        200 * times.MILLISECOND
     )

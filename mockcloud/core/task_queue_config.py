@@ -15,8 +15,6 @@ from mockcloud.core import times
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.limits import Limits
 
-_MILLISECOND = 1_000_000  # nanoseconds
-
 
 def update(
     known: TaskQueueUserData | None,
@@ -36,7 +34,7 @@ def update(
         data.CopyFrom(known)
     _tick(data, now, region_number)
     config = TaskQueueConfig.FromString(data.configs[request.task_queue_type])
-    moment = times.timestamp(data.wall_clock * _MILLISECOND)
+    moment = times.timestamp(data.wall_clock * times.MILLISECOND)
     if request.HasField("update_queue_rate_limit"):
         config.queue_rate_limit.CopyFrom(_limit(request, request.update_queue_rate_limit, moment))
     if request.HasField("update_fairness_key_rate_limit_default"):
@@ -92,7 +90,7 @@ def _clock(data: TaskQueueUserData) -> tuple[int, int, int]:
 
 def _tick(data: TaskQueueUserData, now: int, region_number: int) -> None:
     """Advance the clock. Real: hlc.Next."""
-    milliseconds = now // _MILLISECOND
+    milliseconds = now // times.MILLISECOND
     if milliseconds > data.wall_clock:
         data.wall_clock, data.clock_counter = milliseconds, 0
     else:

@@ -23,7 +23,7 @@ from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedReques
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
 from tests.frontend.raw_worker import take_task
 from tests.support import Site, grpc_address
@@ -291,3 +291,14 @@ async def test_the_task_of_a_sticky_worker_that_vanished_goes_to_another(client:
     (timed_out,) = await events(handle, "WORKFLOW_TASK_TIMED_OUT")
     attributes = timed_out.workflow_task_timed_out_event_attributes
     assert attributes.timeout_type == TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
+
+
+async def test_a_worker_that_scales_its_pollers(client: Client) -> None:
+    scaled = PollerBehaviorAutoscaling(minimum=1, maximum=10, initial=2)
+    async with worker(client, workflow_task_poller_behavior=scaled, activity_task_poller_behavior=scaled):
+        handles = [
+            await client.start_workflow(Steps.run, id=f"w{number}", task_queue=QUEUE) for number in range(20)
+        ]
+        for handle in handles * 3:
+            await handle.signal(Steps.step)
+        assert await asyncio.gather(*(handle.result() for handle in handles)) == [3] * 20
