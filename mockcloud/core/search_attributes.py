@@ -28,9 +28,11 @@ from mockcloud.core.run import Run
 from mockcloud.core.search_attribute_values import (
     BOOL,
     DATETIME,
+    DOUBLE,
     INT,
     KEYWORD,
     KEYWORD_LIST,
+    TEXT,
     decode,
     encode,
     shown,
@@ -80,6 +82,22 @@ PREDEFINED: Final[TypeMap] = {
     "TemporalUsedWorkerDeploymentVersions": KEYWORD_LIST,
     "TemporalExternalPayloadCount": INT,
     "TemporalExternalPayloadSizeBytes": INT,
+}
+
+# The columns that the real server keeps for custom attributes, and so how many of each type a namespace can have.
+COLUMNS_PER_TYPE: Final = {
+    BOOL: 3,
+    INT: 3,
+    DOUBLE: 3,
+    DATETIME: 3,
+    KEYWORD: 10,
+    KEYWORD_LIST: 3,
+    TEXT: 3,
+}
+COLUMNS: Final[TypeMap] = {
+    f"{type_name(value_type)}{number:02}": value_type
+    for value_type, count in COLUMNS_PER_TYPE.items()
+    for number in range(1, count + 1)
 }
 
 _RESERVED: Final = frozenset({"NamespaceId", "MemoEncoding", "Memo", "VisibilityTaskKey"})

@@ -22,7 +22,7 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, VersionHistoryItem
 from mockcloud.core.change import Batch, Outcome
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive, derive_live
-from mockcloud.core.derived import NO_ERRANDS, Derived, Errand, Offer
+from mockcloud.core.derived import NO_ERRANDS, Derived, Errand, Offer, VisibilityRow
 from mockcloud.core.run import RUNNING, Run
 from mockcloud.core.update_state import UpdateEnd
 from mockcloud.store.log import LogWrite, NodeRef
@@ -106,6 +106,8 @@ def prepare(
         visibility=after.visibility,
         visibility_changed=after.visibility is not before.visibility
         and after.visibility != before.visibility,
+        search_attributes_changed=_search_attributes(after.visibility)
+        != _search_attributes(before.visibility),
         current=_current_write(outcome, current),
     )
     if outcome.replicate and replicated:
@@ -154,6 +156,10 @@ def _offers(before: Derived, after: Derived) -> tuple[frozenset[Offer], frozense
     if after.offers == before.offers:
         return _NO_OFFERS, _NO_OFFERS
     return after.offers - before.offers, before.offers - after.offers
+
+
+def _search_attributes(row: VisibilityRow | None) -> bytes:
+    return b"" if row is None else row.search_attributes
 
 
 def current_run(run: Run) -> CurrentRun:

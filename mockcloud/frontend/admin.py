@@ -17,7 +17,9 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord
 from mockcloud.core import times
 from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
 from mockcloud.core.run import OPEN_STATUSES
+from mockcloud.core.search_attribute_values import KEYWORD
 from mockcloud.core.version_history import lowest_common_ancestor, values
+from mockcloud.core.visibility_filter import Field, FieldTest
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.transport import Handlers, Stream
@@ -31,7 +33,7 @@ R = TypeVar("R", bound=Message)
 SERVICE: Final = admin.DESCRIPTOR.services_by_name["RegionAdmin"]
 
 _PAGE: Final = 100
-_OPEN: Final = visibility.VisibilityFilter(statuses=OPEN_STATUSES)
+_OPEN: Final = FieldTest(Field("ExecutionStatus", KEYWORD, system=True), "in", tuple(sorted(OPEN_STATUSES)))
 
 
 class RegionParts(Protocol):

@@ -1,29 +1,51 @@
-"""Lists and counts of workflows. What a query may say is `visibility_query`."""
+"""Lists and counts of workflows. What a query may say is `core.visibility_query`.
+
+The older lists (open, closed) are queries with a form to fill in; a scan is a list. Real:
+service/frontend/workflow_handler.go.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Final
 
-from temporalio.api.common.v1 import Memo, Payload, SearchAttributes, WorkflowExecution, WorkflowType
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Memo, SearchAttributes, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.filter.v1 import StartTimeFilter
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     CountWorkflowExecutionsResponse,
+    GetSearchAttributesRequest,
+    GetSearchAttributesResponse,
+    ListArchivedWorkflowExecutionsRequest,
+    ListArchivedWorkflowExecutionsResponse,
+    ListClosedWorkflowExecutionsRequest,
+    ListClosedWorkflowExecutionsResponse,
+    ListOpenWorkflowExecutionsRequest,
+    ListOpenWorkflowExecutionsResponse,
     ListWorkflowExecutionsRequest,
     ListWorkflowExecutionsResponse,
+    ScanWorkflowExecutionsRequest,
+    ScanWorkflowExecutionsResponse,
 )
 
-from mockcloud.core import failures, times
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import search_attributes, times, visibility_query
 from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.search_attribute_values import KEYWORD, encode
 from mockcloud.core.tokens import ListPageToken
-from mockcloud.frontend import visibility_query
 from mockcloud.frontend.scope import Family, Scope
 from mockcloud.store import visibility
 from mockcloud.store.visibility import ListedRun, VisibilityCursor
 
 family: Final = Family()
+
+_ARCHIVAL_PAGE: Final = 10_000  # frontend.visibilityArchivalQueryMaxPageSize
+_NO_TIME: Final = -62_135_596_800  # seconds of Go's zero time, which stands for none
+
+_Status: Final = WorkflowExecutionStatus
 
 
 @family.serves(ListWorkflowExecutionsRequest)
@@ -31,22 +53,63 @@ async def list_workflow_executions(
     scope: Scope, request: ListWorkflowExecutionsRequest
 ) -> ListWorkflowExecutionsResponse:
     """One page of runs, open ones first, newest first."""
-    namespace_id = scope.namespace.id
-    longest = scope.limits.list_page
-    size = request.page_size if 0 < request.page_size <= longest else longest
-    cursor = _cursor(request.next_page_token, namespace_id)
-    query = visibility_query.parse(request.query)
-    if query.by_status:
-        raise InvalidArgument("invalid query: operation is not supported: 'GROUP BY' clause")
+    runs, token = await _page(scope, request.query, request.page_size, request.next_page_token)
+    return ListWorkflowExecutionsResponse(executions=runs, next_page_token=token)
 
-    def read(connection: sqlite3.Connection) -> tuple[list[ListedRun], VisibilityCursor | None]:
-        return visibility.list_runs(connection, namespace_id, query.filter, size, cursor)
 
-    runs, following = await scope.region.store.read(read)
-    return ListWorkflowExecutionsResponse(
-        executions=[_listed(run) for run in runs],
-        next_page_token=b"" if following is None else _token(following, namespace_id),
-    )
+@family.serves(ScanWorkflowExecutionsRequest)
+async def scan_workflow_executions(
+    scope: Scope, request: ScanWorkflowExecutionsRequest
+) -> ScanWorkflowExecutionsResponse:
+    """The same as a list, as it is today."""
+    runs, token = await _page(scope, request.query, request.page_size, request.next_page_token)
+    return ScanWorkflowExecutionsResponse(executions=runs, next_page_token=token)
+
+
+@family.serves(ListOpenWorkflowExecutionsRequest)
+async def list_open_workflow_executions(
+    scope: Scope, request: ListOpenWorkflowExecutionsRequest
+) -> ListOpenWorkflowExecutionsResponse:
+    """Running workflows by start time, and by id or type."""
+    terms = ["ExecutionStatus = 'Running'", *_within("StartTime", request.start_time_filter)]
+    if request.HasField("execution_filter"):
+        terms.append(f"WorkflowId = '{request.execution_filter.workflow_id}'")
+    elif request.HasField("type_filter"):
+        terms.append(f"WorkflowType = '{request.type_filter.name}'")
+    runs, token = await _page(scope, " AND ".join(terms), request.maximum_page_size, request.next_page_token)
+    return ListOpenWorkflowExecutionsResponse(executions=runs, next_page_token=token)
+
+
+@family.serves(ListClosedWorkflowExecutionsRequest)
+async def list_closed_workflow_executions(
+    scope: Scope, request: ListClosedWorkflowExecutionsRequest
+) -> ListClosedWorkflowExecutionsResponse:
+    """Workflows that do not run by close time, and by id, type or status."""
+    terms = ["ExecutionStatus != 'Running'", *_within("CloseTime", request.start_time_filter)]
+    if request.HasField("execution_filter"):
+        terms.append(f"WorkflowId = '{request.execution_filter.workflow_id}'")
+    elif request.HasField("type_filter"):
+        terms.append(f"WorkflowType = '{request.type_filter.name}'")
+    elif request.HasField("status_filter"):
+        status = request.status_filter.status
+        if status in (
+            _Status.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED,
+            _Status.WORKFLOW_EXECUTION_STATUS_RUNNING,
+        ):
+            raise InvalidArgument("StatusFilter must be specified and must be not Running.")
+        terms.append(f"ExecutionStatus = {int(status)}")
+    runs, token = await _page(scope, " AND ".join(terms), request.maximum_page_size, request.next_page_token)
+    return ListClosedWorkflowExecutionsResponse(executions=runs, next_page_token=token)
+
+
+@family.serves(ListArchivedWorkflowExecutionsRequest)
+async def list_archived_workflow_executions(
+    scope: Scope, request: ListArchivedWorkflowExecutionsRequest
+) -> ListArchivedWorkflowExecutionsResponse:
+    """Refused: there is no archive, as in the dev server."""
+    if request.page_size > _ARCHIVAL_PAGE:
+        raise InvalidArgument(f"PageSize is larger than allowed {_ARCHIVAL_PAGE}.")
+    raise InvalidArgument("Cluster is not configured for visibility archival.")
 
 
 @family.serves(CountWorkflowExecutionsRequest)
@@ -55,9 +118,9 @@ async def count_workflow_executions(
 ) -> CountWorkflowExecutionsResponse:
     """How many runs, in all or by status."""
     namespace_id = scope.namespace.id
-    query = visibility_query.parse(request.query)
+    query = visibility_query.parse(request.query, scope.namespace.record)
     store = scope.region.store
-    if not query.by_status:
+    if query.group_by is None:
         count = await store.read(
             lambda connection: visibility.count_runs(connection, namespace_id, query.filter)
         )
@@ -67,8 +130,62 @@ async def count_workflow_executions(
     )
     response = CountWorkflowExecutionsResponse(count=sum(by_status.values()))
     for status, count in sorted(by_status.items()):
-        response.groups.add(group_values=[_keyword(_status_name(status))], count=count)
+        name = encode(visibility_query.status_named(status), KEYWORD)
+        response.groups.add(group_values=[name], count=count)
     return response
+
+
+@family.serves(GetSearchAttributesRequest)
+async def get_search_attributes(
+    scope: Scope, request: GetSearchAttributesRequest
+) -> GetSearchAttributesResponse:
+    """What can be searched for in any namespace; those of one are listed by OperatorService.
+
+    The columns that the real server keeps for custom attributes are part of its answer, not their names.
+    """
+    return GetSearchAttributesResponse(
+        keys={**search_attributes.SYSTEM, **search_attributes.PREDEFINED, **search_attributes.COLUMNS}
+    )
+
+
+async def _page(
+    scope: Scope, text: str, page_size: int, page_token: bytes
+) -> tuple[list[WorkflowExecutionInfo], bytes]:
+    namespace = scope.namespace
+    longest = scope.limits.list_page
+    size = page_size if 0 < page_size <= longest else longest
+    cursor = _cursor(page_token, namespace.id)
+    query = visibility_query.parse(text, namespace.record)
+    if query.group_by is not None:
+        raise InvalidArgument("invalid query: operation is not supported: 'GROUP BY' clause")
+
+    def read(connection: sqlite3.Connection) -> tuple[list[ListedRun], VisibilityCursor | None]:
+        return visibility.list_runs(connection, namespace.id, query.filter, size, cursor)
+
+    runs, following = await scope.region.store.read(read)
+    token = b"" if following is None else _token(following, namespace.id)
+    return [_listed(run, namespace.record) for run in runs], token
+
+
+def _within(field: str, wanted: StartTimeFilter) -> list[str]:
+    """The condition on a time; a bound that is not set is none."""
+    earliest = _bound(wanted.earliest_time) if wanted.HasField("earliest_time") else None
+    latest = _bound(wanted.latest_time) if wanted.HasField("latest_time") else None
+    if earliest is not None and latest is not None:
+        if earliest > latest:
+            raise InvalidArgument("EarliestTime in StartTimeFilter should not be larger than LatestTime.")
+        return [f"{field} BETWEEN {earliest} AND {latest}"]
+    if earliest is not None:
+        return [f"{field} >= {earliest}"]
+    return [] if latest is None else [f"{field} <= {latest}"]
+
+
+def _bound(moment: Timestamp) -> int | None:
+    """Nanoseconds, cut to what a query can say."""
+    if moment.seconds == _NO_TIME and not moment.nanos:
+        return None
+    largest = (1 << 63) - 1
+    return max(-largest, min(times.nanoseconds(moment), largest))
 
 
 def _cursor(raw: bytes, namespace_id: str) -> VisibilityCursor | None:
@@ -82,7 +199,7 @@ def _token(cursor: VisibilityCursor, namespace_id: str) -> bytes:
     return ListPageToken(namespace_id, cursor.order_time, cursor.start_time, cursor.run_id).dump()
 
 
-def _listed(run: ListedRun) -> WorkflowExecutionInfo:
+def _listed(run: ListedRun, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
     """A run as lists show it. Real: visibility_manager_impl.convertInternalWorkflowExecutionInfo."""
     row = run.row
     info = WorkflowExecutionInfo(
@@ -93,7 +210,9 @@ def _listed(run: ListedRun) -> WorkflowExecutionInfo:
         start_time=times.timestamp(row.start_time),
         execution_time=times.timestamp(row.execution_time),
         memo=Memo.FromString(row.memo),
-        search_attributes=SearchAttributes.FromString(row.search_attributes),
+        search_attributes=search_attributes.visible(
+            namespace, SearchAttributes.FromString(row.search_attributes).indexed_fields
+        ),
     )
     if row.close_time:
         info.close_time.CopyFrom(times.timestamp(row.close_time))
@@ -108,12 +227,3 @@ def _listed(run: ListedRun) -> WorkflowExecutionInfo:
         info.root_execution.workflow_id = row.root_workflow_id
         info.root_execution.run_id = row.root_run_id
     return info
-
-
-def _keyword(text: str) -> Payload:
-    """A search attribute's value as the real server encodes it."""
-    return Payload(metadata={"encoding": b"json/plain", "type": b"Keyword"}, data=f'"{text}"'.encode())
-
-
-def _status_name(status: WorkflowExecutionStatus.ValueType) -> str:
-    return failures.camel_case(WorkflowExecutionStatus.Name(status), "WORKFLOW_EXECUTION_STATUS_")

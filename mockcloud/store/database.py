@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _CACHED_STATEMENTS = 256
 _WRITER_CACHE_KB = 8192
-_READER_CACHE_KB = 2048
+_READER_CACHE_KB = 32_768  # as much as is read: lists of very many runs
 # Pages of 4 KB in the WAL before they are copied into the file.
 _CHECKPOINT_PAGES = 4000
 

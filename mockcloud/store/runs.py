@@ -65,6 +65,7 @@ _DELETE_RUN = (
     "DELETE FROM branches WHERE run_key = ?",
     "DELETE FROM offers WHERE run_key = ?",
     "DELETE FROM visibility WHERE run_key = ?",
+    "DELETE FROM search_attribute WHERE run_key = ?",
     "DELETE FROM runs WHERE run_key = ?",
 )
 
@@ -115,6 +116,7 @@ class RunWrite:
     offers_removed: Collection[Offer] = ()
     visibility: VisibilityRow | None = None
     visibility_changed: bool = False  # with a visibility of None: the run is listed no more
+    search_attributes_changed: bool = True
     current: CurrentRun | None = None  # the workflow id's current-run row to put; None: leave it as it is
     log: list[log.LogWrite] = field(default_factory=list)
 
@@ -148,7 +150,13 @@ def write_run(connection: sqlite3.Connection, write: RunWrite) -> None:
         offers.change_offers(connection, key, write.offers_added, write.offers_removed)
     if write.visibility_changed:
         visibility.put_visibility(
-            connection, key, write.namespace_id, write.workflow_id, write.run_id, write.visibility
+            connection,
+            key,
+            write.namespace_id,
+            write.workflow_id,
+            write.run_id,
+            write.visibility,
+            attributes_changed=write.search_attributes_changed,
         )
     if write.current is not None:
         _put_current(connection, write.namespace_id, write.workflow_id, write.current)

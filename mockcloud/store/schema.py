@@ -116,7 +116,8 @@ CREATE TABLE visibility (
     parent_workflow_id TEXT NOT NULL,
     parent_run_id TEXT NOT NULL,
     root_workflow_id TEXT NOT NULL,
-    root_run_id TEXT NOT NULL
+    root_run_id TEXT NOT NULL,
+    division TEXT -- TemporalNamespaceDivision
 );
 CREATE INDEX visibility_all ON visibility
     (namespace_id, order_time DESC, start_time DESC, run_id);
@@ -127,6 +128,20 @@ CREATE INDEX visibility_workflow ON visibility
 CREATE INDEX visibility_type ON visibility
     (namespace_id, workflow_type, order_time DESC, start_time DESC, run_id);
 CREATE INDEX visibility_run ON visibility (run_id);
+CREATE INDEX visibility_parent ON visibility (namespace_id, parent_workflow_id) WHERE parent_workflow_id != '';
+CREATE INDEX visibility_division ON visibility (namespace_id, division) WHERE division IS NOT NULL;
+-- Values of search attributes that are no columns above: store.visibility_terms.
+CREATE TABLE search_attribute (
+    run_key INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    namespace_id TEXT NOT NULL,
+    text TEXT,
+    number NUMERIC,
+    PRIMARY KEY (run_key, name, ordinal)
+) WITHOUT ROWID;
+CREATE INDEX search_attribute_text ON search_attribute (namespace_id, name, text) WHERE text IS NOT NULL;
+CREATE INDEX search_attribute_number ON search_attribute (namespace_id, name, number) WHERE number IS NOT NULL;
 
 CREATE TABLE schedules (
     namespace_id TEXT NOT NULL,

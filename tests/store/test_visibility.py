@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from dataclasses import replace
 
 import pytest
+from temporalio.api.common.v1 import SearchAttributes
 
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.search_attribute_values import INT, KEYWORD, KEYWORD_LIST, encode
+from mockcloud.core.visibility_filter import Filter
+from mockcloud.core.visibility_query import parse
+from mockcloud.store import visibility
 from mockcloud.store.visibility import (
-    VisibilityFilter,
     count_by_status,
     count_runs,
     list_runs,
@@ -30,33 +36,36 @@ def listed(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def found(connection: sqlite3.Connection, wanted: VisibilityFilter) -> list[str]:
-    return [run.run_id for run in list_runs(connection, NAMESPACE, wanted)[0]]
+ORDERS = NamespaceRecord(custom_search_attributes={"Customer": KEYWORD, "Count": INT})
+
+
+def wanted(query: str) -> Filter:
+    return parse(query, ORDERS).filter
+
+
+def found(connection: sqlite3.Connection, query: str) -> list[str]:
+    return [run.run_id for run in list_runs(connection, NAMESPACE, wanted(query))[0]]
 
 
 def test_open_runs_come_first_then_by_close_time(listed: sqlite3.Connection) -> None:
-    assert found(listed, VisibilityFilter()) == ["run-4", "run-2", "run-5", "run-1", "run-3"]
+    assert found(listed, "") == ["run-4", "run-2", "run-5", "run-1", "run-3"]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("query", "expected"),
     [
-        (VisibilityFilter(statuses={RUNNING}), ["run-4", "run-2"]),
-        (VisibilityFilter(statuses={COMPLETED, FAILED}), ["run-5", "run-1", "run-3"]),
-        (VisibilityFilter(statuses=()), []),
-        (VisibilityFilter(workflow_id="order-2"), ["run-2", "run-5"]),
-        (VisibilityFilter(workflow_id="order-2", statuses={COMPLETED}), ["run-5"]),
-        (VisibilityFilter(workflow_type="Refund"), ["run-4"]),
-        (VisibilityFilter(run_id="run-3"), ["run-3"]),
-        (VisibilityFilter(start_time_from=20, start_time_to=40), ["run-4", "run-2", "run-3"]),
+        ("ExecutionStatus = 'Running'", ["run-4", "run-2"]),
+        ("ExecutionStatus IN ('Completed', 'Failed')", ["run-5", "run-1", "run-3"]),
+        ("WorkflowId = 'order-2'", ["run-2", "run-5"]),
+        ("WorkflowId = 'order-2' AND ExecutionStatus = 'Completed'", ["run-5"]),
+        ("WorkflowType = 'Refund'", ["run-4"]),
+        ("RunId = 'run-3'", ["run-3"]),
+        ("CloseTime IS NULL", ["run-4", "run-2"]),
     ],
 )
-def test_filters_narrow_lists_and_counts_alike(
-    listed: sqlite3.Connection, wanted: VisibilityFilter, expected: list[str]
-) -> None:
-    assert found(listed, wanted) == expected
-    assert count_runs(listed, NAMESPACE, wanted) == len(expected)
-    assert sum(count_by_status(listed, NAMESPACE, wanted).values()) == len(expected)
+def test_filters(listed: sqlite3.Connection, query: str, expected: list[str]) -> None:
+    assert found(listed, query) == expected
+    assert count_runs(listed, NAMESPACE, wanted(query)) == len(expected)
 
 
 def test_counts_by_status(listed: sqlite3.Connection) -> None:
@@ -67,7 +76,7 @@ def test_counts_by_status(listed: sqlite3.Connection) -> None:
 def test_a_row_comes_back_as_it_was_put_last(listed: sqlite3.Connection) -> None:
     put(listed, 4, start=40, close=99, status=FAILED, workflow_type="Refund")
 
-    (run,) = list_runs(listed, NAMESPACE, VisibilityFilter(run_id="run-4"))[0]
+    (run,) = list_runs(listed, NAMESPACE, wanted("RunId = 'run-4'"))[0]
 
     assert (run.workflow_id, run.row) == ("order-1", visibility_row(40, 99, "Refund", FAILED))
     assert count_runs(listed, NAMESPACE) == 5
@@ -78,7 +87,7 @@ def test_pages_neither_repeat_nor_skip(connection: sqlite3.Connection, page_size
     rng = random.Random(page_size)
     for key in range(60):
         put(connection, key, start=rng.randint(1, 5), close=rng.choice([0, 8, 9]))
-    whole = found(connection, VisibilityFilter())
+    whole = found(connection, "")
 
     pages, cursor = list[str](), None
     while True:
@@ -101,29 +110,84 @@ def test_runs_that_start_between_two_pages_do_not_shift_the_second(listed: sqlit
     assert [run.run_id for run in page] == ["run-5", "run-1"]
 
 
+def attributes(**values: object) -> bytes:
+    types = {"Customer": KEYWORD, "Count": INT, "Tags": KEYWORD_LIST}
+    fields = {name: encode(value, types[name]) for name, value in values.items()}  # type: ignore[arg-type]
+    return SearchAttributes(indexed_fields=fields).SerializeToString()
+
+
+def test_values_follow_their_run(connection: sqlite3.Connection) -> None:
+    # Given a run with attributes, when they change, and when it is taken from the lists.
+    row = replace(visibility_row(10), search_attributes=attributes(Customer="a", Count=1))
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
+    assert found(connection, "Customer = 'a' AND Count = 1") == ["run-1"]
+
+    row = replace(row, search_attributes=attributes(Customer="b"))
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
+    assert found(connection, "Customer = 'a' OR Count = 1") == []
+    assert found(connection, "Customer = 'b' AND Count IS NULL") == ["run-1"]
+
+    # And a run that only closes keeps them.
+    closed = replace(row, close_time=20, status=COMPLETED)
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", closed, attributes_changed=False)
+    assert found(connection, "Customer = 'b' AND ExecutionStatus = 'Completed'") == ["run-1"]
+
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", None)
+    assert connection.execute("SELECT count(*) FROM search_attribute").fetchone() == (0,)
+
+
+def plans(connection: sqlite3.Connection, query: str) -> list[list[str]]:
+    """The plans of the statements that read two pages."""
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    _, cursor = list_runs(connection, NAMESPACE, wanted(query), 1)
+    list_runs(connection, NAMESPACE, wanted(query), 1, cursor)
+    connection.set_trace_callback(None)
+    return [
+        [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in statements
+    ]
+
+
 @pytest.mark.parametrize(
-    ("wanted", "index"),
+    ("query", "index"),
     [
-        (VisibilityFilter(), "visibility_all"),
-        (VisibilityFilter(statuses={RUNNING}), "visibility_status"),
-        (VisibilityFilter(workflow_id="order-1"), "visibility_workflow"),
-        (VisibilityFilter(workflow_type="Order"), "visibility_type"),
-        (VisibilityFilter(run_id="run-1"), "visibility_run"),
-        (VisibilityFilter(workflow_id="order-1", statuses={RUNNING}), "visibility_workflow"),
-        (VisibilityFilter(workflow_id="order-1", run_id="run-1"), "visibility_run"),
+        ("", "visibility_all"),
+        ("ExecutionStatus = 'Running'", "visibility_status"),
+        ("WorkflowId = 'order-1'", "visibility_workflow"),
+        ("WorkflowType = 'Order'", "visibility_type"),
+        ("Customer = 'a'", "visibility_all"),
+        ("Customer != 'a' AND Count > 3", "visibility_all"),
     ],
 )
-def test_lists_do_not_sort_nor_scan_the_table(
-    listed: sqlite3.Connection, wanted: VisibilityFilter, index: str
+def test_long_lists_are_read_in_their_order(
+    listed: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, query: str, index: str
 ) -> None:
-    """The cost of a page must not grow with the number of runs."""
-    statements: list[str] = []
-    listed.set_trace_callback(statements.append)
-    _, cursor = list_runs(listed, NAMESPACE, wanted, 1)
-    list_runs(listed, NAMESPACE, wanted, 1, cursor)
-    listed.set_trace_callback(None)
+    """The cost of a page must not grow with the number of runs that pass: nothing is sorted."""
+    monkeypatch.setattr(visibility, "_FEW", -1)
+    monkeypatch.setattr(visibility, "_VERY_FEW", -1)
+    read = [plan for plan in plans(listed, query) if plan[0].startswith("SEARCH v ")]
+    assert len(read) == 2
+    for plan in read:
+        assert plan[0].startswith(f"SEARCH v USING INDEX {index} "), plan
+        assert not any("TEMP B-TREE" in step or "SCAN" in step for step in plan), plan
 
-    for statement in statements:
-        plan = [row[3] for row in listed.execute(f"EXPLAIN QUERY PLAN {statement}")]
-        assert plan[0].startswith(f"SEARCH visibility USING INDEX {index} "), plan
-        assert index == "visibility_run" or len(plan) == 1, plan
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("Customer = 'a'", "search_attribute_text"),
+        ("Customer IN ('a', 'b') AND StartTime > 5", "search_attribute_text"),
+        ("Customer > 'a'", "search_attribute_text"),
+        ("Count = 1", "search_attribute_number"),
+        ("Count BETWEEN 1 AND 3", "search_attribute_number"),
+        ("BuildIds = 'b'", "search_attribute_text"),
+        ("RunId = 'r'", "visibility_run"),
+        ("ParentWorkflowId = 'p'", "visibility_parent"),
+        ("TemporalNamespaceDivision = 'd'", "visibility_division"),
+    ],
+)
+def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: str) -> None:
+    """Nor may it grow with the number of those that do not pass."""
+    for plan in plans(listed, query):
+        assert any(f"INDEX {index} " in step for step in plan), plan
+        assert not any(step.startswith("SCAN v") for step in plan), plan
