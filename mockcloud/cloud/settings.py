@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from mockcloud.core import dynamic_config
+from mockcloud.core import dynamic_config, times
 from mockcloud.core.errors import StartupError
 from mockcloud.core.limits import Limits
 
@@ -18,6 +18,13 @@ SEARCH_ATTRIBUTE_TYPES = ("Bool", "Datetime", "Double", "Int", "Keyword", "Keywo
 
 # How the ports of `--port P` are laid out: P is the first namespace's endpoint, P+1… the regions, P+10 Cloud Ops.
 CLOUD_OPS_OFFSET = 10
+
+
+# Dynamic-config keys, in lower case, of settings below that are seconds.
+_SECONDS: Final = {
+    "frontend.keepalivemaxconnectionage": "connection_age",
+    "frontend.keepalivemaxconnectionagegrace": "connection_grace",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +66,20 @@ class CloudSettings:
         Raises:
             StartupError: a value is not of its setting's type.
         """
+        changes: dict[str, float] = {}
+        rest: dict[str, object] = {}
         try:
-            limits, without_effect = dynamic_config.apply(self.limits, self.dynamic_config)
+            for key, value in self.dynamic_config.items():
+                field_name = _SECONDS.get(key.lower())
+                if field_name is None:
+                    rest[key] = value
+                else:
+                    duration = dynamic_config.converted(key, value, dynamic_config.duration)
+                    changes[field_name] = duration / times.SECOND
+            limits, without_effect = dynamic_config.apply(self.limits, rest)
         except dynamic_config.BadValue as error:
             raise StartupError(str(error)) from None
-        return self.replace(limits=limits), without_effect
+        return self.replace(limits=limits, **changes), without_effect
 
     def replace(self, **changes: Any) -> CloudSettings:
         """A copy with some fields changed."""

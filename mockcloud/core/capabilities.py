@@ -50,6 +50,9 @@ def namespace(limits: Limits) -> NamespaceInfo.Capabilities:
     """What a namespace tells its clients: the table above, less what is switched off."""
     told = NamespaceInfo.Capabilities()
     told.CopyFrom(NAMESPACE)
+    told.eager_workflow_start &= limits.eager_workflow_start
+    told.sync_update &= limits.updates
+    told.async_update &= limits.updates_until_accepted
     told.worker_heartbeats &= limits.worker_heartbeats
     told.workflow_pause &= limits.workflow_pause
     told.worker_poll_complete_on_shutdown &= limits.cancel_worker_polls_on_shutdown

@@ -13,10 +13,12 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from mockcloud.core import go_duration, times
 from mockcloud.core.limits import Key, Limits, Unit
+
+T = TypeVar("T")
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -53,12 +55,17 @@ def apply(limits: Limits, values: Mapping[str, object]) -> tuple[Limits, list[st
         if setting is None:
             without_effect.append(key)
             continue
-        try:
-            changes[setting.field] = setting.convert(value)
-        except ValueError as error:
-            raise BadValue(f"invalid value for dynamic config key {key!r}: {error}") from None
+        changes[setting.field] = converted(key, value, setting.convert)
     # Each change has the type of its field: the setting was made from it.
     return dataclasses.replace(limits, **changes), without_effect  # type: ignore[arg-type]
+
+
+def converted(key: str, value: object, convert: Callable[[object], T]) -> T:
+    """A key's value, by the conversion of its setting. Raises BadValue."""
+    try:
+        return convert(value)
+    except ValueError as error:
+        raise BadValue(f"invalid value for dynamic config key {key!r}: {error}") from None
 
 
 def _integer(value: object) -> int:
@@ -83,8 +90,8 @@ def _boolean(value: object) -> bool:
     raise ValueError("value type is not bool")
 
 
-def _duration(value: object) -> int:
-    """Nanoseconds of a Go duration, which may count days; a bare number is seconds."""
+def duration(value: object) -> int:
+    """Nanoseconds of a Go duration, which may count days; a bare number is seconds. Raises ValueError."""
     if isinstance(value, timedelta):
         return (value // timedelta(microseconds=1)) * times.MICROSECOND
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -110,7 +117,7 @@ def _setting(field: str, annotation: object) -> Setting | None:
     if key is None:
         return None
     if Unit.NANOSECONDS in marks:
-        return Setting(field, key, _duration)
+        return Setting(field, key, duration)
     kind: type = annotation.__origin__  # type: ignore[attr-defined]  # an Annotated type, since it has marks
     return Setting(field, key, _CONVERSIONS[kind])
 

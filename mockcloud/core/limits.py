@@ -117,6 +117,11 @@ class Limits:
     continue_as_new_minimum_interval: Annotated[Duration, Key("history.workflowIdReuseMinimalInterval")] = (
         times.SECOND
     )
+    updates: Annotated[bool, Key("frontend.enableUpdateWorkflowExecution")] = True
+    updates_until_accepted: Annotated[bool, Key("frontend.enableUpdateWorkflowExecutionAsyncAccepted")] = True
+    schedules: Annotated[bool, Key("frontend.enableSchedules")] = True
+    batches: Annotated[bool, Key("frontend.enableBatcher")] = True
+    disallow_queries: Annotated[bool, Key("system.disallowQuery")] = False
     # ShutdownWorker ends the polls of the worker.
     cancel_worker_polls_on_shutdown: Annotated[bool, Key("frontend.enableCancelWorkerPollsOnShutdown")] = True
     eager_activities: Annotated[bool, Key("system.enableActivityEagerExecution")] = True

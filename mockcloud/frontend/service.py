@@ -32,6 +32,7 @@ from mockcloud.frontend import (
     reset,
     schedule,
     start,
+    switches,
     system,
     task_queue,
     update,
@@ -149,6 +150,7 @@ class Frontend:
         handler = SERVED.get(method.full_name)
         if handler is None:
             raise Unimplemented(f"{method.name} is not built.")
+        switches.require_method(method.name, region.limits)
         response = await handler(scope, request)
         return response.SerializeToString()
 

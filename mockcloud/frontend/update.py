@@ -31,7 +31,7 @@ from mockcloud.core.errors import (
     ServiceError,
 )
 from mockcloud.core.limits import Limits
-from mockcloud.frontend import validation
+from mockcloud.frontend import switches, validation
 from mockcloud.frontend.scope import Family, Scope
 
 family: Final = Family()
@@ -55,6 +55,7 @@ async def poll_workflow_execution_update(
     """What has become of an update."""
     if not request.HasField("update_ref"):
         raise InvalidArgument("UpdateRef is not set on request.")
+    switches.require(switches.updates, scope.limits)
     execution = request.update_ref.workflow_execution
     if not execution.workflow_id:
         raise InvalidArgument("Can't load workflow execution.  WorkflowId not set.")
@@ -146,6 +147,7 @@ def prepare(request: UpdateWorkflowExecutionRequest, limits: Limits, new_id: Cal
         raise InvalidArgument("Update input is not set on request.")
     if not update.input.name:
         raise InvalidArgument("Update name is not set on request.")
+    switches.require(switches.updates, limits)
     policy = request.wait_policy
     if not policy.lifecycle_stage:
         policy.lifecycle_stage = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
@@ -154,3 +156,5 @@ def prepare(request: UpdateWorkflowExecutionRequest, limits: Limits, new_id: Cal
             "UpdateWorkflowExecution issued asynchronously and waiting on update admitted is not supported.",
             PermissionDeniedFailure(),
         )
+    if policy.lifecycle_stage == Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED:
+        switches.require(switches.updates_until_accepted, limits)

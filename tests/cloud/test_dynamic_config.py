@@ -8,6 +8,7 @@ import pytest
 from temporalio.service import RPCError
 
 from mockcloud import MockCloud
+from mockcloud.cloud.settings import CloudSettings
 from mockcloud.core.errors import StartupError
 
 EAST, WEST = "aws-us-east-1", "aws-us-west-2"
@@ -48,6 +49,12 @@ def test_a_key_without_effect_is_told_once(caplog: pytest.LogCaptureFixture) -> 
 def test_a_value_of_another_type_keeps_the_cloud_from_starting() -> None:
     with pytest.raises(StartupError, match=r"'limit.maxIDLength': value type is not int"):
         MockCloud(dynamic_config={"limit.maxIDLength": "10"}).start()
+
+
+def test_the_age_of_connections_is_a_setting_of_the_cloud() -> None:
+    settings = CloudSettings(dynamic_config={"frontend.keepAliveMaxConnectionAge": "1m30s", "a.b": 1})
+    configured, without_effect = settings.configured()
+    assert (configured.connection_age, without_effect) == (90.0, ["a.b"])
 
 
 @pytest.mark.mockcloud(dynamic_config={"limit.maxIDLength": 10})
