@@ -22,9 +22,8 @@ from typing import TypeVar
 
 from temporalio.api.common.v1 import WorkerVersionCapabilities, WorkerVersionStamp
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
-from temporalio.api.enums.v1 import TaskQueueKind, TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.taskqueue.v1 import TaskQueueConfig
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
@@ -57,9 +56,8 @@ from mockcloud.engine.answers import Answers
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
-from mockcloud.engine.queue_view import QueueView, view
 from mockcloud.engine.task_queue import Poll, QueryTask, Task, TaskQueue
-from mockcloud.engine.task_queue_configs import TaskQueueConfigs
+from mockcloud.engine.task_queues import TASK_QUEUE_TYPES, TaskQueues
 
 T = TypeVar("T", PollWorkflowTaskQueueResponse, PollActivityTaskQueueResponse)
 
@@ -70,14 +68,6 @@ _QUERY_POLLER_GONE = 20 * times.SECOND
 _NO_POLLER_ROOM = 1.0  # seconds before a query's deadline at which it is given up when nobody polls
 
 _SLOTS = tuple[str, str, str, TaskKind, int]
-
-
-# The kinds of queues as the API names them.
-TASK_QUEUE_TYPES = {
-    TaskKind.WORKFLOW: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    TaskKind.ACTIVITY: TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-}
-_KINDS = {task_queue_type: kind for kind, task_queue_type in TASK_QUEUE_TYPES.items()}
 
 
 _event_id = attrgetter("scheduled_event_id")
@@ -111,32 +101,29 @@ class _Seen:
 
 
 class Matching:
-    """All task queues of a region."""
+    """All tasks, queries and polls of a region."""
 
     def __init__(
         self,
         changes: Changes,
         namespaces: NamespaceRegistry,
         answers: Answers,
-        configs: TaskQueueConfigs,
+        queues: TaskQueues,
         ports: Ports,
         limits: Limits,
     ) -> None:
         self._changes = changes
-        self._configs = configs
         self._namespaces = namespaces
         self._answers = answers
         self._ports = ports
         self._limits = limits
-        self._queues: dict[tuple[str, TaskKind, str], TaskQueue] = {}
+        self._queues = queues
         self._offers: dict[_SLOTS, Task] = {}
         self._queries: dict[str, QueryTask] = {}
         self._polls: dict[str, set[Poll]] = {}  # outstanding, by namespace id
         self._shut_down: dict[str, int] = {}  # worker instance key -> when
-        self._prune_at = 1024
         changes.listeners.append(self._committed)
         namespaces.listeners.append(self._namespace_changed)
-        configs.listeners.append(self._configured)
 
     # Offers
 
@@ -168,13 +155,13 @@ class Matching:
 
     def _queue_for(self, namespace: Namespace, offer: Offer) -> TaskQueue:
         if offer.sticky:
-            queue = self._queues.get((namespace.id, offer.kind, offer.task_queue))
+            queue = self._queues.find(namespace, offer.kind, offer.task_queue)
             if queue is not None and queue.has_poller(
                 self._ports.clock.now(), self._limits.sticky_poller_gone
             ):
                 return queue
-            return self.queue(namespace, offer.kind, offer.normal_queue)
-        return self.queue(namespace, offer.kind, offer.task_queue)
+            return self._queues.get(namespace, offer.kind, offer.normal_queue)
+        return self._queues.get(namespace, offer.kind, offer.task_queue)
 
     def _give_back(self, task: Task) -> None:
         """A task that its poll did not start, first in its queue again, if it is still offered."""
@@ -198,7 +185,7 @@ class Matching:
 
         An empty answer after `timeout` seconds or when the poll is ended.
         """
-        queue = self.queue(namespace, TaskKind.WORKFLOW, request.task_queue.name)
+        queue = self._queues.get(namespace, TaskKind.WORKFLOW, request.task_queue.name)
         poll = Poll(request.identity, request.worker_instance_key)
         stamp = _stamp(request.worker_version_capabilities)
         request_id = self._ports.ids.uuid()
@@ -238,7 +225,7 @@ class Matching:
         self, namespace: Namespace, request: PollActivityTaskQueueRequest, timeout: float
     ) -> PollActivityTaskQueueResponse:
         """An activity for a worker; an empty answer after `timeout` seconds or when the poll is ended."""
-        queue = self.queue(namespace, TaskKind.ACTIVITY, request.task_queue.name)
+        queue = self._queues.get(namespace, TaskKind.ACTIVITY, request.task_queue.name)
         poll = Poll(request.identity, request.worker_instance_key)
         request_id = self._ports.ids.uuid()
 
@@ -338,16 +325,17 @@ class Matching:
                 if poll.worker_instance_key == key:
                     poll.end()
             for kind in TaskKind:
-                queue = self._queues.get((namespace.id, kind, request.task_queue))
+                queue = self._queues.find(namespace, kind, request.task_queue)
                 if queue is not None and _asked(kind, request):
                     queue.pollers.forget(request.identity)
-        sticky = self._queues.pop((namespace.id, TaskKind.WORKFLOW, request.sticky_task_queue), None)
+        sticky = self._queues.find(namespace, TaskKind.WORKFLOW, request.sticky_task_queue)
         if sticky is not None:
+            self._queues.remove(sticky)
             for poll in tuple(sticky.polls):
                 poll.end()
             for task in sticky.backlog:
                 sticky.backlog.remove(task)
-                self.queue(namespace, TaskKind.WORKFLOW, task.offer.normal_queue).offer(task)
+                self._queues.get(namespace, TaskKind.WORKFLOW, task.offer.normal_queue).offer(task)
 
     def end_polls(self, namespace: Namespace | None = None) -> None:
         """Answer all outstanding polls empty, of one namespace or of all."""
@@ -361,9 +349,8 @@ class Matching:
         if was_active and not namespace.active:
             self.end_polls(namespace)
         if namespace.writable:
-            for queue in self._queues.values():
-                if queue.namespace is namespace:
-                    queue.match()
+            for queue in self._queues.of(namespace):
+                queue.match()
 
     # Queries that go to a worker by themselves
 
@@ -387,10 +374,10 @@ class Matching:
         """
         now = self._ports.clock.now()
         if sticky:
-            known = self._queues.get((namespace.id, TaskKind.WORKFLOW, queue_name))
+            known = self._queues.find(namespace, TaskKind.WORKFLOW, queue_name)
             if known is None or not known.has_poller(now, self._limits.sticky_poller_gone):
                 raise StickyWorkerGoneError
-        queue = self.queue(namespace, TaskKind.WORKFLOW, queue_name)
+        queue = self._queues.get(namespace, TaskKind.WORKFLOW, queue_name)
         loop = asyncio.get_running_loop()
         task = QueryTask(self._ports.ids.uuid(), run, query, loop.create_future(), priority)
         self._queries[task.id] = task
@@ -416,58 +403,6 @@ class Matching:
         if task is None or task.answer.done():
             raise NotFound("query task not found, or already expired")
         task.answer.set_result(answer)
-
-    # Looking
-
-    def queue(self, namespace: Namespace, kind: TaskKind, name: str) -> TaskQueue:
-        """The queue of that name, made if it is new."""
-        key = (namespace.id, kind, name)
-        found = self._queues.get(key)
-        if found is None:
-            if len(self._queues) >= self._prune_at:
-                self._prune()
-            found = self._queues[key] = TaskQueue(namespace, kind, name, self._ports.clock)
-            config = self._configs.config(namespace.id, name, TASK_QUEUE_TYPES[kind])
-            if config is not None:
-                found.rates.configure(config, self._ports.clock.now())
-        return found
-
-    def describe(
-        self, namespace: Namespace, name: str, task_queue_type: TaskQueueType.ValueType
-    ) -> QueueView:
-        """A queue as it is now. Of a type that is not built it is one that nobody uses."""
-        now = self._ports.clock.now()
-        kind = _KINDS.get(task_queue_type)
-        if kind is not None:
-            return view(self.queue(namespace, kind, name), now)
-        unused = TaskQueue(namespace, TaskKind.WORKFLOW, name, self._ports.clock)
-        unused.rates.configure(
-            self._configs.config(namespace.id, name, task_queue_type) or TaskQueueConfig(), now
-        )
-        return view(unused, now)
-
-    def stop(self) -> None:
-        """No queue wakes up by itself any more."""
-        for queue in self._queues.values():
-            queue.stop()
-
-    def _configured(self, namespace_id: str, name: str) -> None:
-        now = self._ports.clock.now()
-        for kind in TaskKind:
-            queue = self._queues.get((namespace_id, kind, name))
-            if queue is not None:
-                config = self._configs.config(namespace_id, name, TASK_QUEUE_TYPES[kind])
-                queue.rates.configure(config or TaskQueueConfig(), now)
-                queue.match()
-
-    def _prune(self) -> None:
-        """Forget queues that nobody uses: each worker brings a sticky one with a name of its own."""
-        now = self._ports.clock.now()
-        for key, queue in tuple(self._queues.items()):
-            if not queue.backlog and not queue.queries and not queue.has_poller(now, 5 * times.MINUTE):
-                queue.stop()
-                del self._queues[key]
-        self._prune_at = max(1024, 2 * len(self._queues))
 
 
 def _slot(key: RunKey, offer: Offer) -> _SLOTS:

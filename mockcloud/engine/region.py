@@ -33,6 +33,7 @@ from mockcloud.engine.retention import Retention
 from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.size_warnings import SizeWarnings
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
+from mockcloud.engine.task_queues import TaskQueues
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
 from mockcloud.engine.update_with_start import UpdateWithStart
@@ -92,9 +93,8 @@ class Region:
         self.history = HistoryReader(self.changes, self.runs, store, self.watch, limits)
         self.answers = Answers(self.changes, self.runs, limits)
         self.task_queue_configs = TaskQueueConfigs(name, clusters, store, ports, self.tasks, self.log_signal)
-        self.matching = Matching(
-            self.changes, self.namespaces, self.answers, self.task_queue_configs, ports, limits
-        )
+        self.task_queues = TaskQueues(self.task_queue_configs, ports.clock)
+        self.matching = Matching(self.changes, self.namespaces, self.answers, self.task_queues, ports, limits)
         self.workers = Workers(ports.clock, limits)
         self.queries = Queries(self.changes, self.matching, self.namespaces, ports, limits)
         self.changes.listeners.append(self.queries.committed)
@@ -181,7 +181,7 @@ class Region:
         self.timers.stop()
         self.errands.stop()
         self.retention.stop()
-        self.matching.stop()
+        self.task_queues.stop()
         self.schedules.stop()
         self.tasks.end()
 
@@ -192,7 +192,7 @@ class Region:
         self.retention.stop()
         self.schedules.stop()
         self.matching.end_polls()
-        self.matching.stop()
+        self.task_queues.stop()
         self.updates.end()
         await self.tasks.wait()
         await self.store.close()

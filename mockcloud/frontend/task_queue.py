@@ -56,7 +56,7 @@ async def describe_task_queue(scope: Scope, request: DescribeTaskQueueRequest) -
     if request.report_stats and (partition or sticky):
         raise InvalidArgument("DescribeTaskQueue stats are only supported for the root partition")
     kind = request.task_queue_type or TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-    view = scope.region.matching.describe(scope.namespace, name, kind)
+    view = scope.region.task_queues.describe(scope.namespace, name, kind)
     response = DescribeTaskQueueResponse(
         effective_rate_limit=DescribeTaskQueueResponse.EffectiveRateLimit(
             requests_per_second=view.rate, rate_limit_source=view.rate_source
@@ -71,7 +71,7 @@ async def describe_task_queue(scope: Scope, request: DescribeTaskQueueRequest) -
         if config is not None:
             response.config.CopyFrom(config)
     if partition:  # a queue has one partition here: nobody polls another, and nothing waits in it
-        view = scope.region.matching.describe(scope.namespace, request.task_queue.name, kind)
+        view = scope.region.task_queues.describe(scope.namespace, request.task_queue.name, kind)
     response.pollers.extend(view.pollers)
     if request.include_task_queue_status:
         response.task_queue_status.CopyFrom(view.status)
@@ -93,7 +93,7 @@ def _enhanced(scope: Scope, request: DescribeTaskQueueRequest) -> DescribeTaskQu
         info = response.versions_info[build_id]
         for kind in request.task_queue_types or _TYPES:
             of_kind = info.types_info[kind]
-            view = scope.region.matching.describe(scope.namespace, request.task_queue.name, kind)
+            view = scope.region.task_queues.describe(scope.namespace, request.task_queue.name, kind)
             if request.report_pollers and not build_id:
                 of_kind.pollers.extend(view.pollers)
             if request.report_stats:

@@ -112,7 +112,9 @@ async def test_a_worker_that_shuts_down_ends_its_polls_and_frees_its_sticky_task
         await driver.complete(await driver.poll(), timer("late", 3600), sticky="sticky-1")
         await driver.signal()
         assert (
-            region.matching.describe(driver.namespace, "sticky-1", WORKFLOW).stats.approximate_backlog_count
+            region.task_queues.describe(
+                driver.namespace, "sticky-1", WORKFLOW
+            ).stats.approximate_backlog_count
             == 1
         )
         parked = asyncio.ensure_future(driver.poll("other", worker_instance_key="w"))
@@ -136,7 +138,7 @@ async def test_a_worker_that_shuts_down_is_no_poller_any_more(tmp_path: Path) ->
         request = ShutdownWorkerRequest(identity="me", worker_instance_key="w", task_queue=QUEUE)
         region.matching.shutdown_worker(driver.namespace, request)
         assert not (await parked).task_token
-        assert not region.matching.describe(driver.namespace, QUEUE, WORKFLOW).pollers
+        assert not region.task_queues.describe(driver.namespace, QUEUE, WORKFLOW).pollers
 
 
 async def test_a_switch_turns_off_that_shutdown_ends_polls(tmp_path: Path) -> None:
@@ -191,7 +193,8 @@ async def test_turning_passive_ends_polls_and_turning_active_serves_those_parked
         held = asyncio.ensure_future(driver.poll())
         await asyncio.sleep(0)
         assert (
-            region.matching.describe(driver.namespace, QUEUE, WORKFLOW).stats.approximate_backlog_count == 1
+            region.task_queues.describe(driver.namespace, QUEUE, WORKFLOW).stats.approximate_backlog_count
+            == 1
         )
         await fail_over(region, A)
         assert (await held).task_token
@@ -234,7 +237,7 @@ async def test_pollers_and_backlog_are_shown(tmp_path: Path) -> None:
         driver = Driver(region)
         await driver.poll(timeout=0.01, identity="me@host")
         await driver.start()
-        view = region.matching.describe(driver.namespace, QUEUE, WORKFLOW)
+        view = region.task_queues.describe(driver.namespace, QUEUE, WORKFLOW)
         assert [poller.identity for poller in view.pollers] == ["me@host"]
         assert view.stats.approximate_backlog_count == 1
         assert 0 < times.nanoseconds(view.stats.approximate_backlog_age) < times.MINUTE
@@ -286,7 +289,7 @@ async def test_whatever_clients_do_each_task_is_given_once_or_waits(tmp_path: Pa
             assert names.count("WorkflowTaskStarted") == 1 or key not in given
             waiting += "WorkflowTaskStarted" not in names
         assert (
-            region.matching.describe(driver.namespace, QUEUE, WORKFLOW).stats.approximate_backlog_count
+            region.task_queues.describe(driver.namespace, QUEUE, WORKFLOW).stats.approximate_backlog_count
             == waiting
         )
         rest = [await driver.poll(timeout=1) for _ in range(waiting)]

@@ -167,7 +167,7 @@ async def test_without_any_worker_it_says_so(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
         await idle(driver)
-        region.matching.queue(driver.namespace, TaskKind.WORKFLOW, QUEUE).pollers.last_poll = 0
+        region.task_queues.get(driver.namespace, TaskKind.WORKFLOW, QUEUE).pollers.last_poll = 0
         with pytest.raises(FailedPrecondition, match="no poller seen for task queue recently"):
             await ask(driver, timeout=1.01)
 

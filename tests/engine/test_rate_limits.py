@@ -119,7 +119,7 @@ async def test_the_last_polls_word_counts(tmp_path: Path) -> None:
         driver = Driver(region)
         await with_activities(driver, "a", "b")
         assert not (await poll(driver, timeout=0.01, rate=0.0)).task_token
-        view = region.matching.describe(driver.namespace, QUEUE, ACTIVITY)
+        view = region.task_queues.describe(driver.namespace, QUEUE, ACTIVITY)
         assert (view.rate, view.rate_source) == (0.0, RateLimitSource.RATE_LIMIT_SOURCE_WORKER)
         assert [poller.rate_per_second for poller in view.pollers] == [0.0]
         assert (await poll(driver)).task_token
@@ -131,7 +131,7 @@ async def test_a_void_task_takes_nothing_of_the_limit(tmp_path: Path) -> None:
         await configure(driver, update_queue_rate_limit=at_most(0.5))
         await driver.start("gone")
         await driver.complete(await driver.poll(), activity("a"))
-        queue = region.matching.queue(driver.namespace, TaskKind.ACTIVITY, QUEUE)
+        queue = region.task_queues.get(driver.namespace, TaskKind.ACTIVITY, QUEUE)
         before = queue.rates.ready(TaskPriority())
         task = queue.backlog.first()
         assert task is not None

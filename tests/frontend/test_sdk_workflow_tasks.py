@@ -251,7 +251,7 @@ async def test_eager_activities_never_see_the_queue(client: Client, site: Site, 
             await handle.signal(Steps.step)
         assert await handle.result() == 3
     namespace = site.region.namespaces.by_name("default")
-    view = site.region.matching.describe(namespace, QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    view = site.region.task_queues.describe(namespace, QUEUE, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
     assert (view.stats.tasks_add_rate > 0) is disabled
 
 
