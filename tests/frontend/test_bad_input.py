@@ -14,7 +14,6 @@ from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceRep
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
-    CreateScheduleRequest,
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
     DescribeWorkflowExecutionRequest,
@@ -37,6 +36,7 @@ from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskFailedRequest,
     SignalWithStartWorkflowExecutionRequest,
     SignalWorkflowExecutionRequest,
+    StartActivityExecutionRequest,
     StartWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
     UpdateNamespaceRequest,
@@ -266,7 +266,7 @@ async def test_invalid_arguments(site: Site, request_: Message, text: str) -> No
         DescribeNamespaceRequest(namespace="nowhere"),
         UpdateNamespaceRequest(namespace="nowhere"),
         ListWorkflowExecutionsRequest(namespace="nowhere"),
-        CreateScheduleRequest(namespace="nowhere"),
+        StartActivityExecutionRequest(namespace="nowhere"),
     ],
     ids=lambda request: type(request).__name__,
 )
@@ -344,10 +344,10 @@ async def test_a_poll_without_time(site: Site, timeout: float | None, code: Code
 
 
 async def test_what_is_not_built_is_named(site: Site) -> None:
-    error = await refused(site, CreateScheduleRequest(namespace=NS, schedule_id="s"))
+    error = await refused(site, StartActivityExecutionRequest(namespace=NS, activity_id="s"))
 
     assert error.code is Code.UNIMPLEMENTED
-    assert "CreateSchedule" in error.message
+    assert "StartActivityExecution" in error.message
 
 
 async def test_absurdly_long_time_outs_are_cut(site: Site) -> None:

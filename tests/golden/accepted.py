@@ -9,6 +9,10 @@ ACCEPTED: Final = {
         "there the winner's run was read between two batches of the loser's tail, which is a touch; "
         "without one the tail stands"
     ),
+    "04c_winner_closed_loser_cancel_terminate_update": (
+        "there the loser's workflow task, a batch before its update, already makes the closed winner go on; "
+        "here only what is reapplied does, so the update is admitted before the new run's workflow task is scheduled"
+    ),
     "08e_activity_started_replicated_and_not": (
         "a Started event written after the switch names the worker that has the activity, as with the server's "
         "newer way of replicating"
