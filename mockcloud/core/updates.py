@@ -145,8 +145,14 @@ def send(change: RunChange, started_event_id: int, *, again: bool) -> list[Messa
 
 
 def to_be_sent(run: Run) -> bool:
-    """Whether a further workflow task has updates to take along."""
-    return any(not update.rejected for update in run.pending_updates.values()) or any(
+    """Whether a further workflow task has updates to take along.
+
+    Not one that a worker has found in its Admitted event and passed over: it waits for that worker's next word [06a].
+    """
+    return any(
+        not update.rejected and not (update.sent and update.request is None)
+        for update in run.pending_updates.values()
+    ) or any(
         update.stage is UpdateStage.ADMITTED and update_id not in run.pending_updates
         for update_id, update in run.updates.items()
     )
@@ -167,9 +173,12 @@ def resurrect(change: RunChange, request: Request, update_id: str) -> None:
 
 
 def reject_unanswered(change: RunChange) -> None:
-    """Reject what a worker was sent and did not answer: it would be sent again and again."""
+    """Reject what a worker was sent and did not answer: it would be sent again and again.
+
+    What it had to find in an Admitted event was not sent: it stays admitted [06a].
+    """
     for update in list(change.run.pending_updates.values()):
-        if update.sent and not update.rejected:
+        if update.sent and update.request is not None and not update.rejected:
             change.end_update(update.id, Rejected(UNPROCESSED))
 
 

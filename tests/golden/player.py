@@ -115,6 +115,8 @@ class Player:
             recorded["message"]
         ):
             return
+        if recorded["code"] == ours["code"] == "deadlineexceeded":
+            return  # the words are the client's own
         found = compare.difference(recorded, ours, where)
         if found:
             self.differences.append(found)

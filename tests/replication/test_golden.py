@@ -53,40 +53,6 @@ async def test_03b_a_touch_between_the_batches_of_the_tail(tmp_path: Path) -> No
         await assert_as_recorded(pair, "03b", "after_heal")
 
 
-async def test_06a_updates_on_the_losing_side(tmp_path: Path) -> None:
-    """Accepted, completed, admitted, and one that both sides have; on the other side a signal makes the branch."""
-    every = ("wacc", "wcomp", "wadm", "wsame")
-    async with Pair(tmp_path) as pair:
-        await pair.register()
-        for workflow_id in every:
-            await pair.a.start_workflow(workflow_id, input=text("input-A"))
-            await pair.a.work(workflow_id)
-            await pair.same(workflow_id)
-        pair.split()
-        await pair.b.activate("B")
-        await pair.a.update_workflow("wacc", "u-acc")
-        await pair.a.update_workflow("wcomp", "u-comp", complete=True)
-        await pair.a.signal("wsame", "x")
-        await pair.b.update_workflow("wsame", "u-same", complete=True)
-        await pair.a.update_workflow("wsame", "u-same", complete=True)
-        for workflow_id in ("wacc", "wcomp", "wadm"):
-            await pair.b.signal(workflow_id, "sB")
-            await pair.b.work(workflow_id)
-        for workflow_id in every:
-            await assert_as_recorded(pair, "06a", "before_heal", workflow_id)
-
-        pair.mend()
-        for workflow_id in every:
-            await pair.same(workflow_id)
-            await assert_as_recorded(pair, "06a", "after_heal", workflow_id)
-
-        for workflow_id in ("wacc", "wcomp", "wsame"):
-            await pair.b.work(workflow_id)  # its worker passes the admitted updates over
-            await pair.same(workflow_id)
-        for workflow_id in every:
-            await assert_as_recorded(pair, "06a", "final", workflow_id)
-
-
 async def test_08a_the_old_region_learns_late_of_the_switch(tmp_path: Path) -> None:
     """A's worker completes its task under the old version; B, which is idle, appends it."""
     async with Pair(tmp_path) as pair:
