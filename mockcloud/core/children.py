@@ -273,6 +273,14 @@ def record_closed(change: RunChange, child: ClosedChild) -> str:
     return ""
 
 
+def end_is_buffered(run: Run, event_id: int) -> bool:
+    """Whether the end of the child of an Initiated event waits in the buffer, of which no other region knows."""
+    return any(
+        event.event_type in _END_TYPES and initiated_event_id(event) == event_id
+        for event in map(HistoryEvent.FromString, run.record.buffered_events)
+    )
+
+
 def add_started(change: RunChange, child: Child, first_run_id: str) -> None:
     """Write that the child's first run exists. Schedules nothing."""
     attributes = child.attributes
@@ -326,14 +334,12 @@ _ENDS: Mapping[int, _End] = {
 }
 
 
+_END_TYPES = frozenset(end.event_type for end in _ENDS.values())
 # What a parent hears of a child that it has initiated.
-AFTER_INITIATED = frozenset(
-    {
-        EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
-        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
-        *(end.event_type for end in _ENDS.values()),
-    }
-)
+AFTER_INITIATED = _END_TYPES | {
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
+}
 
 
 def add_end(

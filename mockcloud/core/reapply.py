@@ -126,9 +126,18 @@ def _by_the_server(event: HistoryEvent) -> bool:
 
 
 def _signal(change: RunChange, event: HistoryEvent) -> bool:
-    """It keeps name, input, identity, header and links, and loses its request id."""
+    """It keeps name, input, identity, header and links, and loses its request id.
+
+    A signal of another workflow is still known by that: its sender, who may not know that it has arrived, sends it
+    again from the next region, and means the same one. (In the real server it would come twice.)
+    """
     attributes = WorkflowExecutionSignaledEventAttributes()
     attributes.CopyFrom(event.workflow_execution_signaled_event_attributes)
+    request_id = attributes.request_id
+    if attributes.HasField("external_workflow_execution"):
+        if request_id in change.run.signal_request_ids:
+            return False
+        signals.remember(change, request_id)
     attributes.request_id = ""
     change.add(SIGNALED, attributes, links=event.links)
     return True

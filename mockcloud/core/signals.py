@@ -218,6 +218,13 @@ def text_payloads(text: str) -> Payloads:
     return Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=quoted.encode())])
 
 
+def remember(change: RunChange, request_id: str) -> None:
+    """Know a signal by its request id, here and in the replicas, though no event of the run carries it."""
+    change.run.signal_request_ids.add(request_id)
+    change.run.record.signal_request_ids.append(request_id)
+    change.request_ids.append(request_id)
+
+
 def _signaled_before(change: RunChange, request_id: str) -> bool:
     return bool(request_id) and request_id in change.run.signal_request_ids
 

@@ -5,6 +5,9 @@ and gives it back before the next, so a child may have its parent's workflow id,
 each other. Whatever comes between the two, a crash, a failover, another change: the errand still stands, is
 looked at anew and done again, which changes nothing where it was done.
 
+A close is noted as done when its parent has the news in its history: what waits in a buffer, for a worker to
+finish, no other region knows of.
+
 What the other run refuses becomes an event of the run that asked; where nobody waits for an answer (a parent,
 a child whose parent has closed), a run that is gone is none of anybody's business.
 
@@ -46,7 +49,7 @@ from mockcloud.core.errors import (
     WorkflowExecutionAlreadyStarted,
 )
 from mockcloud.core.externals import Target
-from mockcloud.core.run import Child, Run, RunKey
+from mockcloud.core.run import BUFFERED_EVENT_ID, Child, Run, RunKey
 from mockcloud.core.signals import HISTORY_SERVICE, Source
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
@@ -74,6 +77,10 @@ _POLICY_OF_LEAVE = {
 }
 
 
+class NotYetError(Exception):
+    """What was done waits in another run's buffer, and is lost if this region is: it is too early to call it done."""
+
+
 class ErrandHands:
     """Knows how each kind of errand is done."""
 
@@ -93,7 +100,7 @@ class ErrandHands:
 
         Raises:
             NotFound: the run is gone.
-            Unavailable, NamespaceNotActive and others: it is not done, and still stands.
+            NotYetError, Unavailable, NamespaceNotActive and others: it is not done, and still stands.
         """
         await self._by_kind[errand.kind](namespace, key, errand)
 
@@ -299,16 +306,26 @@ class ErrandHands:
         owner = self._namespaces.find_id(child.link.parent_workflow_namespace_id)
         if owner is None:
             return
-        parent = child.link.parent_workflow_execution
-        run_id = parent.run_id
+        parent = RunKey(
+            owner.id,
+            child.link.parent_workflow_execution.workflow_id,
+            child.link.parent_workflow_execution.run_id,
+        )
+        with contextlib.suppress(NotFound):  # nobody is there, or it was told before
+            parent = await self._told(owner, parent, child)
+        event_id = child.link.parent_initiated_event_id
+        with contextlib.suppress(NotFound):
+            if await self._read(owner, parent, lambda run: children.end_is_buffered(run, event_id)):
+                raise NotYetError
+
+    async def _told(self, owner: Namespace, parent: RunKey, child: ClosedChild) -> RunKey:
+        """Tell the parent, or the run that a reset has made of it; which it was."""
         rule = partial(children.record_closed, child=child)
         for _ in range(_MOST_RESETS + 1):
-            try:
-                run_id = await self._changes.update(owner, parent.workflow_id, run_id, rule)
-            except NotFound:
-                return
+            run_id = await self._update(owner, parent, rule)
             if not run_id:
-                return
+                return parent
+            parent = parent._replace(run_id=run_id)
         raise Internal("The chain of resets is too long to iterate.")
 
     async def _apply_policy_to(self, child: Child, parent: WorkflowExecution) -> None:
@@ -343,6 +360,12 @@ class ErrandHands:
             rule = partial(signals.request_cancel, request=cancel, source=source)
         with contextlib.suppress(NotFound):  # it has ended, or never was
             await self._changes.update(target, first.workflow_id, "", rule)
+            if await self._changes.read(target, first.workflow_id, "", _cancel_request_is_buffered):
+                raise NotYetError
+
+
+def _cancel_request_is_buffered(run: Run) -> bool:
+    return run.open and run.cancel_request_event_id == BUFFERED_EVENT_ID
 
 
 def _copy(start: WorkflowExecutionStartedEventAttributes) -> WorkflowExecutionStartedEventAttributes:

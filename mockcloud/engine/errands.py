@@ -27,7 +27,7 @@ from mockcloud.core.errors import (
 from mockcloud.core.run import RunKey
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
-from mockcloud.engine.errand_hands import ErrandHands
+from mockcloud.engine.errand_hands import ErrandHands, NotYetError
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.tasks import Tasks
 
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # errands under way at the same moment
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0  # seconds, between two tries
-_PASSING = (Unavailable, NamespaceNotActive, ResourceExhausted)
+_PASSING = (NotYetError, Unavailable, NamespaceNotActive, ResourceExhausted)
 
 # What is known of a run when the region starts: that it has errands, not which.
 _UNKNOWN = frozenset((Errand(ErrandKind.LOOK, 0, 0),))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ParentClosePolicy
 from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest
 
-from mockcloud.core import children, signals
+from mockcloud.core import children, externals, signals
 from mockcloud.core.derive import derive
 from mockcloud.core.run import RunKey
 from tests.core.others import signal_external, start_child
@@ -285,3 +285,99 @@ async def test_what_the_loser_has_noted_as_done_is_done_again(pair: Pair) -> Non
     pair.b.errands.start()
     await settled(pair.b)
     assert entry.run.record.close_errands.version == 2
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["reapplied_last", "reapplied_first"])
+async def test_a_signal_that_waits_in_the_old_regions_buffer_comes_once(pair: Pair, *, late: bool) -> None:
+    """The old region has buffered it, and its sender does not know; the next one sends it again."""
+    await initiated(pair, signal_external("other"))
+    await pair.a.start_workflow("other")
+    await pair.arrived("A", "B")
+    token = await pair.a.poll("other")
+    await pair.arrived("A", "B")
+    signal = externals.pending_signal(await pair.a.loaded("parent"), INITIATED, 1)
+    assert signal is not None
+    await pair.a.changes.update(
+        pair.a.namespace,
+        "other",
+        "",
+        lambda change: signals.signal(change, signal.request, source=signal.source),
+    )
+    assert (await pair.a.loaded("other")).record.buffered_events
+    await pair.b.activate("B")
+    await pair.b.signal("other", "written-by-the-winner")
+    if late:
+        await pair.converge()  # the old region's buffer has been flushed, and reapplied
+        assert not (await pair.a.loaded("other")).record.buffered_events
+    pair.b.errands.start()
+    await has(pair.b, "parent", "EXTERNAL_WORKFLOW_EXECUTION_SIGNALED 2")
+    await pair.converge()
+    await pair.same("other")
+    named = [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in await pair.b.events("other")
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert sorted(named) == ["hello", "written-by-the-winner"]
+    assert token.run_id
+
+
+async def test_a_parent_whose_buffer_is_lost_hears_it_from_the_next_region(pair: Pair) -> None:
+    """What waits in a buffer is not done: the region that has it may never come back."""
+    await initiated(pair, start_child())
+    pair.a.errands.start()
+    await has(pair.a, "child", "WORKFLOW_TASK_SCHEDULED 1")
+    await pair.a.poll("parent")
+    await pair.a.work("child", COMPLETE)
+
+    async def buffered() -> bool:
+        return bool((await pair.a.loaded("parent")).record.buffered_events)
+
+    await until_async(buffered)
+    await pair.arrived("A", "B")
+    await pair.kill("A")
+
+    pair.b.errands.start()
+    await pair.b.activate("B")
+    await has(pair.b, "parent", "CHILD_WORKFLOW_EXECUTION_COMPLETED 2")
+
+
+async def test_a_close_is_noted_when_the_buffer_is_written(pair: Pair) -> None:
+    await initiated(pair, start_child())
+    pair.a.errands.start()
+    await has(pair.a, "child", "WORKFLOW_TASK_SCHEDULED 1")
+    token = await pair.a.poll("parent")
+    await pair.a.work("child", COMPLETE)
+
+    async def buffered() -> bool:
+        return bool((await pair.a.loaded("parent")).record.buffered_events)
+
+    await until_async(buffered)
+    assert not (await pair.a.loaded("child")).record.HasField("close_errands")
+    await pair.a.complete(token)
+    await settled(pair.a)
+    assert (await pair.a.loaded("child")).record.HasField("close_errands")
+    assert (await names(pair.a, "parent")).count("CHILD_WORKFLOW_EXECUTION_COMPLETED 1") == 1
+
+
+async def test_a_cancel_request_whose_buffer_is_lost_is_made_again(pair: Pair) -> None:
+    policy = ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL
+    await initiated(pair, start_child(parent_close_policy=policy))
+    pair.a.errands.start()
+    await has(pair.a, "child", "WORKFLOW_TASK_SCHEDULED 1")
+    await pair.a.poll("child")
+    request = TerminateWorkflowExecutionRequest()
+    await pair.a.changes.update(
+        pair.a.namespace, "parent", "", lambda change: signals.terminate(change, request)
+    )
+
+    async def buffered() -> bool:
+        return bool((await pair.a.loaded("child")).record.buffered_events)
+
+    await until_async(buffered)
+    await pair.arrived("A", "B")
+    await pair.kill("A")
+
+    pair.b.errands.start()
+    await pair.b.activate("B")
+    await has(pair.b, "child", "WORKFLOW_EXECUTION_CANCEL_REQUESTED 2")
