@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import grpc
@@ -21,6 +22,7 @@ from temporalio.client import (
     WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 
 from tests.scenarios.stage import (
     EAST,
@@ -38,6 +40,8 @@ from tests.scenarios.workflows import QUEUE, worker
 ACCEPTED = "WORKFLOW_EXECUTION_UPDATE_ACCEPTED"
 ADMITTED = "WORKFLOW_EXECUTION_UPDATE_ADMITTED"
 COMPLETED = "WORKFLOW_EXECUTION_UPDATE_COMPLETED"
+# Of an updated run's history: each second one, for the sake of time.
+EVENTS = range(2, 17, 2)
 REAPPLY = UpdateAdmittedEventOrigin.UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY
 
 
@@ -253,3 +257,48 @@ async def test_an_update_with_start_comes_again_after_the_switch(stage: Stage) -
         assert await call == 3
     run = await stage.only_run("w")
     assert (await operation.workflow_handle()).first_execution_run_id == run.run_id
+
+
+async def test_a_failover_at_any_event_of_an_updated_run(stage: Stage) -> None:
+    """Whenever it comes, clients and worker notice nothing, and no update is handled twice."""
+    client = await stage.client()
+    regions = itertools.cycle([WEST, EAST])
+
+    async def use(workflow_id: str) -> list[int]:
+        operation = WithStartWorkflowOperation(
+            Till.run, id=workflow_id, task_queue=QUEUE, id_conflict_policy=WorkflowIDConflictPolicy.FAIL
+        )
+        first = await client.execute_update_with_start_workflow(
+            Till.put, 1, id="first", start_workflow_operation=operation
+        )
+        handle = client.get_workflow_handle_for(Till.run, workflow_id)
+        later = await handle.start_update(
+            Till.put_later, 10, id="later", wait_for_stage=WorkflowUpdateStage.ACCEPTED
+        )
+        second = await handle.execute_update(Till.put, 100, id="second")
+        await handle.signal(Till.open)
+        third = await later.result()
+        await handle.signal(Till.close)
+        return [first, second, third, await handle.result()]
+
+    async def fail_over_at(workflow_id: str, event_id: int) -> None:
+        handle = client.get_workflow_handle(workflow_id)
+
+        async def reached() -> bool:
+            try:
+                return (await handle.describe()).history_length >= event_id
+            except RPCError:
+                return False
+
+        await until(reached)
+        await stage.failover(next(regions))
+
+    async with till_worker(client):
+        for event_id in EVENTS:
+            workflow_id = f"w{event_id}"
+            failover = asyncio.create_task(fail_over_at(workflow_id, event_id))
+            assert await use(workflow_id) == [1, 101, 111, 111]
+            await failover
+    for event_id in EVENTS:
+        events = (await stage.only_run(f"w{event_id}")).events
+        assert len(of_type(events, ACCEPTED)) == len(of_type(events, COMPLETED)) == 3
