@@ -38,7 +38,7 @@ from mockcloud.core.run import Run
 from mockcloud.core.update_state import UpdateStage
 from mockcloud.engine.changes import Changes, StartReply
 from mockcloud.engine.namespaces import Namespace
-from mockcloud.engine.updates import MemoryLostError, Updates, Waiter, lost, response
+from mockcloud.engine.updates import MemoryLostError, Updates, lost, response
 
 # How often the whole is tried when the server itself was in the way. Real: as in `engine.updates`.
 _ATTEMPTS = 8
@@ -101,7 +101,6 @@ class UpdateWithStart:
         deadline: float | None,
     ) -> ExecuteMultiOperationResponse:
         update_id = update.request.meta.update_id
-        waiter: Waiter | None = None
 
         def joins(run: Run) -> bool:
             folded = run.updates.get(update_id)
@@ -113,16 +112,17 @@ class UpdateWithStart:
                 or start.workflow_id_conflict_policy == _USE_EXISTING
             )
 
-        def rule(change: RunChange) -> None:
-            nonlocal waiter
-            try:
-                updates.admit(change, update)
-            except ServiceError as error:
-                raise _UpdateError(error) from None
-            waiter = self._updates.waiter(change.run, update_id, update.wait_policy.lifecycle_stage)
+        with self._updates.caller(update_id, update.wait_policy.lifecycle_stage) as caller:
 
-        try:
+            def rule(change: RunChange) -> None:
+                try:
+                    updates.admit(change, update)
+                except ServiceError as error:
+                    raise _UpdateError(error) from None
+                caller.begin(change.run)
+
             started = await self._start(namespace, start, joins, rule)
+            waiter = caller.waiter
             assert waiter is not None, "the update was let in"
             completed = waiter.completed_at is not None
             try:
@@ -137,9 +137,6 @@ class UpdateWithStart:
                     _Response(update_workflow=response(waiter, status)),
                 ]
             )
-        finally:
-            if waiter is not None:
-                self._updates.leave(waiter)
 
     async def _start(
         self,

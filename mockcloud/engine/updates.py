@@ -11,7 +11,8 @@ Real: api/updateworkflow, api/pollupdate, update.WaitLifecycleStage.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -127,6 +128,40 @@ class Waiter:
             self.done.set_exception(error)
 
 
+class Caller:
+    """One call: it waits from `begin` on, unless it has left before that."""
+
+    def __init__(self, update_id: str, wants: Stage.ValueType, waiting: dict[RunKey, set[Waiter]]) -> None:
+        self._update_id = update_id
+        self._wants = wants
+        self._waiting = waiting
+        self._left = False
+        self.waiter: Waiter | None = None
+
+    def begin(self, run: Run) -> Waiter:
+        """Wait for the update of `run`; called while nothing can happen to the run."""
+        waiter = self.waiter = Waiter(run.key, self._update_id, self._wants)
+        self._waiting.setdefault(run.key, set()).add(waiter)
+        waiter.look(run)
+        if self._left:
+            self.leave()
+        return waiter
+
+    def leave(self) -> None:
+        """Wait no more."""
+        self._left = True
+        waiter = self.waiter
+        if waiter is None:
+            return
+        waiters = self._waiting.get(waiter.run)
+        if waiters is not None:
+            waiters.discard(waiter)
+            if not waiters:
+                del self._waiting[waiter.run]
+        if not waiter.done.cancel() and not waiter.done.cancelled():
+            waiter.done.exception()  # looked at, so that asyncio does not complain
+
+
 class Updates:
     """All callers of updates in a region."""
 
@@ -163,27 +198,20 @@ class Updates:
         execution, update_id = request.workflow_execution, request.request.meta.update_id
         soft = self._soft_deadline()
         for _ in range(_ATTEMPTS):
-            waiter: Waiter | None = None
+            with self.caller(update_id, request.wait_policy.lifecycle_stage) as caller:
 
-            def rule(change: RunChange) -> Waiter:
-                nonlocal waiter
-                updates.admit(change, request)
-                waiter = self.waiter(change.run, update_id, request.wait_policy.lifecycle_stage)
-                return waiter
+                def rule(change: RunChange, caller: Caller = caller) -> Waiter:
+                    updates.admit(change, request)
+                    return caller.begin(change.run)
 
-            try:
                 admitted = await self._changes.update(
                     namespace, execution.workflow_id, execution.run_id, rule
                 )
-                status = await self.wait(admitted, soft, deadline)
-            except MemoryLostError:
-                if not namespace.active:
-                    break
-            else:
-                return response(admitted, status)
-            finally:
-                if waiter is not None:
-                    self.leave(waiter)
+                try:
+                    return response(admitted, await self.wait(admitted, soft, deadline))
+                except MemoryLostError:
+                    if not namespace.active:
+                        break
         raise lost()
 
     async def poll(
@@ -196,40 +224,32 @@ class Updates:
         reference = request.update_ref
         execution = reference.workflow_execution
 
-        def look(run: Run) -> Waiter:
-            if not updates.is_known(run, reference.update_id):
-                raise NotFound(f"update {go_quoted(reference.update_id)} not found")
-            return self.waiter(run, reference.update_id, request.wait_policy.lifecycle_stage)
+        with self.caller(reference.update_id, request.wait_policy.lifecycle_stage) as caller:
 
-        waiter = await self._changes.read(namespace, execution.workflow_id, execution.run_id, look)
-        try:
-            status = await self.wait(waiter, self._soft_deadline(), deadline)
-        except MemoryLostError:
-            raise lost() from None
-        finally:
-            self.leave(waiter)
+            def look(run: Run) -> Waiter:
+                if not updates.is_known(run, reference.update_id):
+                    raise NotFound(f"update {go_quoted(reference.update_id)} not found")
+                return caller.begin(run)
+
+            waiter = await self._changes.read(namespace, execution.workflow_id, execution.run_id, look)
+            try:
+                status = await self.wait(waiter, self._soft_deadline(), deadline)
+            except MemoryLostError:
+                raise lost() from None
         return PollWorkflowExecutionUpdateResponse(
             outcome=status.outcome, stage=status.stage, update_ref=_reference(waiter)
         )
 
     # For callers who wait
 
-    def waiter(self, run: Run, update_id: str, wants: Stage.ValueType) -> Waiter:
-        """A new caller of an update, made while nothing can happen to the run; it must `leave`."""
-        waiter = Waiter(run.key, update_id, wants)
-        self._waiting.setdefault(run.key, set()).add(waiter)
-        waiter.look(run)
-        return waiter
-
-    def leave(self, waiter: Waiter) -> None:
-        """The caller waits no more."""
-        waiters = self._waiting.get(waiter.run)
-        if waiters is not None:
-            waiters.discard(waiter)
-            if not waiters:
-                del self._waiting[waiter.run]
-        if not waiter.done.cancel() and not waiter.done.cancelled():
-            waiter.done.exception()  # looked at, so that asyncio does not complain
+    @contextmanager
+    def caller(self, update_id: str, wants: Stage.ValueType) -> Iterator[Caller]:
+        """A caller of an update for the length of the block, also where what it began goes on without it."""
+        caller = Caller(update_id, wants, self._waiting)
+        try:
+            yield caller
+        finally:
+            caller.leave()
 
     async def wait(self, waiter: Waiter, soft: float, deadline: float | None) -> _Status:
         """What is reached by `soft`, in the loop's time. Errors as `update`, or MemoryLostError."""

@@ -563,3 +563,18 @@ async def test_an_accepted_update_is_not_lost(site: Site) -> None:
         site.region.runs.drop(RunKey(site.region.namespaces.by_name(NS).id, run.workflow_id, run.run_id))
         await complete_with(site, await take_task(site), [answer("u")])
     assert call.result().stage == COMPLETED
+
+
+async def test_a_caller_that_gives_up_before_its_update_is_let_in_leaves_nothing_behind(site: Site) -> None:
+    run = await idle(site)
+    changes = site.region.changes
+    lock = (site.region.namespaces.by_name(NS).id, run.workflow_id)
+    await changes._locks.acquire(lock)
+    call = asyncio.create_task(update(site, run))
+    await asyncio.sleep(0)  # it waits for the lock
+    call.cancel()
+    await asyncio.wait([call])
+    changes._locks.release(lock)
+
+    await complete_update(site, await take_task(site))  # it is let in all the same
+    assert not site.region.updates._waiting

@@ -232,3 +232,21 @@ async def test_an_update_starts_with_the_first_task(client: Client) -> None:
     update = asyncio.create_task(handle.execute_update(Counter.add, 1))
     async with Worker(client, task_queue=QUEUE, workflows=[Counter]):
         assert await update == 1
+
+
+async def test_an_update_outlives_its_worker(client: Client) -> None:
+    async with Worker(client, task_queue=QUEUE, workflows=[Counter]):
+        handle = await client.start_workflow(Counter.run, id="w", task_queue=QUEUE)
+        update = await handle.start_update(Counter.add_later, 7, wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    await handle.signal(Counter.let_go)
+    async with Worker(client, task_queue=QUEUE, workflows=[Counter]):  # which replays it
+        assert await update.result() == 7
+        assert await handle.execute_update(Counter.add, 1) == 8
+
+
+async def test_closing_workflows_wait_for_their_handlers(handle: WorkflowHandle[Counter, int]) -> None:
+    later = await handle.start_update(Counter.add_later, 7, wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    assert await handle.execute_update(Counter.close_now, "wait") == "closed"
+    await handle.signal(Counter.let_go)
+    assert await later.result() == 7
+    assert await handle.result() == 7
