@@ -13,8 +13,6 @@ RPCS: Final[Mapping[str, str]] = {
     "UpdateWorkflowExecutionOptions": "no versions that a run is pinned to, no time skipping",
     "FetchWorkerConfig": "UNIMPLEMENTED, as the real server answers",
     "UpdateWorkerConfig": "UNIMPLEMENTED, as the real server answers",
-    "ListWorkflowExecutions": "filters by status, workflow id and type",
-    "CountWorkflowExecutions": "filters by status, workflow id and type",
     "SignalWithStartWorkflowExecution": "no override that pins to a version, no time skipping",
     "StartWorkflowExecution": (
         "no override that pins to a version, no time skipping, no completion callbacks of the server's own"

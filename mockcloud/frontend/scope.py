@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from mockcloud.core import times
 from mockcloud.core.limits import Limits
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
+from mockcloud.frontend.methods import WORKFLOW_SERVICE
 
 # Seconds before its client's deadline at which a long poll ends, so that the empty answer still arrives.
 # Real: longPollTailRoom.
@@ -53,9 +55,10 @@ Handler: TypeAlias = Callable[[Scope, Message], Awaitable[Message]]
 
 
 class Family:
-    """The handlers of one file: methods of WorkflowService that belong together."""
+    """The handlers of one file: methods of one service that belong together."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: ServiceDescriptor = WORKFLOW_SERVICE) -> None:
+        self.service: Final = service
         self.handlers: Final[dict[str, Handler]] = {}
 
     def serves(

@@ -27,6 +27,7 @@ from mockcloud.frontend import (
     history,
     lookup,
     namespace,
+    operator,
     query,
     redirection,
     reset,
@@ -43,7 +44,7 @@ from mockcloud.frontend import (
     workflow_control,
     workflow_task,
 )
-from mockcloud.frontend.methods import METHODS, SERVICES, WORKFLOW_SERVICE, Method
+from mockcloud.frontend.methods import METHODS, SERVICES, Method
 from mockcloud.frontend.scope import Handler, Scope
 from mockcloud.frontend.settings import FrontendSettings, HandoverPolicy
 from mockcloud.rpc.methods import Call, parse
@@ -68,6 +69,7 @@ _FAMILIES: Final = (
     worker,
     visibility,
     schedule,
+    operator,
 )
 
 
@@ -75,7 +77,7 @@ def _served() -> Mapping[str, Handler]:
     handlers: dict[str, Handler] = {}
     for family in _FAMILIES:
         for name, handler in family.family.handlers.items():
-            full_name = f"/{WORKFLOW_SERVICE.full_name}/{name}"
+            full_name = f"/{family.family.service.full_name}/{name}"
             assert full_name in METHODS, f"{name} is a method"
             assert full_name not in handlers, f"{name} has one handler"
             handlers[full_name] = handler

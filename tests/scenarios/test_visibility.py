@@ -1,0 +1,103 @@
+"""Search attributes on the other side of a failover: what is registered, what a run has, what lists find."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import (
+    ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
+)
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from tests.scenarios.stage import LOCALLY, Caller, Stage
+from tests.scenarios.workflows import QUEUE
+
+CUSTOMER = SearchAttributeKey.for_keyword("Customer")
+STEPS = SearchAttributeKey.for_int("Steps")
+
+
+@workflow.defn
+class Stepping:
+    """Counts its signals in a search attribute and in its memo."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self._steps == 2)
+
+    @workflow.signal
+    def step(self) -> None:
+        self._steps += 1
+        workflow.upsert_search_attributes([STEPS.value_set(self._steps)])
+        workflow.upsert_memo({"steps": self._steps})
+
+
+async def listed(caller: Caller, query: str) -> list[str]:
+    """What a region's own lists say."""
+    answer = await caller.ask(
+        ListWorkflowExecutionsRequest(query=query), ListWorkflowExecutionsResponse, metadata=LOCALLY
+    )
+    return [info.execution.workflow_id for info in answer.executions]
+
+
+async def until_listed(caller: Caller, query: str) -> None:
+    async with asyncio.timeout(10):
+        while await listed(caller, query) != ["w"]:
+            await asyncio.sleep(0.01)
+
+
+async def test_search_attributes_and_lists_follow_a_failover(journey: Stage) -> None:
+    # Given attributes registered in the old region, and a workflow that has some and has upserted one.
+    client = await journey.client()
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace="default",
+            search_attributes={
+                "Customer": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+                "Steps": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+            },
+        )
+    )
+
+    def worker(client: Client) -> Worker:
+        return Worker(
+            client, task_queue=QUEUE, workflows=[Stepping], workflow_runner=UnsandboxedWorkflowRunner()
+        )
+
+    async with worker(client):
+        handle = await client.start_workflow(
+            Stepping.run,
+            id="w",
+            task_queue=QUEUE,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(CUSTOMER, "acme")]),
+        )
+        await handle.signal(Stepping.step)
+        await until_listed(journey.at(journey.old), "Customer = 'acme' AND Steps = 1")
+        # Then the passive region lists the same before anything is switched.
+        await until_listed(journey.at(journey.new), "Customer = 'acme' AND Steps = 1 AND CloseTime IS NULL")
+
+        # When the namespace fails over, the workflow goes on there, and the attributes are known there.
+        await journey.switch()
+        await handle.signal(Stepping.step)
+        await handle.result()
+
+    new = await journey.client(journey.new)
+    known = await new.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace="default")
+    )
+    assert set(known.custom_attributes) == {"Customer", "Steps"}
+    for region in (journey.old, journey.new):
+        await until_listed(
+            journey.at(region), "Customer = 'acme' AND Steps = 2 AND ExecutionStatus = 'Completed'"
+        )
+    await journey.only_run("w")
+    description = await handle.describe()
+    assert await description.memo() == {"steps": 2}
