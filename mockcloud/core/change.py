@@ -124,7 +124,7 @@ class Outcome:
 
 # Event types that are written at once even while a worker has the workflow task. Everything else waits in the
 # buffer. Real: historybuilder.EventStore.bufferEvent.
-_NEVER_BUFFERED = frozenset(
+NEVER_BUFFERED = frozenset(
     EventType.Value(f"EVENT_TYPE_{name}")
     for name in (
         "WORKFLOW_EXECUTION_STARTED",
@@ -381,7 +381,7 @@ class RunChange:
         if event_type not in _CLOSING:
             self.write_speculative_task()
         waits = self.buffering or self.run.started_workflow_task is not None
-        buffered = waits and event_type not in _NEVER_BUFFERED
+        buffered = waits and event_type not in NEVER_BUFFERED
         event = HistoryEvent(
             event_id=BUFFERED_EVENT_ID if buffered else self.run.next_event_id,
             event_time=times.timestamp(self.context.now if moment is None else moment),

@@ -91,7 +91,7 @@ def schedule_activity(run: Run, command: Command, limits: Limits) -> ScheduleAct
     if attributes.use_workflow_build_id and attributes.task_queue.name != run.start.task_queue.name:
         raise CommandFailure(cause, "Activity with UseCompatibleVersion cannot run on different task queue.")
     require_size(
-        attributes.input.ByteSize(), limits.blob_bytes, cause, "ScheduleActivityTaskCommandAttributes.Input"
+        attributes.input.ByteSize(), limits.largest_blob, cause, "ScheduleActivityTaskCommandAttributes.Input"
     )
     return attributes
 
@@ -197,7 +197,7 @@ def record_marker(command: Command, limits: Limits) -> RecordMarkerCommandAttrib
     attributes = attributes_of(command, command.record_marker_command_attributes, "RecordMarker", cause)
     _id(attributes.marker_name, "MarkerName", "RecordMarkerCommand", cause, limits)
     size = sum(len(key.encode()) + value.ByteSize() for key, value in attributes.details.items())
-    require_size(size, limits.blob_bytes, cause, "RecordMarkerCommandAttributes.Details")
+    require_size(size, limits.largest_blob, cause, "RecordMarkerCommandAttributes.Details")
     return attributes
 
 
@@ -221,7 +221,9 @@ def upsert_search_attributes(
         search_attributes.validate(namespace, attributes, limits)
     except InvalidArgument as error:
         raise CommandFailure(cause, error.message) from None
-    require_size(_map_bytes(attributes.indexed_fields), limits.blob_bytes, cause, f"{name}CommandAttributes")
+    require_size(
+        _map_bytes(attributes.indexed_fields), limits.largest_blob, cause, f"{name}CommandAttributes"
+    )
     after = merged(search_attributes.of_run(run), attributes.indexed_fields)
     try:
         search_attributes.validate_size(SearchAttributes(indexed_fields=after), limits)
@@ -243,9 +245,9 @@ def modify_properties(
     memo = attributes.upserted_memo
     if not memo.fields:
         raise CommandFailure(cause, f"UpsertedMemo.Fields is not set on {name}Command.")
-    require_size(_map_bytes(memo.fields), limits.blob_bytes, cause, f"{name}CommandAttributes")
+    require_size(_map_bytes(memo.fields), limits.largest_blob, cause, f"{name}CommandAttributes")
     after = Memo(fields=merged(run.memo, memo.fields))
-    require_size(after.ByteSize(), limits.memo_bytes, cause, f"{name}CommandAttributes. Memo")
+    require_size(after.ByteSize(), limits.largest_memo, cause, f"{name}CommandAttributes. Memo")
     return attributes
 
 
@@ -256,7 +258,7 @@ def complete_workflow(command: Command, limits: Limits) -> CompleteWorkflowExecu
     attributes = attributes_of(command, command.complete_workflow_execution_command_attributes, name, cause)
     require_size(
         attributes.result.ByteSize(),
-        limits.blob_bytes,
+        limits.largest_blob,
         # The cause is the real server's, odd as it is.
         Cause.WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACTIVITY_ATTRIBUTES,
         "CompleteWorkflowExecutionCommandAttributes.Result",
@@ -273,7 +275,7 @@ def fail_workflow(command: Command, limits: Limits) -> FailWorkflowExecutionComm
         raise CommandFailure(cause, "Failure is not set on FailWorkflowExecutionCommand.")
     require_size(
         attributes.failure.ByteSize(),
-        limits.blob_bytes,
+        limits.largest_blob,
         cause,
         "FailWorkflowExecutionCommandAttributes.Failure",
     )
@@ -367,8 +369,8 @@ def continue_as_new(
             cause, "ContinueAsNew with UseCompatibleVersion cannot run on different task queue."
         )
     for message, limit, title in (
-        (attributes.input, limits.blob_bytes, "Input"),
-        (attributes.memo, limits.memo_bytes, "Memo"),
+        (attributes.input, limits.largest_blob, "Input"),
+        (attributes.memo, limits.largest_memo, "Memo"),
     ):
         require_size(message.ByteSize(), limit, cause, f"{name}CommandAttributes. {title}")
     try:

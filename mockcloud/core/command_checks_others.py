@@ -66,8 +66,8 @@ def start_child(
             "StartChildWorkflowExecution with UseCompatibleVersion cannot run on different task queue.",
         )
     for size, limit, title in (
-        (attributes.input.ByteSize(), limits.blob_bytes, ". Input"),
-        (attributes.memo.ByteSize(), limits.memo_bytes, ".Memo"),
+        (attributes.input.ByteSize(), limits.largest_blob, ". Input"),
+        (attributes.memo.ByteSize(), limits.largest_memo, ".Memo"),
     ):
         require_size(size, limit, _BAD_CHILD, f"StartChildWorkflowExecutionCommandAttributes{title}")
     try:
@@ -217,7 +217,7 @@ def signal_external(
     )
     require_size(
         attributes.input.ByteSize(),
-        limits.blob_bytes,
+        limits.largest_blob,
         _BAD_SIGNAL,
         "SignalExternalWorkflowExecutionCommandAttributes.Input",
     )

@@ -1,8 +1,13 @@
-"""The limits of one run's history: a change that would pass them terminates the run instead.
+"""The limits of one run's history: a change of a run that is over them terminates it instead.
 
 The change is undone first, so the history ends with Terminated and nothing half done. Only near a limit does
-this cost anything. Real: ContextImpl.enforceHistorySizeCheck, enforceHistoryCountCheck,
-forceTerminateWorkflow.
+this cost anything.
+
+What counts is as in the real server, which looks before it has finished the change: its size without the
+change, and its events without those of the change that could have waited for a workflow task and stand last (a
+signal, a result). So a history may pass a limit by such events, and it is the next change that ends it.
+
+Real: ContextImpl.enforceHistorySizeCheck, enforceHistoryCountCheck, forceTerminateWorkflow.
 """
 
 from __future__ import annotations
@@ -11,23 +16,25 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
 from mockcloud.core import task_state
-from mockcloud.core.change import RunChange, Savepoint
+from mockcloud.core.change import NEVER_BUFFERED, RunChange, Savepoint
 from mockcloud.core.errors import InvalidArgument
-from mockcloud.core.limits import Limits
-from mockcloud.core.run import Run
 
 # No single change adds more than this: a completion of 4 MB and a full buffer of events.
 _NEAR_EVENTS = 10_000
 _NEAR_BYTES = 8 * 1024 * 1024
 
 
-def exceeded(run: Run, limits: Limits) -> str | None:
-    """Why the run's history is too long, in the server's words, or None."""
-    if run.record.history_size > limits.history_bytes:
+def exceeded(change: RunChange) -> str | None:
+    """Why the run's history is too long for the change, in the server's words, or None."""
+    run, limits = change.run, change.context.limits
+    if run.record.history_size - sum(event.ByteSize() for event in change.events) > limits.history_bytes:
         return "Workflow history size exceeds limit."
-    if run.next_event_id - 1 > limits.history_events:
-        return "Workflow history count exceeds limit."
-    return None
+    count = run.next_event_id - 1
+    for event in reversed(change.events):
+        if event.event_type in NEVER_BUFFERED:
+            break
+        count -= 1
+    return "Workflow history count exceeds limit." if count > limits.history_events else None
 
 
 def guard(change: RunChange) -> Savepoint | None:
@@ -48,7 +55,7 @@ def enforce(change: RunChange, savepoint: Savepoint | None) -> InvalidArgument |
     """
     if savepoint is None or not change.run.open:
         return None
-    reason = exceeded(change.run, change.context.limits)
+    reason = exceeded(change)
     if reason is None:
         return None
     change.rollback(savepoint)

@@ -40,6 +40,7 @@ class Limits:
     blob_bytes: Annotated[Bytes, Key("limit.blobSize.error")] = 2 * 1024 * 1024
     blob_bytes_warning: Annotated[Bytes, Key("limit.blobSize.warn")] = 512 * 1024
     memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
+    memo_bytes_warning: Annotated[Bytes, Key("limit.memoSize.warn")] = 2 * 1024
     id_characters: Annotated[Number, Key("limit.maxIDLength")] = 1000
     search_attributes: Annotated[Number, Key("frontend.searchAttributesNumberOfKeysLimit")] = 100
     search_attribute_value_bytes: Annotated[Bytes, Key("frontend.searchAttributesSizeOfValueLimit")] = (
@@ -141,3 +142,16 @@ class Limits:
     poller_scaling_backlog_age: Annotated[Duration, Key("matching.pollerScalingMinimumBacklog")] = (
         200 * times.MILLISECOND
     )
+
+    @property
+    def largest_blob(self) -> int:
+        """Bytes that a payload may have: only one that is large enough for a warning is too large.
+
+        Real: common.CheckEventBlobSizeLimit.
+        """
+        return max(self.blob_bytes, self.blob_bytes_warning)
+
+    @property
+    def largest_memo(self) -> int:
+        """Bytes that a memo may have, by the same rule."""
+        return max(self.memo_bytes, self.memo_bytes_warning)

@@ -79,7 +79,7 @@ class UpdateMessages:
         protocol, dot, _ = name.rpartition(".")
         if not dot:
             raise InvalidArgument(f'failed to extract protocol type: no . found in "{name}"')
-        if message.body.ByteSize() > self._change.context.limits.blob_bytes:
+        if message.body.ByteSize() > self._change.context.limits.largest_blob:
             raise CommandFailure(_CAUSE, f"Message type {name} exceeds size limit.", terminate=True)
         if protocol != _PROTOCOL:
             raise _bad(f"unsupported protocol type {protocol}")

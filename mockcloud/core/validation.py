@@ -86,13 +86,13 @@ def task_queue(queue: TaskQueue, limits: Limits) -> None:
 
 def blob(message: Message, limits: Limits) -> None:
     """Raises InvalidArgument for a payload over the limit of 2 MB. Real: common.CheckEventBlobSizeLimit."""
-    if message.ByteSize() > limits.blob_bytes:
+    if message.ByteSize() > limits.largest_blob:
         raise InvalidArgument("Blob data size exceeds limit.")
 
 
 def memo(message: Message, limits: Limits) -> None:
     """Raises InvalidArgument for a memo over the limit."""
-    if message.ByteSize() > limits.memo_bytes:
+    if message.ByteSize() > limits.largest_memo:
         raise InvalidArgument("Memo size exceeds limit.")
 
 

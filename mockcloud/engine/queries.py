@@ -243,7 +243,7 @@ class Queries:
         Raises InvalidArgument for a token that is none, NotFound when nobody waits for the answer any more.
         """
         token = QueryToken.load(request.task_token)
-        if request.query_result.ByteSize() > self._limits.blob_bytes:
+        if request.query_result.ByteSize() > self._limits.largest_blob:
             request = RespondQueryTaskCompletedRequest(
                 task_token=request.task_token,
                 completed_type=QueryResultType.QUERY_RESULT_TYPE_FAILED,
@@ -281,7 +281,7 @@ class Queries:
             found = waiting.get(query_id)
             if found is None or found.outcome.done():
                 continue
-            if result.answer.ByteSize() > self._limits.blob_bytes:
+            if result.answer.ByteSize() > self._limits.largest_blob:
                 found.outcome.set_exception(InvalidArgument(_TOO_LARGE))
             else:
                 found.outcome.set_result(result)

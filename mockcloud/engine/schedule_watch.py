@@ -100,7 +100,7 @@ class ScheduleWatch:
     def _ended(self, status: WorkflowExecutionStatus.ValueType, event: HistoryEvent) -> Ended:
         result: Payloads | None = None
         failure: Failure | None = None
-        largest = self._limits.blob_bytes - _OVERHEAD
+        largest = self._limits.largest_blob - _OVERHEAD
         completed, failed = (
             event.workflow_execution_completed_event_attributes,
             event.workflow_execution_failed_event_attributes,

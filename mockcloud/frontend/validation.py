@@ -158,4 +158,4 @@ def activity_failure(failure: Failure, *, present: bool) -> None:
 
 def too_large(message: Message, limits: Limits) -> bool:
     """Whether a payload is over the limit of 2 MB."""
-    return message.ByteSize() > limits.blob_bytes
+    return message.ByteSize() > limits.largest_blob

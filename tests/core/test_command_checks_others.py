@@ -244,7 +244,13 @@ BIG = Payload(data=b"x" * 200)
     ],
 )
 def test_what_is_too_large_ends_the_workflow(command: Command, cause: int, message: str) -> None:
-    life = WorkedLife(World(limits=replace(Limits(), blob_bytes=100, memo_bytes=100)))
+    life = WorkedLife(
+        World(
+            limits=replace(
+                Limits(), blob_bytes=100, blob_bytes_warning=100, memo_bytes=100, memo_bytes_warning=100
+            )
+        )
+    )
     assert failure(life, command) == (cause, message)
     assert life.types()[-1] == "WORKFLOW_EXECUTION_TERMINATED"
 

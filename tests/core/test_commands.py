@@ -272,7 +272,7 @@ def test_pending_activities_are_limited() -> None:
 
 
 def test_a_payload_over_the_limit_ends_the_run() -> None:
-    life = WorkedLife(World(limits=replace(Limits(), blob_bytes=100)))
+    life = WorkedLife(World(limits=replace(Limits(), blob_bytes=100, blob_bytes_warning=100)))
     life.decide(complete_workflow("x" * 200))
     assert life.types(4) == ["WORKFLOW_TASK_FAILED", "WORKFLOW_EXECUTION_TERMINATED"]
     terminated = life.last("WORKFLOW_EXECUTION_TERMINATED").workflow_execution_terminated_event_attributes

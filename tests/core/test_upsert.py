@@ -184,12 +184,12 @@ def test_bad_commands_fail_the_task(command: Command, cause: int, message: str) 
         ),
         (
             upsert(Customer=value(f'"{"x" * 30}"')),
-            Limits(blob_bytes=35),
+            Limits(blob_bytes=35, blob_bytes_warning=35),
             "BadSearchAttributes: UpsertWorkflowSearchAttributesCommandAttributes exceeds size limit.",
         ),
         (
             modify(a=value("x" * 40)),
-            Limits(blob_bytes=35),
+            Limits(blob_bytes=35, blob_bytes_warning=35),
             (
                 "BadModifyWorkflowPropertiesAttributes: ModifyWorkflowPropertiesCommandAttributes exceeds size "
                 "limit."
@@ -197,7 +197,7 @@ def test_bad_commands_fail_the_task(command: Command, cause: int, message: str) 
         ),
         (
             modify(a=value("x" * 40)),
-            Limits(memo_bytes=35),
+            Limits(memo_bytes=35, memo_bytes_warning=35),
             (
                 "BadModifyWorkflowPropertiesAttributes: ModifyWorkflowPropertiesCommandAttributes. Memo exceeds "
                 "size limit."

@@ -56,23 +56,24 @@ def terminated(event: HistoryEvent) -> bool:
 
 
 async def test_a_signal_too_many_ends_the_run(site: Site) -> None:
+    """As in the real server, a signal may pass the limit, and the next change ends the run."""
     run = await start(site)
-    for _ in range(9):
+    for _ in range(10):
         await signal(site, run)
     error = await refusal(signal(site, run))
     assert isinstance(error, InvalidArgument)
     assert error.message == TOO_LONG
     last = await last_event(site, run)
     assert terminated(last)
-    assert last.event_id == 12
+    assert last.event_id == 13
 
 
 async def test_an_activity_result_too_many_ends_the_run_too(site: Site) -> None:
     run = await start(site)
     await complete(site, await take_task(site), schedule_activity())
     task = await take_activity(site)
-    for _ in range(4):
-        await signal(site, run)  # with its Scheduled: ten events
+    for _ in range(6):
+        await signal(site, run)  # with its Scheduled: twelve events
     request = RespondActivityTaskCompletedRequest(namespace=NS, task_token=task.task_token)
     error = await refusal(site.call(request))
     assert isinstance(error, InvalidArgument)
@@ -89,9 +90,26 @@ async def test_a_timer_too_many_ends_the_run_too(site: Site) -> None:
         ),
     )
     await complete(site, await take_task(site), timer)
-    for _ in range(5):
-        await signal(site, run)  # with its Scheduled: eleven events
+    for _ in range(6):
+        await signal(site, run)  # with its Scheduled: twelve events
     assert terminated(await last_event(site, run))
+
+
+async def test_a_history_too_large_ends_at_the_next_change(tmp_path: Path) -> None:
+    async with open_sites(tmp_path, limits=replace(Limits(), history_bytes=4_000)) as sites:
+        await sites["A"].register(NS)
+        run = await start(sites["A"])
+        large = SignalWorkflowExecutionRequest(
+            namespace=NS,
+            workflow_execution=run,
+            signal_name="large",
+            input=Payloads(payloads=[Payload(data=b"x" * 5_000)]),
+        )
+        await sites["A"].call(large)
+        error = await refusal(signal(sites["A"], run))
+        assert isinstance(error, InvalidArgument)
+        assert error.message == "Workflow history size exceeds limit."
+        assert (await last_event(sites["A"], run)).event_id == 4
 
 
 async def test_pending_activities_are_limited(site: Site) -> None:

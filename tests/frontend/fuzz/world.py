@@ -48,6 +48,7 @@ T = TypeVar("T")
 
 LIMITS: Final = Limits(
     blob_bytes=4_000,
+    blob_bytes_warning=4_000,
     memo_bytes=4_000,
     task_poll=20 * times.MILLISECOND,
     history_long_poll=20 * times.MILLISECOND,
