@@ -20,6 +20,11 @@ from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import CommandType
 from temporalio.api.update.v1 import Acceptance, Rejection, Request, Response
+from temporalio.api.workflowservice.v1 import (
+    ExecuteMultiOperationRequest,
+    StartWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
+)
 
 T = TypeVar("T")
 
@@ -97,7 +102,8 @@ _RARE: Final = frozenset(
     (
         *("links", "completion_callbacks", "versioning_override", "cron_schedule", "workflow_start_delay"),
         *("on_conflict_options", "search_attributes", "deployment", "deployment_options", "next_page_token"),
-        *("versioning_behavior", "worker_version", "retry_policy", "id"),
+        *("versioning_behavior", "worker_version", "retry_policy", "id", "memo", "priority"),
+        *("time_skipping_config", "post_reset_operations"),
     )
 )
 # What strings say, by the name of their field, or of message and field.
@@ -133,6 +139,7 @@ _TEXTS: Final[Mapping[str, Sequence[str]]] = {
     "job_id": ("job", "absent"),
     "update_id": ("u1", "u2", "absent"),
     "signal_name": ("s", "note"),
+    "id": ("a1", "a2", "name"),
     "query_type": ("q", "__stack_trace", "__temporal_workflow_metadata"),
     "reason": ("because",),
     "active_cluster_name": ("A", "nowhere", ""),
@@ -298,7 +305,7 @@ class Maker:
     def _duration(self, _depth: int) -> Message:
         if self._odd():
             return Duration(seconds=self._one(_SECONDS), nanos=self._one(_NANOS))
-        return Duration(seconds=self._one((60, 10, 3600, 86_400)))
+        return Duration(seconds=self._one((60, 3600, 86_400, 259_200)))
 
     def _timestamp(self, _depth: int) -> Message:
         if self._odd():
@@ -319,6 +326,22 @@ class Maker:
             packed.value = self.mutated(packed.value)
         return packed
 
+    def _operations(self, depth: int) -> Message:
+        """A start and an update of the same workflow."""
+        start = self.message(StartWorkflowExecutionRequest.DESCRIPTOR, depth)
+        update = self.message(UpdateWorkflowExecutionRequest.DESCRIPTOR, depth)
+        assert isinstance(start, StartWorkflowExecutionRequest)
+        assert isinstance(update, UpdateWorkflowExecutionRequest)
+        if self._chance(9):
+            update.workflow_execution.workflow_id = start.workflow_id
+            update.workflow_execution.run_id = ""
+            start.request_eager_execution = False
+        kind = ExecuteMultiOperationRequest.Operation
+        operations = [kind(start_workflow=start), kind(update_workflow=update)]
+        if self._odd():
+            operations.reverse()
+        return ExecuteMultiOperationRequest(namespace=start.namespace, operations=operations)
+
     def _command(self, depth: int) -> Message:
         made = Command()
         attributes: FieldDescriptor = self._one(Command.DESCRIPTOR.oneofs_by_name["attributes"].fields)
@@ -337,4 +360,5 @@ _SPECIAL: Final[Mapping[str, Callable[[Maker, int], Message]]] = {
     "google.protobuf.Any": Maker._any,
     "temporal.api.common.v1.Payload": Maker._payload,
     "temporal.api.command.v1.Command": Maker._command,
+    "temporal.api.workflowservice.v1.ExecuteMultiOperationRequest": Maker._operations,
 }

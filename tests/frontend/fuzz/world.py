@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.command.v1 import Command, StartTimerCommandAttributes
-from temporalio.api.common.v1 import WorkflowType
+from temporalio.api.command.v1 import (
+    Command,
+    RequestCancelActivityTaskCommandAttributes,
+    StartTimerCommandAttributes,
+)
+from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import CommandType
+from temporalio.api.schedule.v1 import IntervalSpec, Schedule, ScheduleAction, ScheduleSpec
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
+    CreateScheduleRequest,
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
     PollWorkflowTaskQueueResponse,
@@ -41,7 +48,7 @@ from mockcloud.rpc.methods import Call
 from mockcloud.store.database import Store
 from tests.core.makers import same_state
 from tests.frontend.fuzz.messages import Pool
-from tests.frontend.raw_worker import COMPLETE, complete, schedule_activity, take_task
+from tests.frontend.raw_worker import COMPLETE, complete, schedule_activity, signal, take_task
 from tests.support import Site
 
 T = TypeVar("T")
@@ -158,10 +165,24 @@ class World:
         pool.with_activities = [*pool.with_activities, f"activities-{number}"][-_KEPT:]
         commands = (TIMER, _activity("a1", queue), _activity("a2", queue))
         await complete(self.site, await self._task(queue), *commands)
-        request = PollActivityTaskQueueRequest(namespace="default", task_queue=queue, identity="worker")
-        activity = await self.site.ask(request, PollActivityTaskQueueResponse)
-        assert activity.task_token, "there is an activity"
-        keep(pool.tokens, ACTIVITY_TOKENS, activity.task_token)
+        keep(pool.tokens, ACTIVITY_TOKENS, await self._activity(queue))
+        await self._begin("cancelling", queue)
+        await complete(self.site, await self._task(queue), _activity("a1", queue))
+        activity = await self._activity(queue)
+        run = WorkflowExecution(workflow_id=f"cancelling-{number}")
+        await signal(self.site, run)
+        cancel = RequestCancelActivityTaskCommandAttributes(scheduled_event_id=5)
+        await complete(
+            self.site,
+            await self._task(queue),
+            Command(
+                command_type=CommandType.COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK,
+                request_cancel_activity_task_command_attributes=cancel,
+            ),
+        )
+        keep(pool.tokens, ACTIVITY_TOKENS, activity)
+        pool.with_activities = [*pool.with_activities, run.workflow_id][-_KEPT:]
+        await self._schedule(f"sched-{number}")
         await self._begin("task", queue)
         keep(pool.tokens, WORKFLOW_TOKENS, (await self._task(queue)).task_token)
         await self._begin("open", queue)
@@ -181,6 +202,26 @@ class World:
         keep(self.pool.texts, "workflow_id", request.workflow_id)
         keep(self.pool.texts, "run_id", run_id)
         self.pool.runs[request.workflow_id] = run_id
+
+    async def _activity(self, queue: TaskQueue) -> bytes:
+        request = PollActivityTaskQueueRequest(namespace="default", task_queue=queue, identity="worker")
+        activity = await self.site.ask(request, PollActivityTaskQueueResponse)
+        assert activity.task_token, "there is an activity"
+        return activity.task_token
+
+    async def _schedule(self, schedule_id: str) -> None:
+        action = NewWorkflowExecutionInfo(
+            workflow_id=schedule_id, workflow_type=WorkflowType(name="T"), task_queue=TaskQueue(name="q")
+        )
+        schedule = Schedule(
+            spec=ScheduleSpec(interval=[IntervalSpec(interval=Duration(seconds=3600))]),
+            action=ScheduleAction(start_workflow=action),
+        )
+        request = CreateScheduleRequest(
+            namespace="default", schedule_id=schedule_id, schedule=schedule, request_id=schedule_id
+        )
+        await self.site.call(request)
+        keep(self.pool.texts, "schedule_id", schedule_id)
 
     async def _task(self, queue: TaskQueue) -> PollWorkflowTaskQueueResponse:
         task = await take_task(self.site, queue)
