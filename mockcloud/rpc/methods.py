@@ -103,10 +103,14 @@ def parse(kind: type[M], request: bytes) -> M:
     """The message that `request` holds; Internal in grpc-go's words when it holds none."""
     try:
         return kind.FromString(request)
-    except DecodeError:
-        raise Internal(
-            "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data"
-        ) from None
+    except DecodeError as error:
+        bad_text = "UTF-8" in str(error)  # protobuf tells it in no other way
+        problem = (
+            "string field contains invalid UTF-8"
+            if bad_text
+            else "proto: cannot parse invalid wire-format data"
+        )
+        raise Internal(f"grpc: error unmarshalling request: {problem}") from None
 
 
 async def abort(context: Context, error: ServiceError) -> NoReturn:

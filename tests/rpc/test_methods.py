@@ -183,8 +183,11 @@ def test_parse_says_what_grpc_go_says_of_garbage() -> None:
     message: Message = parse(GetSystemInfoResponse, b"")
     assert message == GetSystemInfoResponse()
     assert parse(GetSystemInfoRequest, b"") == GetSystemInfoRequest()
-    with pytest.raises(Internal, match="grpc: error unmarshalling request"):
+    prefix = "grpc: error unmarshalling request: "
+    with pytest.raises(Internal, match=f"{prefix}proto: cannot parse invalid wire-format data"):
         parse(StartWorkflowExecutionRequest, b"\xff\xff")
+    with pytest.raises(Internal, match=f"{prefix}string field contains invalid UTF-8"):
+        parse(StartWorkflowExecutionRequest, b"\x12\x02\xff\xfe")
 
 
 async def test_unimplemented_by_name_passes_through(serve: Serve, connect: Connect) -> None:
