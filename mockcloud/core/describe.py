@@ -214,6 +214,8 @@ def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
         extended.pause_info.identity = run.pause.identity
         extended.pause_info.reason = run.pause.reason
         extended.pause_info.paused_time.CopyFrom(times.timestamp(run.pause.time))
+    if run.record.reset_time:
+        extended.last_reset_time.CopyFrom(times.timestamp(run.record.reset_time))
     if run.execution_expires_at:
         extended.execution_expiration_time.CopyFrom(times.timestamp(run.execution_expires_at))
     if run.record.create_request_id:

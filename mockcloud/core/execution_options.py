@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import WorkflowExecutionOptionsUpdatedEventAttributes
 from temporalio.api.workflow.v1 import VersioningOverride, WorkflowExecutionOptions
@@ -36,20 +37,27 @@ def update_options(
 ) -> WorkflowExecutionOptions:
     """Change the options that the request's mask names; what they are then.
 
-    Where nothing changes no event is written.
-
     Raises:
         NotFound: the run is closed.
         InvalidArgument, FailedPrecondition: the override cannot be right.
         Unimplemented: time skipping.
     """
-    run = change.run
-    if not run.open or run.record.zombie:
+    if not change.run.open or change.run.record.zombie:
         raise workflow_already_completed()
-    given = request.workflow_execution_options
+    return apply(change, request.workflow_execution_options, request.update_mask, request.identity)
+
+
+def apply(
+    change: RunChange, given: WorkflowExecutionOptions, mask: FieldMask, identity: str
+) -> WorkflowExecutionOptions:
+    """Change what `mask` names of the options of an open run; what they are then. Errors as `update_options`.
+
+    Where nothing changes no event is written. Real: updateworkflowoptions.MergeAndApply.
+    """
+    run = change.run
     if given.HasField("versioning_override"):
         _check_override(run, given.versioning_override)
-    paths = field_mask.paths(request.update_mask.paths)
+    paths = field_mask.paths(mask.paths)
     if any(path.startswith("timeSkippingConfig") for path in paths):
         raise Unimplemented(
             "Updating workflow execution options with time_skipping_config is not implemented."
@@ -59,7 +67,7 @@ def update_options(
     if merged == current:
         return merged
     attributes = WorkflowExecutionOptionsUpdatedEventAttributes(
-        unset_versioning_override=not merged.HasField("versioning_override"), identity=request.identity
+        unset_versioning_override=not merged.HasField("versioning_override"), identity=identity
     )
     copy_set(merged, attributes, "priority")
     if merged.HasField("versioning_override"):

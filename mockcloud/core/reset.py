@@ -28,10 +28,11 @@ from temporalio.api.enums.v1 import (
 )
 from temporalio.api.failure.v1 import Failure, ResetWorkflowFailureInfo
 from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
-from mockcloud.core import reapply, signals, task_state, version_history
+from mockcloud.core import execution_options, reapply, signals, task_state, version_history
 from mockcloud.core.change import Batch, Context, RunChange
 from mockcloud.core.errands import RESETTER
 from mockcloud.core.errors import Internal, InvalidArgument
@@ -43,6 +44,8 @@ REAPPLY_REASON = "events-reapplication"
 _PENDING_TASK = frozenset(
     {EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED}
 )
+
+_NO_REQUEST_ID = "emptyUuid"  # of a task that nobody has polled
 
 Exclude = ResetReapplyExcludeType
 _EVERY_EXCLUSION = frozenset(Exclude.values()) - {Exclude.RESET_REAPPLY_EXCLUDE_TYPE_UNSPECIFIED}
@@ -78,6 +81,22 @@ def reapply_point(base: Run, batches: Sequence[Batch]) -> int | None:
         if last.event_type in _PENDING_TASK:
             return last.event_id + 1
     return None
+
+
+def check_operations(operations: Iterable[PostResetOperation]) -> None:
+    """Raises InvalidArgument for what cannot be done to a reset run. Real: validatePostResetOperationInputs."""
+    for operation in operations:
+        variant = operation.WhichOneof("variant")
+        if variant != "update_workflow_options":
+            kind = "*workflow.PostResetOperation_SignalWorkflow_" if variant else "<nil>"
+            raise InvalidArgument(f"unsupported post reset operation: {kind}")
+
+
+def perform(change: RunChange, operations: Iterable[PostResetOperation]) -> None:
+    """Do to the reset run what its request asks for. Real: performPostResetOperations."""
+    for operation in operations:
+        wanted = operation.update_workflow_options
+        execution_options.apply(change, wanted.workflow_execution_options, wanted.update_mask, identity="")
 
 
 def exclusions(request: ResetWorkflowExecutionRequest) -> reapply.Excluded:
@@ -164,7 +183,7 @@ def fail_copied_task(change: RunChange, base_run_id: str, reason: str) -> None:
             task_state.add_scheduled_event(change, run.current_task_queue, 1, change.context.now)
         started = WorkflowTaskRecord(
             scheduled_event_id=run.record.workflow_task.scheduled_event_id,
-            request_id=task.request_id,
+            request_id=_NO_REQUEST_ID,
             identity=signals.HISTORY_SERVICE,
             history_size_suggestion=run.record.history_size,
             started_time=change.context.now,

@@ -70,6 +70,7 @@ class _Reset:
             raise workflow_not_found(workflow_id, run_id)
         finish = request.workflow_task_finish_event_id
         reset.check(base, finish)
+        reset.check_operations(request.post_reset_operations)
         current = base if base.key.run_id == current_row.run_id else await loaded.run(current_row.run_id)
         assert current is not None, "the current run is there"
         if current.record.create_request_id == request.request_id:
@@ -92,6 +93,7 @@ class _Reset:
         change.version = max(change.version, end.version)
         reset.fail_copied_task(change, base.key.run_id, request.reason)
         reapply.after_reset(change, later, self._excluded)
+        reset.perform(change, request.post_reset_operations)
         schedule_workflow_task(change)
         end.touch()
         changes = [end, change]

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.core import deletion
-from mockcloud.core.errors import Internal, InvalidArgument, Unimplemented
+from mockcloud.core.errors import Internal, InvalidArgument
 from mockcloud.core.validation import too_long
 from mockcloud.frontend import validation
 from mockcloud.frontend.scope import Family, Scope
@@ -33,8 +33,6 @@ async def reset_workflow_execution(
     validation.execution(request.workflow_execution, present=request.HasField("workflow_execution"))
     if request.reset_reapply_type not in ResetReapplyType.values():
         raise Internal(f"unknown reset reapply type: {request.reset_reapply_type}")
-    if request.post_reset_operations:
-        raise Unimplemented("ResetWorkflowExecution with post_reset_operations is not built.")
     return ResetWorkflowExecutionResponse(run_id=await scope.region.resets.reset(scope.namespace, request))
 
 

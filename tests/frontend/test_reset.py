@@ -22,6 +22,7 @@ from temporalio.api.enums.v1 import (
     WorkflowTaskFailedCause,
 )
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PostResetOperation
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     DescribeWorkflowExecutionRequest,
@@ -290,6 +291,7 @@ async def test_time_counts_from_the_reset(site: Site) -> None:
     info, extended = again.workflow_execution_info, again.workflow_extended_info
     started = info.start_time.ToNanoseconds()
     assert extended.original_start_time == before.original_start_time
+    assert extended.last_reset_time.ToNanoseconds() == started
     assert extended.original_start_time.ToNanoseconds() < started
     assert extended.run_expiration_time.ToNanoseconds() == started + 50_000_000_000
     assert extended.execution_expiration_time.ToNanoseconds() == started + 100_000_000_000
@@ -364,6 +366,35 @@ async def test_a_point_after_a_failed_task(site: Site) -> None:
         "WORKFLOW_EXECUTION_SIGNALED",
         "WORKFLOW_TASK_SCHEDULED",
     ]
+
+
+async def test_options_of_the_reset_run(site: Site) -> None:
+    run = await start(site)
+    await complete(site, await take_task(site))
+    operation = PostResetOperation()
+    operation.update_workflow_options.workflow_execution_options.priority.priority_key = 1
+    operation.update_workflow_options.update_mask.paths.append("priority")
+
+    again = await reset(site, run, 4, post_reset_operations=[operation])
+
+    assert names(await history(site, again))[3:] == [
+        "WORKFLOW_TASK_FAILED",
+        "WORKFLOW_EXECUTION_OPTIONS_UPDATED",
+        "WORKFLOW_TASK_SCHEDULED",
+    ]
+    assert (await describe(site, again)).workflow_execution_info.priority.priority_key == 1
+
+
+async def test_operations_that_are_not_there(site: Site) -> None:
+    run = await start(site)
+    await complete(site, await take_task(site))
+    operation = PostResetOperation()
+    operation.signal_workflow.signal_name = "s"
+
+    error = await refusal(reset(site, run, 4, post_reset_operations=[operation]))
+
+    assert str(error) == "unsupported post reset operation: *workflow.PostResetOperation_SignalWorkflow_"
+    assert await status(site, run) == RUNNING
 
 
 async def test_bad_requests(site: Site) -> None:
