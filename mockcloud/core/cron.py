@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from mockcloud.core import go_duration, times
 from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.validation import MAXIMUM_DURATION
 
 # A schedule that has no moment within so many years never has one.
 _YEARS_AHEAD = 5
@@ -52,7 +53,10 @@ class MalformedSpec(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A moment each `delay` nanoseconds, which are whole seconds, after the one before."""
+    """A moment each `delay` nanoseconds, which are whole seconds, after the one before.
+
+    No longer than other durations may be, a hundred years, so that a moment is a number that can be stored.
+    """
 
     delay: int
 
@@ -137,7 +141,7 @@ def parse(spec: str) -> Schedule:
         spec = rest.strip()
     if spec.startswith(_EVERY):
         try:
-            delay = max(go_duration.parse(spec.removeprefix(_EVERY)), times.SECOND)
+            delay = min(max(go_duration.parse(spec.removeprefix(_EVERY)), times.SECOND), MAXIMUM_DURATION)
         except ValueError as error:
             raise MalformedSpec(f"failed to parse duration: {error}") from None
         return Every(delay - delay % times.SECOND)

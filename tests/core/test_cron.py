@@ -163,3 +163,29 @@ def test_waiting_leads_to_the_first_moment_that_is_not_past(
     wall = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment // times.SECOND)
     assert isinstance(schedule, cron.Calendar)
     assert (wall.minute in schedule.minute.values, wall.second) == (True, 0)
+
+
+@given(
+    spec=st.one_of(
+        st.text(max_size=20),
+        st.text("0123456789*/-,? @TZ=every smhUC", max_size=30),
+        st.lists(st.text("0123456789*/-,?", min_size=1, max_size=6), min_size=5, max_size=5).map(" ".join),
+    )
+)
+def test_whatever_is_written_is_a_schedule_or_refused(spec: str) -> None:
+    try:
+        schedule = cron.parse(spec)
+    except cron.MalformedSpec:
+        assert not spec or cron.wait(spec, 0, 0) is None
+        return
+    moment = schedule.next(at("2026-11-27T19:00:00"))
+    assert moment is None or moment > at("2026-11-27T19:00:00")
+
+
+def test_the_longest_wait_is_one_that_can_be_stored() -> None:
+    schedule = cron.parse("@every 2562047h")
+    now = at("2026-11-27T19:00:00")
+    moment = schedule.next(now)
+    assert moment is not None
+    assert now < moment < 2**63
+    assert cron.first_wait("@every 2562047h", now) == 36_500 * times.DAY

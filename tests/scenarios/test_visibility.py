@@ -50,7 +50,7 @@ async def listed(caller: Caller, query: str) -> list[str]:
 
 async def until_listed(caller: Caller, query: str) -> None:
     async with asyncio.timeout(10):
-        while await listed(caller, query) != ["w"]:
+        while await listed(caller, query) != ["w"]:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
