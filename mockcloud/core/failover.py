@@ -9,7 +9,8 @@ the version of that task. So when the version changes, the task is failed and th
     3. passive → active   under the new version          `touch`; nothing is buffered
     4. passive → passive  nothing to do
 
-A transient task that is not started becomes a real first attempt when it is (`core.task_start`).
+A speculative task is dropped without a trace; the engine drops it already when its region turns passive. A
+transient task that is not started becomes a real first attempt when it is (`core.task_start`).
 Real: MutableStateImpl.startTransactionHandleWorkflowTaskFailover; semantics §2 step 3 and §7.
 """
 
@@ -78,5 +79,9 @@ def close_task_of_lower_version(change: RunChange) -> bool:
 
 
 def _close(change: RunChange) -> None:
+    if change.run.speculative_task is not None:
+        change.run.record.ClearField("workflow_task")
+        change.touch_memory()
+        return
     fail_started_task(change, FAILOVER_CLOSE)
     schedule_workflow_task(change)

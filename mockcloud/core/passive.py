@@ -31,6 +31,7 @@ from mockcloud.core import failover, fold, version_history
 from mockcloud.core.change import Batch, Context, Fork, Outcome, RunChange
 from mockcloud.core.conflict import Existing, Missing, Target
 from mockcloud.core.run import Run, RunKey
+from mockcloud.core.update_state import Forgotten, UpdateEnd
 from mockcloud.core.version_history import Item
 
 # What of a run's record belongs to no branch.
@@ -94,8 +95,10 @@ def create_reset(
 def append(run: Run, events: Sequence[HistoryEvent], context: Context, extra: Extra) -> Outcome:
     """Events that continue the current branch.
 
-    A transient attempt of this region is dropped without an event, and so is what it has in memory only.
+    A transient attempt of this region is dropped without an event. So is what it has in memory only: who asked for
+    an update asks again.
     """
+    lost: dict[str, UpdateEnd] = dict.fromkeys(run.pending_updates, Forgotten())
     run.forget_memory()
     task = run.started_workflow_task
     if task is not None and task.transient:
@@ -103,7 +106,7 @@ def append(run: Run, events: Sequence[HistoryEvent], context: Context, extra: Ex
         run.record.next_workflow_task_attempt = 1
     branch_id = run.version_history.branch_id
     _fold(run, events, context, extra)
-    return Outcome(run=run, batches=[Batch.of(branch_id, events)])
+    return Outcome(run=run, batches=[Batch.of(branch_id, events)], update_ends=lost)
 
 
 def backfill(run: Run, target: Target, events: Sequence[HistoryEvent], context: Context) -> Outcome:

@@ -277,6 +277,8 @@ class Changes:
                 await self._commit_change(
                     namespace, entry, current, change, as_active=namespace.active, replicate=True
                 )
+            elif change.in_memory:
+                self._committer.tell(namespace, entry, change.update_ends)
         except BaseException:
             if change.changed:
                 self._cache.drop(key)

@@ -7,12 +7,14 @@ from temporalio.api.history.v1 import (
     HistoryEvent,
     WorkflowTaskScheduledEventAttributes,
 )
+from temporalio.api.update.v1 import Request
 
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, ReappliedEvent, WorkflowTaskRecord
 from mockcloud.core import fold, passive, version_history
 from mockcloud.core.conflict import Missing, NewBranch
 from mockcloud.core.passive import Extra
 from mockcloud.core.run import Run
+from mockcloud.core.update_state import Forgotten, PendingUpdate
 from mockcloud.core.version_history import Item
 from tests.core.test_reapply import context, run, signaled
 
@@ -48,6 +50,17 @@ def test_appended_events_give_up_the_sticky_worker_and_a_transient_attempt() -> 
     assert not target.record.HasField("sticky")
     assert target.signal_request_ids == {"request-1"}
     assert not target.record.signal_request_ids  # the event has it
+
+
+def test_appended_events_take_away_what_is_in_memory_only() -> None:
+    target = started_at(1)
+    target.record.workflow_task.CopyFrom(
+        WorkflowTaskRecord(attempt=1, scheduled_event_id=3, speculative=True)
+    )
+    target.pending_updates["u"] = PendingUpdate("u", Request())
+    outcome = passive.append(target, [signaled(3)], context(), Extra())
+    assert target.workflow_task is None
+    assert outcome.update_ends == {"u": Forgotten()}
 
 
 def test_a_started_task_with_events_is_left_alone() -> None:

@@ -234,6 +234,16 @@ def test_what_was_admitted_under_another_version_is_void(life: UpdatedLife) -> N
     assert [*life.run.pending_updates] == ["v"]
 
 
+def test_a_failover_takes_a_speculative_task_away_without_a_trace(life: UpdatedLife) -> None:
+    life.update()
+    life.take()
+    life.world.version = 11
+    change = life.change()
+    assert change.in_memory
+    assert not change.changed
+    assert life.run.workflow_task is None
+
+
 def test_a_restart_forgets(life: UpdatedLife) -> None:
     life.update()
     life.take()
