@@ -268,7 +268,7 @@ class Matching:
                 item = await queue.take(poll, deadline)
                 if item is None:
                     return None
-                advice = scaling.decide(queue, began, clock.now(), self._limits, sticky=seen.sticky)
+                advice = scaling.decide(queue, item, began, clock.now(), self._limits, sticky=seen.sticky)
                 if isinstance(item, QueryTask):
                     found = await ask(item)
                 else:

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from temporalio.api.common.v1 import Link
+from temporalio.api.common.v1 import Link, Payloads
 from temporalio.api.enums.v1 import (
     QueryRejectCondition,
     QueryResultType,
@@ -35,7 +35,6 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import priorities, times
 from mockcloud.core.errors import (
     DeadlineExceeded,
-    Internal,
     InvalidArgument,
     NotFound,
     QueryFailed,
@@ -43,6 +42,7 @@ from mockcloud.core.errors import (
     WorkflowNotReady,
 )
 from mockcloud.core.limits import Limits
+from mockcloud.core.messages import is_set
 from mockcloud.core.ports import Ports
 from mockcloud.core.priorities import TaskPriority
 from mockcloud.core.run import Run, RunKey
@@ -92,6 +92,10 @@ class _Waiting:
     outcome: asyncio.Future[_Outcome]
 
 
+class _SenselessAnswerError(Exception):
+    """A worker's answer that is neither a result nor a failure."""
+
+
 class Queries:
     """All queries under way in a region."""
 
@@ -125,6 +129,19 @@ class Queries:
             ResourceExhausted: too many queries wait for the run's workflow task.
             FailedPrecondition, DeadlineExceeded: no worker took it, or none answered.
         """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            try:
+                return await self._query(namespace, request, max(0.0, deadline - loop.time()))
+            except _SenselessAnswerError:
+                # The real frontend takes that for a passing fault of its own, and asks again.
+                if loop.time() >= deadline:
+                    raise DeadlineExceeded("context deadline exceeded") from None
+
+    async def _query(
+        self, namespace: Namespace, request: QueryWorkflowRequest, timeout: float
+    ) -> QueryWorkflowResponse:
         workflow_id, run_id = request.execution.workflow_id, request.execution.run_id
         deadline = asyncio.get_running_loop().time() + timeout
         way = await self._changes.read(
@@ -138,7 +155,7 @@ class Queries:
         if isinstance(way, _Buffered):
             result = await self._wait(way, deadline)
             if result is not None:
-                return _answered(namespace, way.run, result)
+                return _answered(namespace, way.run, result, result.result_type)
             run_id = way.run.run_id
             way = await self._changes.read(namespace, workflow_id, run_id, _direct)
         return await self._directly(namespace, way, request.query, deadline)
@@ -213,7 +230,7 @@ class Queries:
                     sticky=True,
                     priority=way.priority,
                 )
-                return _answered_by_itself(namespace, way.run, answer)
+                return _answered(namespace, way.run, answer, answer.completed_type)
             except (StickyWorkerGoneError, DeadlineExceeded):
                 if way.running and namespace.writable:
                     await self._reset_sticky(namespace, way.run)
@@ -229,7 +246,7 @@ class Queries:
             sticky=False,
             priority=way.priority,
         )
-        return _answered_by_itself(namespace, way.run, answer)
+        return _answered(namespace, way.run, answer, answer.completed_type)
 
     async def _reset_sticky(self, namespace: Namespace, key: RunKey) -> None:
         try:
@@ -279,7 +296,7 @@ class Queries:
             return
         for query_id, result in self._results.pop(run.key, {}).items():
             found = waiting.get(query_id)
-            if found is None or found.outcome.done():
+            if found is None or found.outcome.done() or not _is_answer(result):
                 continue
             if result.answer.ByteSize() > self._limits.largest_blob:
                 found.outcome.set_exception(InvalidArgument(_TOO_LARGE))
@@ -316,22 +333,30 @@ def _direct(run: Run) -> _Direct:
     )
 
 
-def _answered(namespace: Namespace, key: RunKey, result: WorkflowQueryResult) -> QueryWorkflowResponse:
+def _is_answer(result: WorkflowQueryResult) -> bool:
+    """Whether a worker's result says anything; else the query waits on. Real: queryImpl.validateCompletionState."""
+    answered = result.HasField("answer")
     if result.result_type == QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
-        return QueryWorkflowResponse(query_result=result.answer, link=_link(namespace, key))
-    if result.result_type == QueryResultType.QUERY_RESULT_TYPE_FAILED:
-        raise QueryFailed(result.error_message, QueryFailedFailure(failure=result.failure))
-    raise InvalidArgument("query entered invalid state, this should be impossible")
+        return answered and not result.error_message
+    failed = result.result_type == QueryResultType.QUERY_RESULT_TYPE_FAILED
+    return failed and not answered and bool(result.error_message)
 
 
-def _answered_by_itself(
-    namespace: Namespace, key: RunKey, answer: RespondQueryTaskCompletedRequest
+def _answered(
+    namespace: Namespace,
+    key: RunKey,
+    answer: WorkflowQueryResult | RespondQueryTaskCompletedRequest,
+    kind: QueryResultType.ValueType,
 ) -> QueryWorkflowResponse:
-    if answer.completed_type == QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
-        return QueryWorkflowResponse(query_result=answer.query_result, link=_link(namespace, key))
-    if answer.completed_type == QueryResultType.QUERY_RESULT_TYPE_FAILED:
-        raise QueryFailed(answer.error_message, QueryFailedFailure(failure=answer.failure))
-    raise Internal("unknown query completed type")
+    """What a worker said. Raises QueryFailed: it could not answer."""
+    if kind == QueryResultType.QUERY_RESULT_TYPE_ANSWERED:
+        field = "answer" if isinstance(answer, WorkflowQueryResult) else "query_result"
+        found: Payloads | None = getattr(answer, field) if is_set(answer, field) else None
+        return QueryWorkflowResponse(query_result=found, link=_link(namespace, key))
+    if kind == QueryResultType.QUERY_RESULT_TYPE_FAILED:
+        failure = answer.failure if answer.HasField("failure") else None
+        raise QueryFailed(answer.error_message, QueryFailedFailure(failure=failure))
+    raise _SenselessAnswerError
 
 
 def _link(namespace: Namespace, key: RunKey, reason: str = "Query processed") -> Link:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio.api.taskqueue.v1 import PollerScalingDecision
 
 from mockcloud.core.limits import Limits
 from mockcloud.core.rate_limit import Rate
-
-if TYPE_CHECKING:
-    from mockcloud.engine.task_queue import TaskQueue
+from mockcloud.engine.task_queue import QueryTask, Task, TaskQueue
 
 _DECISIONS_PER_SECOND = 10.0  # of each poller; real: matching.pollerScalingDecisionsPerSecond
 _ADDED_FASTER = 1.2  # than dispatched: more pollers
 
 
 def decide(
-    queue: TaskQueue, polled_at: int, now: int, limits: Limits, *, sticky: bool
+    queue: TaskQueue, given: Task | QueryTask, polled_at: int, now: int, limits: Limits, *, sticky: bool
 ) -> PollerScalingDecision | None:
-    """What a poll is told that began at `polled_at` and has just been given a task; None: nothing."""
+    """What a poll is told that began at `polled_at` and has just been `given` something; None: nothing."""
     if now - polled_at >= limits.poller_scaling_wait:
         return PollerScalingDecision(poll_request_delta_suggestion=-1)
     if queue.scaling_ready > now:
@@ -29,6 +25,8 @@ def decide(
     waits_since = [
         since for level in queue.backlog.sizes() if (since := queue.backlog.oldest(level)) is not None
     ]
+    if isinstance(given, Task):
+        waits_since.append(given.offer.ready_time)  # it waited until this very moment
     if waits_since and now - min(waits_since) > limits.poller_scaling_backlog_age:
         return PollerScalingDecision(poll_request_delta_suggestion=1)
     if sticky:

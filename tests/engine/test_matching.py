@@ -174,8 +174,8 @@ async def test_a_poll_that_leaves_others_waiting_is_told_to_bring_more(tmp_path:
 async def test_tasks_that_come_faster_than_they_go_ask_for_more_polls(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
-        await driver.start("order-1")
-        await driver.start("order-2")
+        for number in range(2):
+            await driver.start(f"order-{number}")
         assert (await driver.poll()).poller_scaling_decision.poll_request_delta_suggestion == 1
         assert not (await driver.poll()).HasField("poller_scaling_decision")
 

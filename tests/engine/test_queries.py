@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import QueryRejectCondition, QueryResultType
+from temporalio.api.errordetails.v1 import QueryFailedFailure
 from temporalio.api.query.v1 import WorkflowQuery, WorkflowQueryResult
 from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
@@ -199,3 +200,50 @@ async def test_a_passive_region_answers_with_its_own_worker(tmp_path: Path) -> N
         assert task.HasField("query")
         respond(driver, task.task_token)
         assert (await question).query_result == ANSWER
+
+
+async def test_an_answer_that_says_nothing_is_asked_for_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await idle(driver)
+        asked = asyncio.ensure_future(ask(driver))
+        nothing = QueryResultType.QUERY_RESULT_TYPE_UNSPECIFIED
+        respond(driver, (await driver.poll()).task_token, completed_type=nothing)
+        respond(driver, (await driver.poll()).task_token)
+        assert (await asked).query_result == ANSWER
+
+
+@pytest.mark.parametrize(
+    "senseless",
+    [
+        WorkflowQueryResult(),
+        WorkflowQueryResult(result_type=QueryResultType.QUERY_RESULT_TYPE_ANSWERED),
+        WorkflowQueryResult(result_type=QueryResultType.QUERY_RESULT_TYPE_FAILED, answer=ANSWER),
+    ],
+)
+async def test_a_result_with_a_task_that_says_nothing_is_none(
+    tmp_path: Path, senseless: WorkflowQueryResult
+) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await idle(driver)
+        await driver.signal()
+        asked = asyncio.ensure_future(ask(driver))
+        await asyncio.sleep(0)
+        task = await driver.poll()
+        (query_id,) = task.queries
+        await driver.complete(task, query_results={query_id: senseless})
+        respond(driver, (await driver.poll()).task_token)  # it goes by itself
+        assert (await asked).query_result == ANSWER
+
+
+async def test_a_failure_without_details_has_none(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await idle(driver)
+        asked = asyncio.ensure_future(ask(driver))
+        failed = QueryResultType.QUERY_RESULT_TYPE_FAILED
+        respond(driver, (await driver.poll()).task_token, completed_type=failed, error_message="no")
+        with pytest.raises(QueryFailed) as caught:
+            await asked
+        assert caught.value.detail == QueryFailedFailure()
