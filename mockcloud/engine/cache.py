@@ -98,6 +98,7 @@ class Entry:
         run = self.run
         pending = sum(update.size for update in run.pending_updates.values())
         items = len(run.activities) + len(run.timers) + len(run.record.buffered_events)
+        items += len(run.children) + len(run.external_signals) + len(run.external_cancels)
         updates = len(run.updates) * _UPDATE_WEIGHT + pending
         return _RUN_WEIGHT + items * _ITEM_WEIGHT + updates + self.tail.size
 

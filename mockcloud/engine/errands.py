@@ -66,6 +66,7 @@ class Errands:
     def start(self) -> None:
         """Run errands from now on."""
         self._running = True
+        self._stopped.clear()
         for namespace_id in self._standing:
             self._begin_all(self._namespaces.by_id(namespace_id))
 

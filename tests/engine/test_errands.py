@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import EventType, ParentClosePolicy, ReplicationState, WorkflowExecutionStatus
-from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse, TerminateWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueResponse,
+    ResetWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
 
-from mockcloud.core import deletion, signals
+from mockcloud.core import children, deletion, signals
 from mockcloud.core.errors import NotFound, Unavailable
 from mockcloud.engine.changes import StartReply
 from mockcloud.engine.region import Region
@@ -468,3 +472,48 @@ async def test_a_child_in_another_namespace_of_the_same_region(tmp_path: Path) -
     failed = events["SignalExternalWorkflowExecutionFailed"]
     assert failed.signal_external_workflow_execution_failed_event_attributes.namespace == "others"
     await region.close()
+
+
+@pytest.mark.parametrize("whose", ["its", "a stranger's"])
+async def test_a_reset_run_finds_the_child_that_was_started_before(tmp_path: Path, whose: str) -> None:
+    """The old run had initiated it, and was reset before it knew that the child was started."""
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await driver.start(PARENT)
+        task = await driver.poll()
+        region.errands.stop()
+        await driver.complete(task, start_child())
+        parent = task.workflow_execution
+        if whose == "its":
+            start = await region.changes.read(
+                driver.namespace,
+                PARENT,
+                "",
+                lambda run: children.to_start(run, 5, 1, driver.namespace.record),
+            )
+            assert start is not None
+            await region.changes.start(driver.namespace, start.request, start.parent)
+        else:
+            await driver.start(CHILD)
+        await driver.signal(PARENT)
+        again = await driver.poll()
+        while again.workflow_execution.workflow_id != PARENT:
+            again = await driver.poll()
+        await driver.complete(again)
+        request = ResetWorkflowExecutionRequest(
+            workflow_execution=parent, workflow_task_finish_event_id=9, request_id="reset"
+        )
+        run_id = await region.resets.reset(driver.namespace, request)
+        region.errands.start()
+
+        if whose == "its":
+            await has(driver, PARENT, "ChildWorkflowExecutionStarted", run_id=run_id)
+            await has(driver, CHILD, "WorkflowTaskScheduled")
+            rows = await region.store.read(lambda c: runs.runs_of(c, driver.namespace.id, CHILD))
+            events = {short(event): event for event in await driver.events(PARENT, run_id)}
+            started = events[
+                "ChildWorkflowExecutionStarted"
+            ].child_workflow_execution_started_event_attributes
+            assert [row.run_id for row in rows] == [started.workflow_execution.run_id]
+        else:
+            await has(driver, PARENT, "StartChildWorkflowExecutionFailed", run_id=run_id)

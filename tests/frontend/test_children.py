@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.worker import Worker
@@ -305,3 +307,45 @@ async def test_a_closed_child_may_be_started_again(client: Client, worker: Worke
         )  # fmt: skip
         await handle.result()
         assert await ended(client, child) is Status.TERMINATED
+
+
+@pytest.mark.parametrize(
+    ("finish", "heard", "result", "event"),
+    [
+        (9, False, "letter", "CHILD_WORKFLOW_EXECUTION_COMPLETED"),  # the child's end finds the new run
+        (9, True, "letter", "CHILD_WORKFLOW_EXECUTION_COMPLETED"),  # what the old run has heard is copied
+        (
+            4,
+            False,
+            "WorkflowAlreadyStartedError: WorkflowAlreadyStartedError",
+            "START_CHILD_WORKFLOW_EXECUTION_FAILED",
+        ),  # the old run's child has the id
+    ],
+)
+async def test_a_reset_parent(
+    client: Client, worker: Worker, name: str, finish: int, heard: bool, result: str, event: str
+) -> None:
+    child = f"{name}-child"
+    handle = await client.start_workflow(Parent.run, args=["wait", child], id=name, task_queue=QUEUE)
+    async for each in handle.fetch_history_events(wait_new_event=True):
+        if each.event_id == 9:  # the task that tells of the child's start is done
+            break
+    if heard:
+        await client.get_workflow_handle(child).signal(Child.deliver, "letter")
+        await handle.result()
+    answer = await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=name, run_id=handle.result_run_id or ""),
+            workflow_task_finish_event_id=finish,
+            request_id=name,
+        )
+    )
+    again: WorkflowHandle[Any, str] = client.get_workflow_handle(name, run_id=answer.run_id)
+    if not heard:
+        if finish == 4:
+            await again.result()
+        assert (await client.get_workflow_handle(child).describe()).status is Status.RUNNING
+        await client.get_workflow_handle(child).signal(Child.deliver, "letter")
+    assert await again.result() == result
+    assert event in [short(each) for each in await history(again)]
