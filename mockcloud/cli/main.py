@@ -309,5 +309,47 @@ def dlq_show(connection: Any, region: str, number: int) -> None:
         click.echo(str(task))
 
 
+@dlq.command("replay")
+@click.argument("region")
+@click.argument("numbers", nargs=-1, type=click.IntRange(1, 2**63 - 1), metavar="[ID]...")
+@talks_to_cloud
+def dlq_replay(connection: Any, region: str, numbers: tuple[int, ...]) -> None:
+    """Apply dead letters once more, all of REGION by default; exit code 1 if one still fails."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import CloudDeadLettersRequest
+    from mockcloud.api.admin.v1.region_admin_pb2 import ReplayDeadLettersResponse
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    request = CloudDeadLettersRequest(region=region, ids=numbers)
+    answer = connection.call("ReplayCloudDeadLetters", request, ReplayDeadLettersResponse)
+    if connection.json_output:
+        connection.print_json(
+            {"applied": list(answer.applied), "failed": [plain(letter) for letter in answer.failed]}
+        )
+    else:
+        click.echo(f"{len(answer.applied)} applied, {len(answer.failed)} failed")
+        for letter in answer.failed:
+            click.echo(text.letter_line(letter))
+    if answer.failed:
+        raise SystemExit(1)
+
+
+@dlq.command("purge")
+@click.argument("region")
+@click.argument("numbers", nargs=-1, type=click.IntRange(1, 2**63 - 1), metavar="[ID]...")
+@talks_to_cloud
+def dlq_purge(connection: Any, region: str, numbers: tuple[int, ...]) -> None:
+    """Give dead letters up, all of REGION by default: what is in them is lost there."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import CloudDeadLettersRequest
+    from mockcloud.api.admin.v1.region_admin_pb2 import PurgeDeadLettersResponse
+
+    request = CloudDeadLettersRequest(region=region, ids=numbers)
+    answer = connection.call("PurgeCloudDeadLetters", request, PurgeDeadLettersResponse)
+    if connection.json_output:
+        connection.print_json({"purged": list(answer.purged)})
+    else:
+        click.echo(f"{len(answer.purged)} purged")
+
+
 if __name__ == "__main__":
     main()

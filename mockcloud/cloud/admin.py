@@ -41,6 +41,8 @@ class CloudAdmin:
         self._serve(handlers, "History", admin.HistoryRequest, self._history)
         self._serve(handlers, "ListCloudDeadLetters", admin.ListCloudDeadLettersRequest, self._dead_letters)
         self._serve(handlers, "ShowCloudDeadLetter", admin.ShowCloudDeadLetterRequest, self._dead_letter)
+        self._serve(handlers, "ReplayCloudDeadLetters", admin.CloudDeadLettersRequest, self._replay)
+        self._serve(handlers, "PurgeCloudDeadLetters", admin.CloudDeadLettersRequest, self._purge)
         self._serve(handlers, "Failover", admin.FailoverRequest, self._failover)
         self._serve(handlers, "CreateNamespace", admin.CreateNamespaceRequest, self._create_namespace)
 
@@ -116,6 +118,12 @@ class CloudAdmin:
     async def _dead_letter(self, request: admin.ShowCloudDeadLetterRequest) -> Message:
         letter = await self._cloud.dead_letter(request.region, request.id)
         return admin.ShowCloudDeadLetterResponse(letter=letter)
+
+    async def _replay(self, request: admin.CloudDeadLettersRequest) -> Message:
+        return await self._cloud.replay_dead_letters(request.region, request.ids)
+
+    async def _purge(self, request: admin.CloudDeadLettersRequest) -> Message:
+        return await self._cloud.purge_dead_letters(request.region, request.ids)
 
     async def _failover(self, request: admin.FailoverRequest) -> Message:
         return admin.FailoverResponse(operation=await self._cloud.failover_message(request))

@@ -437,6 +437,26 @@ class Cloud:
                     request.after_id = answer.next_after_id
         return letters
 
+    async def replay_dead_letters(
+        self, region: str, numbers: Sequence[int]
+    ) -> region_admin.ReplayDeadLettersResponse:
+        """Apply dead letters of a region once more: those of `numbers`, or all. NotFound: there is no such one."""
+        self.node(region)
+        request = region_admin.ReplayDeadLettersRequest(ids=numbers).SerializeToString()
+        raw = await self._transport.unary(region, f"{_REGION_ADMIN}ReplayDeadLetters", request)
+        return region_admin.ReplayDeadLettersResponse.FromString(raw)
+
+    async def purge_dead_letters(
+        self, region: str, numbers: Sequence[int]
+    ) -> region_admin.PurgeDeadLettersResponse:
+        """Give dead letters of a region up: those of `numbers`, or all. NotFound: there is no such one."""
+        self.node(region)
+        request = region_admin.PurgeDeadLettersRequest(ids=numbers).SerializeToString()
+        raw = await self._transport.unary(
+            region, f"{_REGION_ADMIN}PurgeDeadLetters", request, timeout=_CALL_SECONDS
+        )
+        return region_admin.PurgeDeadLettersResponse.FromString(raw)
+
     async def dead_letter(self, region: str, number: int) -> region_admin.DeadLetter:
         """One dead letter with its task."""
         self.node(region)

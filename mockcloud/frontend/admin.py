@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -58,6 +58,10 @@ class ReplicationParts(Protocol):
         """Return when `peer` has made `position` of this region's log durable."""
         ...
 
+    async def replay(self, letter: DeadLetter) -> bool:
+        """Apply a dead letter once more; whether it could be."""
+        ...
+
 
 class RegionAdmin:
     """The handlers of one region."""
@@ -78,6 +82,8 @@ class RegionAdmin:
         _serve(handlers, "ListParked", admin.ListParkedRequest, self._list_parked)
         _serve(handlers, "ListDeadLetters", admin.ListDeadLettersRequest, self._list_dead_letters)
         _serve(handlers, "ShowDeadLetter", admin.ShowDeadLetterRequest, self._show_dead_letter)
+        _serve(handlers, "ReplayDeadLetters", admin.ReplayDeadLettersRequest, self._replay_dead_letters)
+        _serve(handlers, "PurgeDeadLetters", admin.PurgeDeadLettersRequest, self._purge_dead_letters)
         handlers.stream(f"/{SERVICE.full_name}/WatchNamespaces", self._watch_namespaces)
 
     # Namespaces
@@ -222,12 +228,42 @@ class RegionAdmin:
         )
 
     async def _show_dead_letter(self, request: admin.ShowDeadLetterRequest) -> Message:
+        letter = await self._dead_letter(request.id)
+        return admin.ShowDeadLetterResponse(letter=self._letter(letter, letter.task))
+
+    async def _replay_dead_letters(self, request: admin.ReplayDeadLettersRequest) -> Message:
+        response = admin.ReplayDeadLettersResponse()
+        for letter in [await self._dead_letter(number) for number in await self._chosen(request.ids)]:
+            if await self._replication.replay(letter):
+                response.applied.append(letter.message_id)
+            else:
+                response.failed.append(self._letter(await self._dead_letter(letter.message_id), b""))
+        return response
+
+    async def _purge_dead_letters(self, request: admin.PurgeDeadLettersRequest) -> Message:
+        numbers = await self._chosen(request.ids)
+        for number in numbers:
+            await self._dead_letter(number)
+
+        def purge(connection: sqlite3.Connection) -> None:
+            for number in numbers:
+                dead_letters.delete_dead_letter(connection, number)
+
+        await self._region.store.transact(purge)
+        return admin.PurgeDeadLettersResponse(purged=numbers)
+
+    async def _chosen(self, numbers: Sequence[int]) -> list[int]:
+        """The dead letters of these numbers, or all."""
+        return list(numbers) or await self._region.store.read(dead_letters.all_ids)
+
+    async def _dead_letter(self, number: int) -> DeadLetter:
+        """Raises NotFound."""
         letter = await self._region.store.read(
-            lambda connection: dead_letters.get_dead_letter(connection, request.id)
+            lambda connection: dead_letters.get_dead_letter(connection, number)
         )
         if letter is None:
-            raise NotFound(f"region {self._region.name} has no dead letter {request.id}")
-        return admin.ShowDeadLetterResponse(letter=self._letter(letter, letter.task))
+            raise NotFound(f"region {self._region.name} has no dead letter {number}")
+        return letter
 
     def _letter(self, letter: DeadLetter, task: bytes) -> admin.DeadLetter:
         namespace = self._region.namespaces.find_id(letter.namespace_id)

@@ -50,7 +50,7 @@ from mockcloud.replication.settings import Settings
 from mockcloud.store import parked as parked_rows
 from mockcloud.store import positions
 from mockcloud.store.database import Store
-from mockcloud.store.dead_letters import DeadLetter, put_dead_letter
+from mockcloud.store.dead_letters import DeadLetter, delete_dead_letter, put_dead_letter
 from mockcloud.store.parked import ParkedTask
 
 _logger = logging.getLogger(__name__)
@@ -92,12 +92,15 @@ class Apply:
     async def apply_record(self, namespace_id: str, source: str, task: ReplicationTask) -> None:
         """Take in what a peer says of the namespace; what cannot be taken is a dead letter."""
         try:
-            if task.WhichOneof("task") == "task_queue":
-                await self._task_queues.receive(self._namespaces.by_id(namespace_id), task.task_queue)
-            else:
-                await self._namespaces.receive(task.namespace_record)
+            await self._take_in(namespace_id, task)
         except ServiceError as error:
             await self._bury(namespace_id, source, task, 1, error.message)
+
+    async def _take_in(self, namespace_id: str, task: ReplicationTask) -> None:
+        if task.WhichOneof("task") == "task_queue":
+            await self._task_queues.receive(self._namespaces.by_id(namespace_id), task.task_queue)
+        else:
+            await self._namespaces.receive(task.namespace_record)
 
     async def apply_together(
         self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None
@@ -153,6 +156,28 @@ class Apply:
                 if run in stopped or not await self._unpark(namespace, waiting):
                     stopped.add(run)
         self._parked = {run for run in self._parked if run[0] != namespace.id} | stopped
+
+    async def replay(self, namespace: Namespace, letter: DeadLetter) -> bool:
+        """Apply a dead letter once more; whether it could be. One that could not stays, with its new reason."""
+        task = ReplicationTask.FromString(letter.task)
+
+        def remove(connection: sqlite3.Connection) -> None:
+            delete_dead_letter(connection, letter.message_id)
+
+        try:
+            if workflow_of(task):
+                await self._settle(
+                    namespace, letter.source, letter.workflow_id, task, Helped(), also=[remove]
+                )
+            else:
+                await self._take_in(namespace.id, task)
+                await self._store.transact(remove)
+        except RegionKilled:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the letter's new reason
+            await self._bury(namespace.id, letter.source, task, 1, str(error) or type(error).__name__)
+            return False
+        return True
 
     async def _unpark(self, namespace: Namespace, waiting: ParkedTask) -> bool:
         task = ReplicationTask.FromString(waiting.task)

@@ -40,6 +40,7 @@ from mockcloud.replication.settings import Settings
 from mockcloud.rpc.faults import Links
 from mockcloud.rpc.transport import Handlers, Stream, Transport
 from mockcloud.store import log, positions
+from mockcloud.store.dead_letters import DeadLetter
 
 _logger = logging.getLogger(__name__)
 
@@ -120,6 +121,13 @@ class Replication:
         """How far each peer is behind this region's log."""
         senders = [sender for key, sender in self._senders.items() if key[0] == namespace_id]
         return [await sender.report() for sender in senders]
+
+    async def replay(self, letter: DeadLetter) -> bool:
+        """Apply a dead letter once more; whether it could be. One that could not stays, with its new reason.
+
+        Raises NamespaceNotFound: its namespace is gone.
+        """
+        return await self._apply.replay(self._region.namespaces.by_id(letter.namespace_id), letter)
 
     async def wait_acked(self, namespace_id: str, peer: str, position: int) -> None:
         """Return when `peer` has made `position` of this region's log durable.

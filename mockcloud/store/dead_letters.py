@@ -80,6 +80,13 @@ def purge_dead_letters(connection: sqlite3.Connection, namespace_id: str) -> int
     return connection.execute("DELETE FROM dead_letters WHERE namespace_id = ?", (namespace_id,)).rowcount
 
 
+def all_ids(connection: sqlite3.Connection) -> list[int]:
+    """Those of all namespaces, oldest first."""
+    return [
+        number for (number,) in connection.execute("SELECT message_id FROM dead_letters ORDER BY message_id")
+    ]
+
+
 def count_dead_letters(connection: sqlite3.Connection, namespace_id: str) -> int:
     sql = "SELECT count(*) FROM dead_letters WHERE namespace_id = ?"
     return int(connection.execute(sql, (namespace_id,)).fetchone()[0])

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
@@ -309,6 +311,43 @@ class TestDeadLetters:
         shown = shell.json("dlq", "show", WEST, str(letter))
         assert shown["task"]["history"]["workflow_id"] == "w1"
         assert shell.json("status")["namespaces"][0]["regions"][1]["dead_letters"] == "1"
+
+    def test_replay_what_still_fails(self, shell: Shell, letter: int) -> None:
+        result = shell.run("dlq", "replay", WEST)
+        assert result.exit_code == 1
+        assert result.stdout.startswith("0 applied, 1 failed\n")
+        assert "a batch without events or version history" in result.stdout
+        (listed,) = shell.json("dlq", "list")
+        assert (listed["id"], listed["attempts"]) == (str(letter), 9)
+        assert "a batch without events" in listed["reason"]
+
+    def test_replay_after_repair(self, shell: Shell, letter: int, mockcloud: MockCloud) -> None:
+        mockcloud.wait(repair(mockcloud, letter))
+        assert shell.json("dlq", "replay", WEST, str(letter)) == {"applied": [letter], "failed": []}
+        assert shell.json("dlq", "list") == []
+        assert len(shell.json("history", "default", "w1")[WEST]) == 1
+
+    def test_purge(self, shell: Shell, letter: int) -> None:
+        assert shell.text("dlq", "purge", WEST, str(letter)) == "1 purged\n"
+        assert shell.text("dlq", "list") == ""
+        assert "has no dead letter" in shell.error("dlq", "purge", WEST, str(letter))
+        assert shell.json("dlq", "purge", WEST) == {"purged": []}
+
+
+async def repair(mockcloud: MockCloud, letter: int) -> None:
+    """Put a whole batch into a dead letter."""
+    started = HistoryEvent(event_id=1, version=1, event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
+    started.workflow_execution_started_event_attributes.workflow_type.name = "any"
+    task = ReplicationTask(position=7)
+    task.history.workflow_id = "w1"
+    task.history.run_id = "r1"
+    task.history.items.add(event_id=1, version=1)
+    task.history.events = History(events=[started]).SerializeToString()
+    await mockcloud.cloud.node(WEST).region.store.transact(
+        lambda c: c.execute(
+            "UPDATE dead_letters SET task = ? WHERE message_id = ?", (task.SerializeToString(), letter)
+        )
+    )
 
 
 async def put_letter(mockcloud: MockCloud) -> int:

@@ -53,6 +53,9 @@ class FakeReplication:
     async def lag(self, namespace_id: str) -> list[LagReport]:
         return [LagReport(namespace_id, WEST, 7, 4, 50, 10, 20, 30, False, True, "")]
 
+    async def replay(self, letter: DeadLetter) -> bool:
+        return letter.reason == "passing"
+
     async def wait_acked(self, namespace_id: str, peer: str, position: int) -> None:
         self.waited_for.append((peer, position))
         await self.acked.wait()

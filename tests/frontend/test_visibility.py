@@ -31,7 +31,7 @@ from temporalio.api.workflowservice.v1 import (
     ListWorkflowExecutionsRequest,
     ScanWorkflowExecutionsRequest,
 )
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -158,7 +158,7 @@ async def test_all_types_are_found_and_read(client: Client) -> None:
 
 async def test_a_workflow_changes_its_own(client: Client, worker: Worker) -> None:
     await start(client, "w", SearchAttributePair(COUNT, 1), SearchAttributePair(AMOUNT, 1.0))
-    handle = client.get_workflow_handle_for(Order.run, "w")
+    handle: WorkflowHandle[Order, None] = client.get_workflow_handle("w")
     await handle.signal(Order.price, 9.5)
     await handle.signal(Order.close)
     await handle.result()
@@ -192,7 +192,7 @@ async def test_starts_are_checked(client: Client) -> None:
 async def test_pages_counts_and_groups(client: Client, worker: Worker) -> None:
     for number in range(7):
         await start(client, f"w{number}", SearchAttributePair(CUSTOMER, "acme" if number % 2 else "other"))
-    handle = client.get_workflow_handle_for(Order.run, "w1")
+    handle: WorkflowHandle[Order, None] = client.get_workflow_handle("w1")
     await handle.signal(Order.close)
     await handle.result()
 
@@ -225,7 +225,7 @@ async def test_pages_counts_and_groups(client: Client, worker: Worker) -> None:
 async def test_the_older_lists(client: Client, worker: Worker) -> None:
     await start(client, "open")
     await start(client, "closed")
-    handle = client.get_workflow_handle_for(Order.run, "closed")
+    handle: WorkflowHandle[Order, None] = client.get_workflow_handle("closed")
     await handle.signal(Order.close)
     await handle.result()
     service = client.workflow_service

@@ -271,7 +271,7 @@ async def test_a_failover_at_any_event_of_an_updated_run(stage: Stage) -> None:
         first = await client.execute_update_with_start_workflow(
             Till.put, 1, id="first", start_workflow_operation=operation
         )
-        handle = client.get_workflow_handle_for(Till.run, workflow_id)
+        handle: WorkflowHandle[Till, int] = client.get_workflow_handle(workflow_id, result_type=int)
         later = await handle.start_update(
             Till.put_later, 10, id="later", wait_for_stage=WorkflowUpdateStage.ACCEPTED
         )

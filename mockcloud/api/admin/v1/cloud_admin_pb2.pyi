@@ -18,6 +18,14 @@ class AddFaultResponse(_message.Message):
     fault: Fault
     def __init__(self, fault: _Optional[_Union[Fault, _Mapping]] = ...) -> None: ...
 
+class CloudDeadLettersRequest(_message.Message):
+    __slots__ = ["ids", "region"]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ..., ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class CloudLagRequest(_message.Message):
     __slots__ = ["namespace"]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]

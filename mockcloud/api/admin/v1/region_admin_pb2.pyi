@@ -248,6 +248,32 @@ class PeerLag(_message.Message):
     tasks: int
     def __init__(self, peer: _Optional[str] = ..., acked_position: _Optional[int] = ..., tasks: _Optional[int] = ..., age: _Optional[int] = ..., p50: _Optional[int] = ..., p95: _Optional[int] = ..., p99: _Optional[int] = ..., connected: bool = ..., paused: bool = ..., last_error: _Optional[str] = ...) -> None: ...
 
+class PurgeDeadLettersRequest(_message.Message):
+    __slots__ = ["ids"]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PurgeDeadLettersResponse(_message.Message):
+    __slots__ = ["purged"]
+    PURGED_FIELD_NUMBER: _ClassVar[int]
+    purged: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, purged: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ReplayDeadLettersRequest(_message.Message):
+    __slots__ = ["ids"]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ReplayDeadLettersResponse(_message.Message):
+    __slots__ = ["applied", "failed"]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    applied: _containers.RepeatedScalarFieldContainer[int]
+    failed: _containers.RepeatedCompositeFieldContainer[DeadLetter]
+    def __init__(self, applied: _Optional[_Iterable[int]] = ..., failed: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ...) -> None: ...
+
 class RunTree(_message.Message):
     __slots__ = ["branches", "current", "parked_reason", "run_id", "status", "zombie"]
     BRANCHES_FIELD_NUMBER: _ClassVar[int]
