@@ -10,6 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from temporalio.api.workflowservice.v1 import PatchScheduleRequest, UpdateScheduleRequest
+
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.replication.v1.replication_pb2 import ScheduleState as ScheduleMessage
 from mockcloud.api.state.v1.schedule_pb2 import ScheduleRecord
@@ -18,6 +20,8 @@ from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import NamespaceNotActive
 from mockcloud.core.ports import Clock
+from mockcloud.core.schedule import calls
+from mockcloud.core.schedule.calls import Call
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.plans import InTransaction
@@ -49,8 +53,10 @@ class ScheduleStore:
         row = await self._store.read(lambda connection: schedules.load(connection, namespace.id, schedule_id))
         return None if row is None else ScheduleState.load(row.record)
 
-    async def commit(self, namespace: Namespace, state: ScheduleState, before: bytes) -> bytes:
-        """Store `state` if it differs from `before`, its last dump; the dump of now.
+    async def commit(
+        self, namespace: Namespace, state: ScheduleState, before: bytes, call: Call | None = None
+    ) -> bytes:
+        """Store `state` if it differs from `before`, its last dump; the dump of now. `call`: what changed it.
 
         Raises:
             NamespaceNotActive, NamespaceHandover: the fence.
@@ -67,9 +73,12 @@ class ScheduleStore:
             raise NamespaceNotActive(namespace.name, namespace.region, owner)
         now = self._clock.now()
         record.version, record.stamp = version, max(record.stamp + 1, now)
+        items = calls.note_version(record.items, record.version, record.stamp)
+        del record.items[:]
+        record.items.extend(items)
         raw = state.dump()
         row = row_of(namespace.record, state, raw)
-        task = ReplicationTask(created_at=now, schedule=_message(state))
+        task = ReplicationTask(created_at=now, schedule=_message(state, call))
 
         def transaction(connection: sqlite3.Connection) -> None:
             if schedules.state_of(connection, row.namespace_id, row.schedule_id) != expected:
@@ -83,6 +92,14 @@ class ScheduleStore:
         if namespace.replicated:
             self._log_signal.notify(namespace.id)
         return raw
+
+    async def lost_call(self, namespace: Namespace, message: ScheduleMessage) -> Call | None:
+        """The call that made a peer's state, if that has lost a split and the call is not known here."""
+        call = _call_of(message)
+        own = None if call is None else await self.load(namespace, message.record.schedule_id)
+        if call is None or own is None or not calls.lost(own.record, message.record):
+            return None
+        return None if call.request_id in own.record.request_ids else call
 
     def receive(
         self, namespace: Namespace, record: ScheduleRecord
@@ -125,5 +142,17 @@ def row_of(namespace: NamespaceRecord, state: ScheduleState, raw: bytes) -> Sche
     )
 
 
-def _message(state: ScheduleState) -> ScheduleMessage:
-    return ScheduleMessage(workflow_id=state.workflow_id, run_id=state.record.run_id, record=state.record)
+def _message(state: ScheduleState, call: Call | None) -> ScheduleMessage:
+    message = ScheduleMessage(workflow_id=state.workflow_id, run_id=state.record.run_id, record=state.record)
+    match call:
+        case UpdateScheduleRequest():
+            message.update = call.SerializeToString()
+        case PatchScheduleRequest():
+            message.patch = call.SerializeToString()
+    return message
+
+
+def _call_of(message: ScheduleMessage) -> Call | None:
+    if message.update:
+        return UpdateScheduleRequest.FromString(message.update)
+    return PatchScheduleRequest.FromString(message.patch) if message.patch else None

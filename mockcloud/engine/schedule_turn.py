@@ -30,6 +30,7 @@ from mockcloud.core.errors import (
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.core.schedule import machine, starting
+from mockcloud.core.schedule.calls import Call
 from mockcloud.core.schedule.machine import Decision
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.engine.changes import Changes
@@ -57,9 +58,16 @@ class ScheduleTurns:
     limits: Limits
 
     async def take(
-        self, namespace: Namespace, state: ScheduleState, change: Change | None = None, stored: bytes = b""
+        self,
+        namespace: Namespace,
+        state: ScheduleState,
+        stored: bytes,
+        change: Change | None = None,
+        call: Call | None = None,
     ) -> None:
         """One turn of `state`, whose last dump is `stored` (empty: it is new), with what a caller wants in it.
+
+        `call` is what `change` carries out, where peers must know it.
 
         Raises what `change` raises, and what the first commit does: then nothing has happened. Later failures are not
         the caller's: the schedule goes on by itself.
@@ -73,7 +81,7 @@ class ScheduleTurns:
         if state.open:
             machine.backfill(state, namespace.id)
         decision = self._decide(namespace, state, now)
-        stored = await self.schedules.commit(namespace, state, stored)
+        stored = await self.schedules.commit(namespace, state, stored, call)
         try:
             while state.open and await self._act(namespace, state, decision):
                 stored = await self._record(namespace, state, stored)

@@ -21,6 +21,7 @@ from typing import TypeVar
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import CreateScheduleRequest
 
+from mockcloud.api.replication.v1.replication_pb2 import ScheduleState as ScheduleMessage
 from mockcloud.api.state.v1.schedule_pb2 import ScheduleRecord
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
@@ -35,7 +36,8 @@ from mockcloud.core.errors import (
 )
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
-from mockcloud.core.schedule import machine
+from mockcloud.core.schedule import calls, machine
+from mockcloud.core.schedule.calls import Call
 from mockcloud.core.schedule.state import WORKFLOW_ID_PREFIX, ScheduleState
 from mockcloud.engine.alarm import Alarm
 from mockcloud.engine.changes import Changes
@@ -131,26 +133,36 @@ class Schedules:
                 )
             now = self._ports.clock.now()
             state = machine.create(request, run_id=self._ports.ids.run_id(), now=now, before=before)
-            await self._turns.take(
-                namespace, state, lambda state, now: machine.patch(state, request.initial_patch, now)
-            )
+            patch = request.initial_patch
+            await self._turns.take(namespace, state, b"", lambda state, now: machine.patch(state, patch, now))
 
         namespace.require_writable()
         await self._exclusive(namespace, request.schedule_id, work)
 
-    async def change(self, namespace: Namespace, schedule_id: str, change: Change) -> None:
-        """Change a schedule; returns when what follows from that is done, as far as it can be now.
+    async def call(self, namespace: Namespace, call: Call) -> None:
+        """Update or patch a schedule; returns when what follows from that is done, as far as it can be now.
 
         Raises:
             NotFound: there is no such schedule, or it is closed. The fence as in `Changes.update`.
-            Whatever `change` raises; then nothing is changed.
         """
+        call.request_id = call.request_id or self._ports.ids.uuid()
+        await self._change(
+            namespace, call.schedule_id, lambda state, now: calls.apply(state, call, now), call
+        )
+
+    async def delete(self, namespace: Namespace, schedule_id: str) -> None:
+        """Close a schedule. Errors as `call`."""
+        await self._change(namespace, schedule_id, machine.close)
+
+    async def _change(
+        self, namespace: Namespace, schedule_id: str, change: Change, call: Call | None = None
+    ) -> None:
 
         async def work() -> None:
             state = await self._require(namespace, schedule_id)
             if not state.open:
                 raise workflow_already_completed()
-            await self._turns.take(namespace, state, change, state.dump())
+            await self._turns.take(namespace, state, state.dump(), change, call)
 
         namespace.require_writable()
         await self._exclusive(namespace, schedule_id, work)
@@ -182,6 +194,10 @@ class Schedules:
         return await self._store.read(lambda connection: schedules.count(connection, namespace.id))
 
     # Peers
+
+    async def lost_call(self, namespace: Namespace, message: ScheduleMessage) -> Call | None:
+        """What of a peer's message has to be done again here, see `ScheduleStore.lost_call`."""
+        return await self._schedules.lost_call(namespace, message) if namespace.active else None
 
     def receive(
         self, namespace: Namespace, record: ScheduleRecord
@@ -275,7 +291,7 @@ class Schedules:
         async def work() -> None:
             state = await self._require(namespace, schedule_id)
             if state.open and namespace.writable:
-                await self._turns.take(namespace, state, None, state.dump())
+                await self._turns.take(namespace, state, state.dump())
 
         try:
             await self._locked(namespace, schedule_id, work)

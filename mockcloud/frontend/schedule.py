@@ -58,14 +58,7 @@ async def describe_schedule(scope: Scope, request: DescribeScheduleRequest) -> D
 async def update_schedule(scope: Scope, request: UpdateScheduleRequest) -> UpdateScheduleResponse:
     """Replace a schedule. One that was changed meanwhile stays as it is, and the answer does not tell."""
     checks.update(request, scope.namespace.record, scope.limits)
-    token = views.load_token(request.conflict_token)
-    attributes = request.search_attributes if request.HasField("search_attributes") else None
-
-    def change(state: ScheduleState, now: int) -> None:
-        if not machine.seen_before(state, request.request_id):
-            machine.update(state, request.schedule, token, attributes, now)
-
-    await scope.region.schedules.change(scope.namespace, request.schedule_id, change)
+    await scope.region.schedules.call(scope.namespace, request)
     return UpdateScheduleResponse()
 
 
@@ -73,19 +66,18 @@ async def update_schedule(scope: Scope, request: UpdateScheduleRequest) -> Updat
 async def patch_schedule(scope: Scope, request: PatchScheduleRequest) -> PatchScheduleResponse:
     """Trigger, backfill, pause, unpause."""
     checks.patch(request, scope.limits)
-
-    def change(state: ScheduleState, now: int) -> None:
-        if not machine.seen_before(state, request.request_id):
-            machine.patch(state, request.patch, now)
-
-    await scope.region.schedules.change(scope.namespace, request.schedule_id, change)
+    if request.patch.HasField("trigger_immediately"):
+        trigger = request.patch.trigger_immediately
+        if not trigger.HasField("scheduled_time"):  # told now: it may be reapplied elsewhere, later
+            trigger.scheduled_time.CopyFrom(times.timestamp(scope.region.ports.clock.now()))
+    await scope.region.schedules.call(scope.namespace, request)
     return PatchScheduleResponse()
 
 
 @family.serves(DeleteScheduleRequest)
 async def delete_schedule(scope: Scope, request: DeleteScheduleRequest) -> DeleteScheduleResponse:
     """End a schedule; what it started goes on."""
-    await scope.region.schedules.change(scope.namespace, request.schedule_id, machine.close)
+    await scope.region.schedules.delete(scope.namespace, request.schedule_id)
     return DeleteScheduleResponse()
 
 

@@ -38,6 +38,7 @@ from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import (
     Helped,
+    NeedCallError,
     NeedRangeError,
     NeedReapplyError,
     NeedRecordError,
@@ -290,6 +291,9 @@ class Apply:
             except NeedRecordError:
                 await self._refresh(namespace, source)
                 helped.refreshed = True
+            except NeedCallError as need:
+                await self._call_again(namespace, need)
+                helped.called = True
             except NeedReapplyError as need:
                 await self._send_reapply(need)
                 helped.reapplied = True
@@ -330,6 +334,13 @@ class Apply:
             await self._namespaces.receive(await self._peers.namespace_record(source, namespace.id))
         except _PASSING as error:
             _logger.warning("namespace record of %s not refreshed: %s", source, error.message)
+
+    async def _call_again(self, namespace: Namespace, need: NeedCallError) -> None:
+        """Update or patch a schedule as the losing side was told to; if it is gone here, there is nothing to do."""
+        try:
+            await self._schedules.call(namespace, need.call)
+        except NotFound as error:
+            _logger.info("call about schedule %s not made again: %s", need.call.schedule_id, error.message)
 
     async def _send_reapply(self, need: NeedReapplyError) -> None:
         """Have events reapplied where the namespace is active; re-routed once."""

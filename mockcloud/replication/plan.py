@@ -6,6 +6,7 @@ What cannot be done under the lock ends the plan with a need; the caller meets i
 
     NeedRangeError     events before the batch are missing: fetch them from the source
     NeedReapplyError   signals of a losing branch belong into the region that is active: send them there first
+    NeedCallError      a schedule was updated or patched on the losing side of a split: do it here first
     NeedRecordError    the batch was written under a failover version unknown here: ask who is active
     NeedAloneError     the task resets a run, which reads what is stored: those before it must be committed first
     ParkedError        reconciliation that is not built
@@ -30,8 +31,8 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     ResetBase,
     RunDeletion,
     RunStateRecord,
+    ScheduleState,
 )
-from mockcloud.api.state.v1.schedule_pb2 import ScheduleRecord
 from mockcloud.core import conflict, fold, passive, reapply, reset, two_runs, version_history
 from mockcloud.core.change import Outcome
 from mockcloud.core.conflict import (
@@ -46,6 +47,7 @@ from mockcloud.core.conflict import (
     UnknownRun,
 )
 from mockcloud.core.run import Run, RunKey
+from mockcloud.core.schedule.calls import Call
 from mockcloud.core.version_history import Item
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.schedules import Schedules
@@ -72,6 +74,13 @@ class NeedReapplyError(PlanEndedError):
     region: str
     key: RunKey
     events: list[HistoryEvent]
+
+
+@dataclass
+class NeedCallError(PlanEndedError):
+    """A call about a schedule that the losing side of a split has taken must be made here."""
+
+    call: Call
 
 
 class NeedRecordError(PlanEndedError):
@@ -105,6 +114,7 @@ class Helped:
 
     reapplied: bool = False
     refreshed: bool = False
+    called: bool = False
 
 
 class TaskPlan:
@@ -140,7 +150,7 @@ class TaskPlan:
                 case "deletion":
                     await self._deletion(task.deletion)
                 case "schedule":
-                    self._schedule(task.schedule.record)
+                    await self._schedule(task.schedule)
                 case kind:
                     raise ParkedError(f"replication tasks of kind {kind} are not built")
         except fold.UnsupportedEvent as error:
@@ -327,12 +337,15 @@ class TaskPlan:
             if done is not None:
                 self._put(done)
 
-    def _schedule(self, record: ScheduleRecord) -> None:
-        """A schedule is replicated as state: the newer one holds."""
+    async def _schedule(self, message: ScheduleState) -> None:
+        """A schedule is replicated as state: the newer one holds. Calls of the older one are made again here."""
         namespace = self._loaded.namespace
-        if record.version > namespace.record.failover_version and not self._helped.refreshed:
+        if message.record.version > namespace.record.failover_version and not self._helped.refreshed:
             raise NeedRecordError
-        store, committed = self._schedules.receive(namespace, record)
+        call = await self._schedules.lost_call(namespace, message)
+        if call is not None and not self._helped.called:
+            raise NeedCallError(call)
+        store, committed = self._schedules.receive(namespace, message.record)
         self._also.append(store)
         self._then.append(committed)
 

@@ -178,7 +178,7 @@ async def test_nothing_starts_in_handover(tmp_path: Path) -> None:
         await passed(before.record.due + 2 * times.SECOND)
         assert (await state_of(region)).info.action_count == counted
         with pytest.raises(NamespaceHandover):
-            await region.schedules.change(region.namespaces.by_name("default"), "s", machine.close)
+            await region.schedules.delete(region.namespaces.by_name("default"), "s")
 
         await set_state(region, NORMAL)
         # The first one still runs: the others are left out, each counted once.
@@ -205,7 +205,7 @@ async def test_the_passive_region_does_nothing(tmp_path: Path) -> None:
             before.info.overlap_skipped,
         )
         with pytest.raises(NamespaceNotActive):
-            await region.schedules.change(region.namespaces.by_name("default"), "s", machine.close)
+            await region.schedules.delete(region.namespaces.by_name("default"), "s")
 
         await fail_over(region, A)
         await until(region, lambda state: state.info.overlap_skipped > before.info.overlap_skipped)
@@ -251,7 +251,7 @@ async def test_closed_schedules_go_when_their_retention_is_over(tmp_path: Path) 
     await create(region, wanted(region))
     namespace = region.namespaces.by_name("default")
     long_ago = region.ports.clock.now() - namespace.record.retention - 1
-    await region.schedules.change(namespace, "s", lambda state, now: machine.close(state, long_ago))
+    await region.schedules._change(namespace, "s", lambda state, now: machine.close(state, long_ago))
     await crash(region)
 
     region = await open_region(tmp_path)

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import grpc
-from temporalio.api.schedule.v1 import ScheduleInfo
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.schedule.v1 import ScheduleInfo, SchedulePatch, TriggerImmediatelyRequest
 from temporalio.api.workflowservice.v1 import (
     DescribeScheduleRequest,
     DescribeScheduleResponse,
     ListSchedulesRequest,
     ListSchedulesResponse,
+    PatchScheduleRequest,
 )
 from temporalio.client import (
     Client,
@@ -140,6 +142,46 @@ async def test_a_split_leads_to_one_schedule(stage: Stage) -> None:
     await until(agreed)
     await client.get_schedule_handle("s").pause()
     assert contiguous(started((await described(west)).info))
+
+
+async def test_what_the_losing_side_was_told_is_told_again(stage: Stage) -> None:
+    """A pause and a trigger at the region that has lost: in the real server they are signals, which are reapplied."""
+    client = await stage.client(WEST)
+    east, west = stage.at(EAST), stage.at(WEST)
+    await client.create_schedule("s", schedule(timedelta(hours=1), "Echo", "hello"))
+    await waited(west, lambda info: True)
+    stage.cloud.link(EAST, WEST).partition()
+    await stage.failover(WEST, forced=True)
+    await client.get_schedule_handle("s").pause(note="told the new region")
+    moment = Timestamp(seconds=int(NOON.timestamp()))
+    for patch in (
+        SchedulePatch(unpause="told the old region"),
+        SchedulePatch(trigger_immediately=TriggerImmediatelyRequest(scheduled_time=moment)),
+    ):
+        await east.call(PatchScheduleRequest(schedule_id="s", patch=patch), metadata=LOCALLY)
+    stage.cloud.link(EAST, WEST).heal()
+
+    info = await waited(west, acted(1))
+    assert started(info) == ["w-2026-01-05T12:00:00Z"]
+    assert (await described(west)).schedule.state.notes == "told the old region"
+
+    async def agreed() -> bool:
+        return await described(east) == await described(west)
+
+    await until(agreed)
+    assert (await described(west)).info.action_count == 1
+
+    # What both regions have started for it has one id, and one of both is left.
+    async def one() -> bool:
+        return await current(east) == await current(west)
+
+    await until(one)
+
+
+async def current(caller: Caller) -> str:
+    """The run that is current in this very region."""
+    events = await caller.events("w-2026-01-05T12:00:00Z")
+    return events[0].workflow_execution_started_event_attributes.original_execution_run_id
 
 
 async def test_a_buffer_and_what_runs_move_along(stage: Stage) -> None:

@@ -90,6 +90,7 @@ def create(
     )
     if before is not None:
         record.version, record.stamp = before.record.version, before.record.stamp
+        record.items.extend(before.record.items)
     made = ScheduleState(record, Schedule(), ScheduleInfo(create_time=times.timestamp(now)))
     made.schedule.CopyFrom(request.schedule)
     _fill_in(made)

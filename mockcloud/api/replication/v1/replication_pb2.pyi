@@ -178,11 +178,15 @@ class RunStateRecord(_message.Message):
     def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., reapplied: _Optional[_Iterable[_Union[_state_pb2.ReappliedEvent, _Mapping]]] = ..., close_errands: _Optional[_Union[_state_pb2.CloseErrands, _Mapping]] = ...) -> None: ...
 
 class ScheduleState(_message.Message):
-    __slots__ = ["record", "run_id", "workflow_id"]
+    __slots__ = ["patch", "record", "run_id", "update", "workflow_id"]
+    PATCH_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    patch: bytes
     record: _schedule_pb2.ScheduleRecord
     run_id: str
+    update: bytes
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., record: _Optional[_Union[_schedule_pb2.ScheduleRecord, _Mapping]] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., record: _Optional[_Union[_schedule_pb2.ScheduleRecord, _Mapping]] = ..., update: _Optional[bytes] = ..., patch: _Optional[bytes] = ...) -> None: ...

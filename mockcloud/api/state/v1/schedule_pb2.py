@@ -11,19 +11,20 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
+from mockcloud.api.state.v1 import state_pb2 as mockcloud_dot_api_dot_state_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%mockcloud/api/state/v1/schedule.proto\x12\x12mockcloud.state.v1\"b\n\rBufferedStart\x12\x14\n\x0cnominal_time\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x63tual_time\x18\x02 \x01(\x03\x12\x16\n\x0eoverlap_policy\x18\x03 \x01(\x05\x12\x0e\n\x06manual\x18\x04 \x01(\x08\"z\n\x0cPendingStart\x12\x30\n\x05start\x18\x01 \x01(\x0b\x32!.mockcloud.state.v1.BufferedStart\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0bworkflow_id\x18\x03 \x01(\t\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\"\x87\x04\n\x0eScheduleRecord\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x10\n\x08schedule\x18\x03 \x01(\x0c\x12\x0c\n\x04info\x18\x04 \x01(\x0c\x12\x0c\n\x04memo\x18\x05 \x01(\x0c\x12\x19\n\x11search_attributes\x18\x06 \x01(\x0c\x12\x19\n\x11\x63reate_request_id\x18\x07 \x01(\t\x12\x13\n\x0brequest_ids\x18\x08 \x03(\t\x12\x16\n\x0e\x63onflict_token\x18\t \x01(\x03\x12\x1b\n\x13last_processed_time\x18\n \x01(\x03\x12\x1e\n\x16last_completion_result\x18\x0b \x01(\x0c\x12\x19\n\x11\x63ontinued_failure\x18\x0c \x01(\x0c\x12:\n\x0f\x62uffered_starts\x18\r \x03(\x0b\x32!.mockcloud.state.v1.BufferedStart\x12\x38\n\x0epending_starts\x18\x0e \x03(\x0b\x32 .mockcloud.state.v1.PendingStart\x12\x19\n\x11ongoing_backfills\x18\x0f \x03(\x0c\x12\x15\n\rmanual_starts\x18\x10 \x01(\x03\x12\x0b\n\x03\x64ue\x18\x11 \x01(\x03\x12\x12\n\nclose_time\x18\x12 \x01(\x03\x12\x0f\n\x07version\x18\x13 \x01(\x03\x12\r\n\x05stamp\x18\x14 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%mockcloud/api/state/v1/schedule.proto\x12\x12mockcloud.state.v1\x1a\"mockcloud/api/state/v1/state.proto\"b\n\rBufferedStart\x12\x14\n\x0cnominal_time\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x63tual_time\x18\x02 \x01(\x03\x12\x16\n\x0eoverlap_policy\x18\x03 \x01(\x05\x12\x0e\n\x06manual\x18\x04 \x01(\x08\"z\n\x0cPendingStart\x12\x30\n\x05start\x18\x01 \x01(\x0b\x32!.mockcloud.state.v1.BufferedStart\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x13\n\x0bworkflow_id\x18\x03 \x01(\t\x12\x0f\n\x07tracked\x18\x04 \x01(\x08\"\xbe\x04\n\x0eScheduleRecord\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x10\n\x08schedule\x18\x03 \x01(\x0c\x12\x0c\n\x04info\x18\x04 \x01(\x0c\x12\x0c\n\x04memo\x18\x05 \x01(\x0c\x12\x19\n\x11search_attributes\x18\x06 \x01(\x0c\x12\x19\n\x11\x63reate_request_id\x18\x07 \x01(\t\x12\x13\n\x0brequest_ids\x18\x08 \x03(\t\x12\x16\n\x0e\x63onflict_token\x18\t \x01(\x03\x12\x1b\n\x13last_processed_time\x18\n \x01(\x03\x12\x1e\n\x16last_completion_result\x18\x0b \x01(\x0c\x12\x19\n\x11\x63ontinued_failure\x18\x0c \x01(\x0c\x12:\n\x0f\x62uffered_starts\x18\r \x03(\x0b\x32!.mockcloud.state.v1.BufferedStart\x12\x38\n\x0epending_starts\x18\x0e \x03(\x0b\x32 .mockcloud.state.v1.PendingStart\x12\x19\n\x11ongoing_backfills\x18\x0f \x03(\x0c\x12\x15\n\rmanual_starts\x18\x10 \x01(\x03\x12\x0b\n\x03\x64ue\x18\x11 \x01(\x03\x12\x12\n\nclose_time\x18\x12 \x01(\x03\x12\x0f\n\x07version\x18\x13 \x01(\x03\x12\r\n\x05stamp\x18\x14 \x01(\x03\x12\x35\n\x05items\x18\x15 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItemb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mockcloud.api.state.v1.schedule_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _BUFFEREDSTART._serialized_start=61
-  _BUFFEREDSTART._serialized_end=159
-  _PENDINGSTART._serialized_start=161
-  _PENDINGSTART._serialized_end=283
-  _SCHEDULERECORD._serialized_start=286
-  _SCHEDULERECORD._serialized_end=805
+  _BUFFEREDSTART._serialized_start=97
+  _BUFFEREDSTART._serialized_end=195
+  _PENDINGSTART._serialized_start=197
+  _PENDINGSTART._serialized_end=319
+  _SCHEDULERECORD._serialized_start=322
+  _SCHEDULERECORD._serialized_end=896
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from mockcloud.api.state.v1 import state_pb2 as _state_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -30,7 +31,7 @@ class PendingStart(_message.Message):
     def __init__(self, start: _Optional[_Union[BufferedStart, _Mapping]] = ..., request_id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., tracked: bool = ...) -> None: ...
 
 class ScheduleRecord(_message.Message):
-    __slots__ = ["buffered_starts", "close_time", "conflict_token", "continued_failure", "create_request_id", "due", "info", "last_completion_result", "last_processed_time", "manual_starts", "memo", "ongoing_backfills", "pending_starts", "request_ids", "run_id", "schedule", "schedule_id", "search_attributes", "stamp", "version"]
+    __slots__ = ["buffered_starts", "close_time", "conflict_token", "continued_failure", "create_request_id", "due", "info", "items", "last_completion_result", "last_processed_time", "manual_starts", "memo", "ongoing_backfills", "pending_starts", "request_ids", "run_id", "schedule", "schedule_id", "search_attributes", "stamp", "version"]
     BUFFERED_STARTS_FIELD_NUMBER: _ClassVar[int]
     CLOSE_TIME_FIELD_NUMBER: _ClassVar[int]
     CONFLICT_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +39,7 @@ class ScheduleRecord(_message.Message):
     CREATE_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DUE_FIELD_NUMBER: _ClassVar[int]
     INFO_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
     LAST_COMPLETION_RESULT_FIELD_NUMBER: _ClassVar[int]
     LAST_PROCESSED_TIME_FIELD_NUMBER: _ClassVar[int]
     MANUAL_STARTS_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +60,7 @@ class ScheduleRecord(_message.Message):
     create_request_id: str
     due: int
     info: bytes
+    items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
     last_completion_result: bytes
     last_processed_time: int
     manual_starts: int
@@ -71,4 +74,4 @@ class ScheduleRecord(_message.Message):
     search_attributes: bytes
     stamp: int
     version: int
-    def __init__(self, schedule_id: _Optional[str] = ..., run_id: _Optional[str] = ..., schedule: _Optional[bytes] = ..., info: _Optional[bytes] = ..., memo: _Optional[bytes] = ..., search_attributes: _Optional[bytes] = ..., create_request_id: _Optional[str] = ..., request_ids: _Optional[_Iterable[str]] = ..., conflict_token: _Optional[int] = ..., last_processed_time: _Optional[int] = ..., last_completion_result: _Optional[bytes] = ..., continued_failure: _Optional[bytes] = ..., buffered_starts: _Optional[_Iterable[_Union[BufferedStart, _Mapping]]] = ..., pending_starts: _Optional[_Iterable[_Union[PendingStart, _Mapping]]] = ..., ongoing_backfills: _Optional[_Iterable[bytes]] = ..., manual_starts: _Optional[int] = ..., due: _Optional[int] = ..., close_time: _Optional[int] = ..., version: _Optional[int] = ..., stamp: _Optional[int] = ...) -> None: ...
+    def __init__(self, schedule_id: _Optional[str] = ..., run_id: _Optional[str] = ..., schedule: _Optional[bytes] = ..., info: _Optional[bytes] = ..., memo: _Optional[bytes] = ..., search_attributes: _Optional[bytes] = ..., create_request_id: _Optional[str] = ..., request_ids: _Optional[_Iterable[str]] = ..., conflict_token: _Optional[int] = ..., last_processed_time: _Optional[int] = ..., last_completion_result: _Optional[bytes] = ..., continued_failure: _Optional[bytes] = ..., buffered_starts: _Optional[_Iterable[_Union[BufferedStart, _Mapping]]] = ..., pending_starts: _Optional[_Iterable[_Union[PendingStart, _Mapping]]] = ..., ongoing_backfills: _Optional[_Iterable[bytes]] = ..., manual_starts: _Optional[int] = ..., due: _Optional[int] = ..., close_time: _Optional[int] = ..., version: _Optional[int] = ..., stamp: _Optional[int] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ...) -> None: ...
