@@ -69,6 +69,7 @@ TOKENS: Final = (ACTIVITY_TOKENS, WORKFLOW_TOKENS, QUERY_TOKENS)
 _CALL_SECONDS: Final = 10.0
 _POLL_DEADLINE: Final = 3.0  # less is refused
 _QUIET_TURNS: Final = 40
+_LOOKED_AT: Final = 30
 _KEPT: Final = 6  # of each kind of run the newest are talked about
 
 
@@ -257,13 +258,11 @@ class World:
             turns, before = (turns + 1 if now == before else 0), now
 
     async def spoilt(self) -> list[str]:
-        """Runs that are not in memory as they are stored: each with the fields that differ."""
+        """Runs that are not in memory as they are stored, of those last used: each with the fields that differ."""
         cache = self.site.region.changes._cache
         fresh = Loader(self.site.region.store, RunCache())
         wrong = []
-        for key in list(cache._entries):
-            kept = cache.get(key)
-            assert kept is not None
+        for key, (kept, _weight) in list(cache._entries.items())[-_LOOKED_AT:]:
             stored = await fresh.entry(key)
             if stored is None:
                 wrong.append(f"{key} is not stored")
