@@ -19,7 +19,7 @@ from temporalio.api.update.v1 import Rejection
 from temporalio.api.workflowservice.v1 import RespondWorkflowTaskCompletedRequest
 
 from mockcloud.api.state.v1.state_pb2 import StickyRecord, WorkflowTaskRecord
-from mockcloud.core import failures, history_limits, signals, task_state, times, updates
+from mockcloud.core import failures, history_limits, signals, task_state, times, updates, validation
 from mockcloud.core.activity_start import StartedActivity
 from mockcloud.core.change import RunChange
 from mockcloud.core.command_failure import CommandFailure
@@ -265,7 +265,10 @@ def _set_sticky(run: Run, request: RespondWorkflowTaskCompletedRequest) -> None:
         run.record.sticky.CopyFrom(
             StickyRecord(
                 task_queue=sticky.worker_task_queue.name,
-                schedule_to_start_timeout=times.nanoseconds(sticky.schedule_to_start_timeout),
+                # The real server checks nothing here; an absurd one must still make a moment.
+                schedule_to_start_timeout=min(
+                    times.nanoseconds(sticky.schedule_to_start_timeout), validation.MAXIMUM_DURATION
+                ),
             )
         )
     else:

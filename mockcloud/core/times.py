@@ -12,6 +12,8 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+_LARGEST = 2**63 - 1
+
 
 def timestamp(nanoseconds: int) -> Timestamp:
     """A moment as protobuf carries it."""
@@ -26,5 +28,5 @@ def duration(nanoseconds: int) -> Duration:
 
 
 def nanoseconds(value: Timestamp | Duration) -> int:
-    """A protobuf moment or duration in nanoseconds; an unset one is 0."""
-    return value.seconds * SECOND + value.nanos
+    """A protobuf moment or duration in nanoseconds; an unset one is 0, and one out of range the nearest, as in Go."""
+    return max(-_LARGEST - 1, min(value.seconds * SECOND + value.nanos, _LARGEST))
