@@ -1,13 +1,16 @@
-"""The limits of one run's history: a change of a run that is over them terminates it instead.
+"""The limits of one run's history and state: a change of a run that is over them terminates it instead.
 
 The change is undone first, so the history ends with Terminated and nothing half done. Only near a limit does
 this cost anything.
 
 What counts is as in the real server, which looks before it has finished the change: its size without the
 change, and its events without those of the change that could have waited for a workflow task and stand last (a
-signal, a result). So a history may pass a limit by such events, and it is the next change that ends it.
+signal, a result). So a history may pass a limit by such events, and it is the next change that ends it. The
+state (heartbeats, buffered events, memo) counts with the change; it is measured a little differently here, because
+it is stored differently.
 
-Real: ContextImpl.enforceHistorySizeCheck, enforceHistoryCountCheck, forceTerminateWorkflow.
+Real: ContextImpl.enforceHistorySizeCheck, enforceHistoryCountCheck, enforceMutableStateSizeCheck,
+forceTerminateWorkflow.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 from mockcloud.core import task_state
 from mockcloud.core.change import NEVER_BUFFERED, RunChange, Savepoint
 from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.run import Run
 
 # No single change adds more than this: a completion of 4 MB and a full buffer of events.
 _NEAR_EVENTS = 10_000
 _NEAR_BYTES = 8 * 1024 * 1024
+_NEAR_STATE_BYTES = 6 * 1024 * 1024
 
 
 def exceeded(change: RunChange) -> str | None:
@@ -34,7 +39,23 @@ def exceeded(change: RunChange) -> str | None:
         if event.event_type in NEVER_BUFFERED:
             break
         count -= 1
-    return "Workflow history count exceeds limit." if count > limits.history_events else None
+    if count > limits.history_events:
+        return "Workflow history count exceeds limit."
+    if _state_size(run) > limits.state_bytes:
+        return "Workflow mutable state size exceeds limit."
+    return None
+
+
+def _state_size(run: Run) -> int:
+    """Bytes of what is kept of a run beside its history."""
+    record = run.record
+    size = record.ByteSize() - sum(stored.ByteSize() for stored in record.activities)
+    size += sum(activity.record.ByteSize() for activity in run.activities.values())
+    return size + sum(
+        len(name) + payload.ByteSize()
+        for attributes in (run.memo, run.search_attributes)
+        for name, payload in attributes.items()
+    )
 
 
 def guard(change: RunChange) -> Savepoint | None:
@@ -43,6 +64,8 @@ def guard(change: RunChange) -> Savepoint | None:
     if (
         run.next_event_id + _NEAR_EVENTS > limits.history_events
         or run.record.history_size + _NEAR_BYTES > limits.history_bytes
+        # A memo may add to that, of 2 MB.
+        or run.record.ByteSize() + _NEAR_STATE_BYTES > limits.state_bytes
     ):
         return change.savepoint()
     return None

@@ -56,6 +56,9 @@ class Limits:
     history_bytes: Annotated[Bytes, Key("limit.historySize.error")] = 50 * 1024 * 1024
     history_events_warning: Annotated[Number, Key("limit.historyCount.warn")] = 10_240
     history_bytes_warning: Annotated[Bytes, Key("limit.historySize.warn")] = 10 * 1024 * 1024
+    # Of what is kept of a run beside its history.
+    state_bytes: Annotated[Bytes, Key("limit.mutableStateSize.error")] = 8 * 1024 * 1024
+    state_bytes_warning: Annotated[Bytes, Key("limit.mutableStateSize.warn")] = 1024 * 1024
     suggest_continue_as_new_events: Annotated[Number, Key("limit.historyCount.suggestContinueAsNew")] = 4_096
     suggest_continue_as_new_bytes: Annotated[Bytes, Key("limit.historySize.suggestContinueAsNew")] = (
         4 * 1024 * 1024

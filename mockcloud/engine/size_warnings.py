@@ -1,10 +1,11 @@
-"""Warnings in the log for what comes near a limit: a large event, a long or large history.
+"""Warnings in the log for what comes near a limit: a large event, a long or large history, a large state.
 
 Told after the commit, by the region that made it. What is over the limit itself is refused or ends the run
 (`core.command_failure`, `core.history_limits`). A run is warned of once per limit, when it passes it; the real
 server repeats itself, at a limited rate.
 
-Real: common.CheckEventBlobSizeLimit, ContextImpl.maxHistorySizeExceeded, maxHistoryCountExceeded.
+Real: common.CheckEventBlobSizeLimit, ContextImpl.maxHistorySizeExceeded, maxHistoryCountExceeded,
+maxMutableStateSizeExceeded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 
 from mockcloud.core.limits import Limits
+from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace
@@ -27,13 +29,26 @@ class SizeWarnings:
 
     def __init__(self, changes: Changes, limits: Limits) -> None:
         self._limits = limits
+        self._large_states: set[RunKey] = set()  # open runs that were warned of
         changes.listeners.append(self._committed)
 
     def _committed(self, namespace: Namespace, committed: Committed) -> None:
-        if not committed.made_here or not committed.batches:
+        if not committed.made_here:
             return
-        limits = self._limits
-        run = committed.run
+        self._look_at_state(namespace, committed.run)
+        if committed.batches:
+            self._look_at_history(namespace, committed)
+
+    def _look_at_state(self, namespace: Namespace, run: Run) -> None:
+        size, limit = run.record.ByteSize(), self._limits.state_bytes_warning
+        if not run.open:
+            self._large_states.discard(run.key)
+        elif size > limit and run.key not in self._large_states:
+            self._large_states.add(run.key)
+            _log.warning("mutable state size exceeds warn limit. %s", _about(namespace, run, size, limit))
+
+    def _look_at_history(self, namespace: Namespace, committed: Committed) -> None:
+        limits, run = self._limits, committed.run
         added_bytes = sum(len(batch.data) for batch in committed.batches)
         added_events = sum(batch.last_event_id - batch.first_event_id + 1 for batch in committed.batches)
         for what, value, added, limit in (
@@ -41,28 +56,27 @@ class SizeWarnings:
             ("count", run.next_event_id - 1, added_events, limits.history_events_warning),
         ):
             if value - added <= limit < value:
-                _log.warning(
-                    "history %s exceeds warn limit. namespace=%s workflow=%s run=%s value=%d limit=%d",
-                    what,
-                    namespace.name,
-                    run.key.workflow_id,
-                    run.key.run_id,
-                    value,
-                    limit,
-                )
+                about = _about(namespace, run, value, limit)
+                _log.warning("history %s exceeds warn limit. %s", what, about)
         for batch in committed.batches:
             if len(batch.data) > limits.blob_bytes_warning:
-                self._warn_of_events(namespace, committed, batch.data)
+                self._look_at_events(namespace, run, batch.data)
 
-    def _warn_of_events(self, namespace: Namespace, committed: Committed, data: bytes) -> None:
+    def _look_at_events(self, namespace: Namespace, run: Run, data: bytes) -> None:
+        limit = self._limits.blob_bytes_warning
         for event in History.FromString(data).events:
             size = event.ByteSize()
-            if size > self._limits.blob_bytes_warning:
+            if size > limit:
+                about = _about(namespace, run, size, limit)
                 _log.warning(
-                    "Blob data size exceeds the warning limit. namespace=%s workflow=%s run=%s size=%d event=%s",
-                    namespace.name,
-                    committed.run.key.workflow_id,
-                    committed.run.key.run_id,
-                    size,
+                    "Blob data size exceeds the warning limit. %s event=%s",
+                    about,
                     EventType.Name(event.event_type),
                 )
+
+
+def _about(namespace: Namespace, run: Run, value: int, limit: int) -> str:
+    key = run.key
+    return (
+        f"namespace={namespace.name} workflow={key.workflow_id} run={key.run_id} value={value} limit={limit}"
+    )

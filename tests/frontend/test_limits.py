@@ -16,6 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryResponse,
+    RecordActivityTaskHeartbeatRequest,
     RespondActivityTaskCompletedRequest,
     RespondWorkflowTaskCompletedRequest,
     SignalWorkflowExecutionRequest,
@@ -112,6 +113,29 @@ async def test_a_history_too_large_ends_at_the_next_change(tmp_path: Path) -> No
         assert (await last_event(sites["A"], run)).event_id == 4
 
 
+async def test_a_state_too_large_ends_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with open_sites(
+        tmp_path, limits=replace(Limits(), state_bytes=4_000, state_bytes_warning=1_000)
+    ) as sites:
+        site = sites["A"]
+        await site.register(NS)
+        run = await start(site)
+        await complete(site, await take_task(site), schedule_activity())
+        task = await take_activity(site)
+        heartbeat = RecordActivityTaskHeartbeatRequest(namespace=NS, task_token=task.task_token)
+        for size, fits in ((2_000, True), (5_000, False)):
+            details = Payloads(payloads=[Payload(data=b"x" * size)])
+            heartbeat.details.CopyFrom(details)
+            error = await refusal(site.call(heartbeat))
+            assert (error is None) == fits
+        assert isinstance(error, InvalidArgument)
+        assert error.message == "Workflow mutable state size exceeds limit."
+        last = await last_event(site, run)
+        assert last.workflow_execution_terminated_event_attributes.reason == error.message
+    (told,) = [record.getMessage() for record in caplog.records if "mutable state" in record.getMessage()]
+    assert told.startswith(f"mutable state size exceeds warn limit. namespace={NS} workflow=w")
+
+
 async def test_pending_activities_are_limited(site: Site) -> None:
     await start(site)
     task = await take_task(site)
@@ -143,6 +167,7 @@ async def test_what_comes_near_a_limit_is_told_in_the_log(
     assert told[0].startswith(f"history count exceeds warn limit. namespace={NS} workflow=w run={run.run_id}")
     assert told[0].endswith("value=7 limit=6")
     assert told[1].startswith("Blob data size exceeds the warning limit.")
+    assert f"run={run.run_id}" in told[1]
     assert told[1].endswith(EventType.Name(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED))
 
 
