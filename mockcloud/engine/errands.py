@@ -11,6 +11,7 @@ Real: the queues of service/history; standby regions verify instead (transfer_qu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 
@@ -35,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # errands under way at the same moment
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0  # seconds, between two tries
+_GRACE = 1.0  # seconds in which whoever starts a child gives it leave to begin
 _PASSING = (NotYetError, Unavailable, NamespaceNotActive, ResourceExhausted)
 
 # What is known of a run when the region starts: that it has errands, not which.
@@ -89,9 +91,9 @@ class Errands:
         if not (added and self._running and namespace.writable):
             return
         for errand in added:
-            # Whoever starts a child here gives it leave to begin, too.
-            if errand.kind is not ErrandKind.FIRST_TASK or not (committed.created and committed.made_here):
-                self._begin(namespace, key, errand)
+            # Whoever starts a child here gives it leave to begin, too, and only may fail to.
+            begins = errand.kind is ErrandKind.FIRST_TASK and committed.created and committed.made_here
+            self._begin(namespace, key, errand, _GRACE if begins else 0)
 
     def _namespace_changed(self, namespace: Namespace, before: NamespaceRecord | None) -> None:
         self._begin_all(namespace)
@@ -102,25 +104,30 @@ class Errands:
                 for errand in standing:
                     self._begin(namespace, key, errand)
 
-    def _begin(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
+    def _begin(self, namespace: Namespace, key: RunKey, errand: Errand, wait: float = 0) -> None:
         if (key, errand) not in self._under_way:
             self._under_way.add((key, errand))
-            self._tasks.background(self._run(namespace, key, errand), "errand")
+            self._tasks.background(self._run(namespace, key, errand, wait), "errand")
 
-    async def _run(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
+    async def _run(self, namespace: Namespace, key: RunKey, errand: Errand, wait: float) -> None:
         """Do an errand, in as many tries as it takes, while it stands and this region is the one to do it."""
         pause = _FIRST_PAUSE
         try:
+            if wait:
+                await self._wait(wait)
             while self._running and namespace.writable and self._stands(key, errand):
                 async with self._at_once:
                     if await self._try(namespace, key, errand):
                         return
-                try:
-                    await asyncio.wait_for(self._stopped.wait(), pause)
-                except TimeoutError:
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                await self._wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
             self._under_way.discard((key, errand))
+
+    async def _wait(self, seconds: float) -> None:
+        """Return after so long, or when errands are stopped."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
 
     def _stands(self, key: RunKey, errand: Errand) -> bool:
         return errand in self._standing.get(key.namespace_id, {}).get(key, NO_ERRANDS)

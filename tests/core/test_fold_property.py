@@ -31,7 +31,9 @@ from temporalio.api.workflowservice.v1 import (
 from mockcloud.core import (
     activity,
     activity_control,
+    children,
     due,
+    externals,
     failover,
     fold,
     pause,
@@ -41,12 +43,15 @@ from mockcloud.core import (
 )
 from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive
-from mockcloud.core.derived import TaskKind
+from mockcloud.core.derived import ErrandKind, TaskKind
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from mockcloud.core.externals import Target
 from mockcloud.core.run import Run
 from tests.core.makers import Life, World, payloads, same_state
+from tests.core.others import cancel_external, closed_child, signal_external, start_child
 from tests.core.test_workflow_task import BAD_TIMER, COMPLETE, UNBUILT, complete, fail, send_signal
 
+TARGET = Target("orders", "ns-id")
 NAMES = st.sampled_from(["a", "b", "c"])
 
 
@@ -156,6 +161,8 @@ class RunMachine(RuleBasedStateMachine):
                 commands.append(schedule_activity(name, eager=force))
             elif not run.activities[known].record.cancel_requested:
                 commands.append(cancel_activity(known))
+        if names:
+            commands += [start_child(names[0]), signal_external(names[-1]), cancel_external("other")]
         commands += {"close": [COMPLETE], "bad": [BAD_TIMER], "unbuilt": [UNBUILT]}.get(ending, [])
         token = workflow_task.task_token(run)
         try:
@@ -188,6 +195,51 @@ class RunMachine(RuleBasedStateMachine):
         elif pending.started:
             activity.fail(change, token, Failure(message="no"), "worker")
         self.life.commit(change)
+
+    @precondition(lambda self: self.open and bool(derive(self.life.run).errands))
+    @rule(data=st.data(), well=st.booleans())
+    def an_errand_is_run(self, data: st.DataObject, well: bool) -> None:
+        errand = data.draw(st.sampled_from(sorted(derive(self.life.run).errands)))
+        where = errand.event_id, errand.version
+        change = self.life.change()
+        match errand.kind:
+            case ErrandKind.START_CHILD if well:
+                children.record_started(change, *where, f"child of {errand.event_id}")
+            case ErrandKind.START_CHILD:
+                children.record_start_failed(change, *where, 1)  # type: ignore[arg-type]
+            case ErrandKind.SIGNAL_EXTERNAL:
+                externals.record_signal(change, *where, TARGET, None if well else 1)  # type: ignore[arg-type]
+            case ErrandKind.CANCEL_EXTERNAL:
+                externals.record_cancel(change, *where, TARGET, None if well else 1)  # type: ignore[arg-type]
+        self.life.commit(change)
+        assert errand not in derive(self.life.run).errands
+
+    @precondition(lambda self: self.open and bool(self.life.run.children))
+    @rule(data=st.data())
+    def a_child_ends(self, data: st.DataObject) -> None:
+        event_id = data.draw(st.sampled_from(sorted(self.life.run.children)))
+        child = self.life.run.children[event_id]
+        change = self.life.change()
+        children.record_closed(
+            change,
+            closed_child(
+                event_id,
+                version=child.initiated.version,
+                workflow_id=child.attributes.workflow_id,
+                first_run_id=child.first_run_id or "a run",
+            ),
+        )
+        self.life.commit(change)
+        assert event_id not in self.life.run.children
+
+    @precondition(lambda self: not self.open and bool(derive(self.life.run).errands))
+    @rule()
+    def its_close_is_told(self) -> None:
+        (errand,) = derive(self.life.run).errands
+        change = RunChange(self.life.run, self.life.world.context())
+        children.close_errands_done(change, errand.event_id, errand.version)
+        self.life.commit(change)
+        assert not derive(self.life.run).errands
 
     @precondition(lambda self: self.open)
     @rule(really=st.integers(0, 3))

@@ -18,8 +18,11 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.core import children, deletion, signals
+from mockcloud.core.change import RunChange
 from mockcloud.core.errors import NotFound, Unavailable
+from mockcloud.engine import errands
 from mockcloud.engine.changes import StartReply
+from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
 from mockcloud.store import runs
 from tests.core.others import cancel_external, signal_external, start_child
@@ -348,6 +351,42 @@ async def test_what_fails_in_passing_is_tried_again(tmp_path: Path, monkeypatch:
         await driver.complete(await driver.poll(), start_child())
         await has(driver, CHILD, "WorkflowTaskScheduled")
         assert tries == 3
+
+
+async def test_a_child_begins_by_itself_where_its_parent_fails_to_let_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "_GRACE", 0.05)
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        update, failed = region.changes.update, False
+
+        async def unreliable(
+            namespace: Namespace, workflow_id: str, run_id: str, rule: Callable[[RunChange], Any]
+        ) -> Any:
+            nonlocal failed
+            if rule is children.begin and not failed:
+                failed = True
+                raise Unavailable("not now")
+            return await update(namespace, workflow_id, run_id, rule)
+
+        await driver.start(PARENT)
+        task = await driver.poll()
+        await driver.complete(task, start_child())
+        monkeypatch.setattr(region.changes, "update", unreliable)
+        await has(driver, CHILD, "WorkflowTaskScheduled")
+        assert failed
+
+
+async def test_a_child_with_a_cron_schedule_begins_by_itself(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await initiated(driver, start_child(cron_schedule="@every 1h"))
+        await has(driver, PARENT, "ChildWorkflowExecutionStarted")
+        await settled(driver)
+        assert await driver.names(CHILD) == ["WorkflowExecutionStarted"]
+        await terminate(driver, CHILD)
+        await has(driver, PARENT, "ChildWorkflowExecutionTerminated")
 
 
 async def test_a_parent_hears_of_a_child_that_is_deleted(tmp_path: Path) -> None:

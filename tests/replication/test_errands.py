@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest
 from mockcloud.core import children, externals, signals
 from mockcloud.core.derive import derive
 from mockcloud.core.run import RunKey
+from mockcloud.engine import errands
 from tests.core.others import signal_external, start_child
 from tests.replication.regions import Pair, Region, until_async
 from tests.scenarios.one_life import COMPLETE
@@ -24,7 +25,8 @@ INITIATED = 5
 
 
 @pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pair]:
+    monkeypatch.setattr(errands, "_GRACE", 0.02)
     async with Pair(tmp_path) as pair:
         await pair.register()
         yield pair
