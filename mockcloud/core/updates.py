@@ -185,10 +185,16 @@ def reject_unanswered(change: RunChange) -> None:
 def workflow_task_failed(change: RunChange) -> None:
     """The server has failed a worker's task for what is wrong with it: nothing is sent a second time.
 
-    Not for a failure that the worker reports. Real: AbortReasonWorkflowTaskFailed.
+    Not for a failure that the worker reports. Who waits for the outcome of an accepted update is told that it is
+    accepted, and asks again. Real: AbortReasonWorkflowTaskFailed, failWorkflowTask, which clears the registry.
     """
-    for update in list(change.run.pending_updates.values()):
+    run = change.run
+    for update in list(run.pending_updates.values()):
         change.end_update(update.id, Refused(_task_failed()) if update.sent else Forgotten())
+    for update_id, folded in run.updates.items():
+        if folded.stage is UpdateStage.ACCEPTED:
+            change.update_ends[update_id] = Forgotten()
+            change.touch_memory()
 
 
 def closed(run: Run) -> ServiceError:

@@ -212,6 +212,14 @@ def test_bad_messages_undo_everything(life: UpdatedLife) -> None:
     assert not life.run.pending_updates
 
 
+def test_who_waits_for_an_outcome_learns_of_the_acceptance_when_a_task_fails(life: UpdatedLife) -> None:
+    life.update()
+    life.complete(life.take(), [accept("u")], force_create_new_workflow_task=True)
+    life.complete(life.take(), [accept("u")])
+    assert life.ends == {"u": Forgotten()}
+    assert life.run.updates["u"].stage is UpdateStage.ACCEPTED
+
+
 def test_what_came_meanwhile_needs_a_task_of_its_own(life: UpdatedLife) -> None:
     life.update()
     task = life.take()

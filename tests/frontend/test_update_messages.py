@@ -16,7 +16,7 @@ from temporalio.api.command.v1 import (
     ContinueAsNewWorkflowExecutionCommandAttributes,
     StartTimerCommandAttributes,
 )
-from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import CommandType, EventType, QueryResultType, TaskQueueKind
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
@@ -270,7 +270,9 @@ async def test_queries_go_with_the_task_of_an_update(site: Site) -> None:
             await buffered(site)
             task = await take_task(site)
             assert len(task.queries) == len(task.messages) == 1
-            result = WorkflowQueryResult(result_type=QueryResultType.QUERY_RESULT_TYPE_ANSWERED)
+            result = WorkflowQueryResult(
+                result_type=QueryResultType.QUERY_RESULT_TYPE_ANSWERED, answer=Payloads()
+            )
             await complete_with(site, task, [reject("u")], query_results=dict.fromkeys(task.queries, result))
     assert await types(site, run) == FIRST
 
