@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-from lark import Lark, Token, Transformer
+from lark import Lark, Token
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 from lark.lexer import Lexer, LexerState
+from lark.visitors import Transformer_NonRecursive
 
 from mockcloud.core.sql_syntax import (
     And,
@@ -246,8 +247,8 @@ _OPERATORS: Final = {
 }
 
 
-class _Tree(Transformer[Token, Query]):
-    """From the parser's tree to ours."""
+class _Tree(Transformer_NonRecursive[Token, Query]):
+    """From the parser's tree to ours; a long chain of conditions makes a deep one."""
 
     def start(self, children: list[Any]) -> Query:
         parts = dict(part for part in children[0] if part is not None)

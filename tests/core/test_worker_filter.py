@@ -115,6 +115,12 @@ def test_whatever_is_written_it_reads_or_is_refused(query: str) -> None:
     assert wanted(HEARTBEAT) in (True, False)
 
 
+def test_a_status_that_nobody_knows_is_no_trouble() -> None:
+    unknown = WorkerHeartbeat(status=99)  # type: ignore[arg-type]  # of a newer protocol
+    assert not parse("Status = 'Running'")(unknown)
+    assert not parse(f"StartTime = {'9' * 5000}")(unknown)
+
+
 def test_depth_has_an_end() -> None:
     with pytest.raises(InvalidArgument):
         parse("(" * 5000 + "TaskQueue = 'q'" + ")" * 5000)
