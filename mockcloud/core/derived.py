@@ -54,6 +54,7 @@ class Errand(NamedTuple):
     kind: ErrandKind
     event_id: int  # the event that it is of: Initiated, Started, or the close
     version: int  # of that event
+    target: str = ""  # workflow id: what is to be done to one of them is done in the order of the events
 
 
 NO_ERRANDS: frozenset[Errand] = frozenset()

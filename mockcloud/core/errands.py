@@ -42,12 +42,16 @@ def errands_of(run: Run) -> frozenset[Errand]:
     # Of all pending items at each change: it is worth a few words less to say it.
     start, signal, cancel = ErrandKind.START_CHILD, ErrandKind.SIGNAL_EXTERNAL, ErrandKind.CANCEL_EXTERNAL
     found = [
-        Errand(start, event_id, child.initiated.version)
+        Errand(start, event_id, child.initiated.version, child.attributes.workflow_id)
         for event_id, child in run.children.items()
         if child.started_event_id == 0
     ]
-    found += [Errand(signal, event_id, event.version) for event_id, event in run.external_signals.items()]
-    found += [Errand(cancel, event_id, event.version) for event_id, event in run.external_cancels.items()]
+    for event_id, event in run.external_signals.items():
+        other = event.signal_external_workflow_execution_initiated_event_attributes.workflow_execution
+        found.append(Errand(signal, event_id, event.version, other.workflow_id))
+    for event_id, event in run.external_cancels.items():
+        other = event.request_cancel_external_workflow_execution_initiated_event_attributes.workflow_execution
+        found.append(Errand(cancel, event_id, event.version, other.workflow_id))
     if awaits_first_task(run):
         found.append(Errand(ErrandKind.FIRST_TASK, run.started.event_id, run.started.version))
     return frozenset(found) if found else NO_ERRANDS

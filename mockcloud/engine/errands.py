@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
+from operator import attrgetter
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core.derived import NO_ERRANDS, Errand, ErrandKind
@@ -29,6 +30,7 @@ from mockcloud.core.run import RunKey
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.errand_hands import ErrandHands, NotYetError
+from mockcloud.engine.locks import KeyedLocks
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.tasks import Tasks
 
@@ -53,6 +55,8 @@ class Errands:
         self._hands = ErrandHands(changes, namespaces)
         self._standing: dict[str, dict[RunKey, frozenset[Errand]]] = {}  # by namespace id
         self._under_way: set[tuple[RunKey, Errand]] = set()
+        # What a run does to one other is done in the order of its events: a child is started, then signalled.
+        self._lanes = KeyedLocks()
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._running = False
         self._stopped = asyncio.Event()
@@ -90,7 +94,7 @@ class Errands:
         standing[key] = committed.errands
         if not (added and self._running and namespace.writable):
             return
-        for errand in added:
+        for errand in _in_order(added):
             # Whoever starts a child here gives it leave to begin, too, and only may fail to.
             begins = errand.kind is ErrandKind.FIRST_TASK and committed.created and committed.made_here
             self._begin(namespace, key, errand, _GRACE if begins else 0)
@@ -101,7 +105,7 @@ class Errands:
     def _begin_all(self, namespace: Namespace) -> None:
         if self._running and namespace.writable:
             for key, standing in self._standing.get(namespace.id, {}).items():
-                for errand in standing:
+                for errand in _in_order(standing):
                     self._begin(namespace, key, errand)
 
     def _begin(self, namespace: Namespace, key: RunKey, errand: Errand, wait: float = 0) -> None:
@@ -112,9 +116,11 @@ class Errands:
     async def _run(self, namespace: Namespace, key: RunKey, errand: Errand, wait: float) -> None:
         """Do an errand, in as many tries as it takes, while it stands and this region is the one to do it."""
         pause = _FIRST_PAUSE
+        if wait:
+            await self._wait(wait)
+        lane = (key, errand.target)
+        await self._lanes.acquire(lane)
         try:
-            if wait:
-                await self._wait(wait)
             while self._running and namespace.writable and self._stands(key, errand):
                 async with self._at_once:
                     if await self._try(namespace, key, errand):
@@ -122,6 +128,7 @@ class Errands:
                 await self._wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
+            self._lanes.release(lane)
             self._under_way.discard((key, errand))
 
     async def _wait(self, seconds: float) -> None:
@@ -157,5 +164,10 @@ class Errands:
         standing = self._standing[namespace.id]
         if standing.get(key) is _UNKNOWN:
             standing[key] = found
-            for errand in found:
+            for errand in _in_order(found):
                 self._begin(namespace, key, errand)
+
+
+def _in_order(errands: Iterable[Errand]) -> list[Errand]:
+    """By their events."""
+    return sorted(errands, key=attrgetter("event_id"))

@@ -44,9 +44,9 @@ def test_what_is_initiated_stands_until_it_is_known_what_became_of_it() -> None:
     life = WorkedLife()
     life.decide(start_child(), signal_external(), cancel_external())
     assert errands_of(life.run) == {
-        Errand(ErrandKind.START_CHILD, 5, 1),
-        Errand(ErrandKind.SIGNAL_EXTERNAL, 6, 1),
-        Errand(ErrandKind.CANCEL_EXTERNAL, 7, 1),
+        Errand(ErrandKind.START_CHILD, 5, 1, "child"),
+        Errand(ErrandKind.SIGNAL_EXTERNAL, 6, 1, "other"),
+        Errand(ErrandKind.CANCEL_EXTERNAL, 7, 1, "other"),
     }
     change = life.change()
     children.record_started(change, 5, 1, "c1")

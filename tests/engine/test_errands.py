@@ -474,6 +474,26 @@ async def test_a_closed_child_whose_parent_is_gone_is_done_with(tmp_path: Path) 
         assert "ChildWorkflowExecutionTerminated" not in await driver.names(PARENT)
 
 
+async def test_a_child_is_started_and_then_signalled_in_the_order_of_the_commands(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        letters = [f"letter {number}" for number in range(20)]
+        await initiated(
+            driver,
+            start_child(),
+            *(signal_external(CHILD, signal_name=letter) for letter in letters),
+            cancel_external("nobody"),
+        )
+        await settled(driver)
+        received = [
+            event.workflow_execution_signaled_event_attributes.signal_name
+            for event in await driver.events(CHILD)
+            if short(event) == "WorkflowExecutionSignaled"
+        ]
+        assert received == letters
+        assert "SignalExternalWorkflowExecutionFailed" not in await driver.names(PARENT)
+
+
 async def test_two_workflows_signal_each_other(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
