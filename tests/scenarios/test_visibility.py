@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+import grpc
 from temporalio import workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
@@ -15,7 +14,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from tests.scenarios.stage import LOCALLY, Caller, Stage
+from tests.scenarios.stage import LOCALLY, Caller, Stage, until
 from tests.scenarios.workflows import QUEUE
 
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")
@@ -49,9 +48,14 @@ async def listed(caller: Caller, query: str) -> list[str]:
 
 
 async def until_listed(caller: Caller, query: str) -> None:
-    async with asyncio.timeout(10):
-        while await listed(caller, query) != ["w"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async def seen() -> bool:
+        try:
+            return await listed(caller, query) == ["w"]
+        except grpc.aio.AioRpcError as error:  # the attributes are not known there yet
+            assert "is not a valid search attribute" in str(error.details())
+            return False
+
+    await until(seen)
 
 
 async def test_search_attributes_and_lists_follow_a_failover(journey: Stage) -> None:
