@@ -42,6 +42,9 @@ class Limits:
     memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
     memo_bytes_warning: Annotated[Bytes, Key("limit.memoSize.warn")] = 2 * 1024
     id_characters: Annotated[Number, Key("limit.maxIDLength")] = 1000
+    # Batch operations that are open in one namespace, and of one the runs that it comes to in a second.
+    open_batches: Annotated[Number, Key("frontend.MaxConcurrentBatchOperationPerNamespace")] = 1
+    batched_runs_per_second: Annotated[Number, Key("worker.batcherRPS")] = 50
     search_attributes: Annotated[Number, Key("frontend.searchAttributesNumberOfKeysLimit")] = 100
     search_attribute_value_bytes: Annotated[Bytes, Key("frontend.searchAttributesSizeOfValueLimit")] = (
         2 * 1024

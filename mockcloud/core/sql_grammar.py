@@ -180,11 +180,16 @@ def parse(query: str) -> Query:
     where = query.strip()
     if where and not where.lower().startswith(("order by", "group by")):
         where = "where " + where
+    return parse_statement(_PREFIX + where)
+
+
+def parse_statement(statement: str) -> Query:
+    """The tree of a whole statement, `select * from a_table …`. Raises as `parse`."""
     parser = _parser().parse_interactive("")
     depth = 0
     skipped = 4  # the words of the prefix
     behind_dot = False
-    for word, text, position in words(_PREFIX + where):
+    for word, text, position in words(statement):
         if skipped:
             skipped -= 1
             continue

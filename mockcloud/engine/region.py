@@ -21,6 +21,7 @@ from mockcloud.core.derived import Offer
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.engine.answers import Answers
+from mockcloud.engine.batches import Batches
 from mockcloud.engine.cache import Entry, RunCache
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.errands import Errands
@@ -119,6 +120,7 @@ class Region:
             self.tasks,
             self.log_signal,
         )
+        self.batches = Batches(self.changes, self.namespaces, limits, self.tasks)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
 
     @classmethod
@@ -170,6 +172,7 @@ class Region:
         self.timers.start()
         self.errands.start()
         self.retention.start()
+        self.batches.start()
         await self.schedules.start()
 
     def kill(self) -> None:
@@ -181,6 +184,7 @@ class Region:
         self.timers.stop()
         self.errands.stop()
         self.retention.stop()
+        self.batches.stop()
         self.task_queues.stop()
         self.schedules.stop()
         self.tasks.end()
@@ -190,6 +194,7 @@ class Region:
         self.timers.stop()
         self.errands.stop()
         self.retention.stop()
+        self.batches.stop()
         self.schedules.stop()
         self.matching.end_polls()
         self.task_queues.stop()

@@ -19,10 +19,12 @@ from google.protobuf.message import Message
 from temporalio.api.workflowservice.v1 import ShutdownWorkerRequest
 
 from mockcloud.core.errors import NamespaceHandover, NamespaceNotActive, Unimplemented
+from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
 from mockcloud.frontend import (
     activity,
     activity_control,
+    batch,
     handover,
     history,
     lookup,
@@ -44,7 +46,7 @@ from mockcloud.frontend import (
     workflow_control,
     workflow_task,
 )
-from mockcloud.frontend.methods import METHODS, SERVICES, Method
+from mockcloud.frontend.methods import METHODS, SERVICES, WORKFLOW_SERVICE, Method
 from mockcloud.frontend.scope import Handler, Scope
 from mockcloud.frontend.settings import FrontendSettings, HandoverPolicy
 from mockcloud.rpc.methods import Call, parse
@@ -70,6 +72,7 @@ _FAMILIES: Final = (
     visibility,
     schedule,
     operator,
+    batch,
 )
 
 
@@ -84,6 +87,8 @@ def _served() -> Mapping[str, Handler]:
     return handlers
 
 
+_OWN_CALL_SECONDS: Final = 10.0  # of which a poll waits all but the last
+
 SERVED: Final = _served()
 """Handlers of the methods that are built, by full name."""
 
@@ -97,6 +102,7 @@ class Frontend:
         self._region: Final = region
         self._transport: Final = transport
         self._settings: Final = settings or FrontendSettings()
+        region.batches.call = self._serve_own
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call: the serialized response.
@@ -117,6 +123,13 @@ class Frontend:
         if namespace is None:
             return await self._here(call, method, request, scope)
         return await self._routed(call, method, request, scope)
+
+    async def _serve_own(self, namespace: Namespace, request: Message) -> Message:
+        """A call of the region's own workers, answered here or not at all."""
+        name = request.DESCRIPTOR.name.removesuffix("Request")
+        handler = SERVED[f"/{WORKFLOW_SERVICE.full_name}/{name}"]
+        deadline = asyncio.get_running_loop().time() + _OWN_CALL_SECONDS
+        return await handler(Scope(self._region, namespace, deadline, "temporal-server"), request)
 
     async def _routed(self, call: Call, method: Method, request: Message, scope: Scope) -> bytes:
         """Steps 2 and 3, again whenever a switch comes between; a call is sent a second time at most once."""

@@ -53,7 +53,7 @@ async def list_workflow_executions(
     scope: Scope, request: ListWorkflowExecutionsRequest
 ) -> ListWorkflowExecutionsResponse:
     """One page of runs, open ones first, newest first."""
-    runs, token = await _page(scope, request.query, request.page_size, request.next_page_token)
+    runs, token = await list_page(scope, request.query, request.page_size, request.next_page_token)
     return ListWorkflowExecutionsResponse(executions=runs, next_page_token=token)
 
 
@@ -62,7 +62,7 @@ async def scan_workflow_executions(
     scope: Scope, request: ScanWorkflowExecutionsRequest
 ) -> ScanWorkflowExecutionsResponse:
     """The same as a list, as it is today."""
-    runs, token = await _page(scope, request.query, request.page_size, request.next_page_token)
+    runs, token = await list_page(scope, request.query, request.page_size, request.next_page_token)
     return ScanWorkflowExecutionsResponse(executions=runs, next_page_token=token)
 
 
@@ -76,7 +76,9 @@ async def list_open_workflow_executions(
         terms.append(f"WorkflowId = '{request.execution_filter.workflow_id}'")
     elif request.HasField("type_filter"):
         terms.append(f"WorkflowType = '{request.type_filter.name}'")
-    runs, token = await _page(scope, " AND ".join(terms), request.maximum_page_size, request.next_page_token)
+    runs, token = await list_page(
+        scope, " AND ".join(terms), request.maximum_page_size, request.next_page_token
+    )
     return ListOpenWorkflowExecutionsResponse(executions=runs, next_page_token=token)
 
 
@@ -98,7 +100,9 @@ async def list_closed_workflow_executions(
         ):
             raise InvalidArgument("StatusFilter must be specified and must be not Running.")
         terms.append(f"ExecutionStatus = {int(status)}")
-    runs, token = await _page(scope, " AND ".join(terms), request.maximum_page_size, request.next_page_token)
+    runs, token = await list_page(
+        scope, " AND ".join(terms), request.maximum_page_size, request.next_page_token
+    )
     return ListClosedWorkflowExecutionsResponse(executions=runs, next_page_token=token)
 
 
@@ -148,9 +152,14 @@ async def get_search_attributes(
     )
 
 
-async def _page(
+async def list_page(
     scope: Scope, text: str, page_size: int, page_token: bytes
 ) -> tuple[list[WorkflowExecutionInfo], bytes]:
+    """One page of the runs that a query finds, and the token of the next: empty when there is none.
+
+    Raises:
+        InvalidArgument: the query or the token is bad.
+    """
     namespace = scope.namespace
     longest = scope.limits.list_page
     size = page_size if 0 < page_size <= longest else longest

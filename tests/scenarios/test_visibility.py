@@ -51,9 +51,10 @@ async def until_listed(caller: Caller, query: str) -> None:
     async def seen() -> bool:
         try:
             return await listed(caller, query) == ["w"]
-        except grpc.aio.AioRpcError as error:  # the attributes are not known there yet
-            assert "is not a valid search attribute" in str(error.details())
-            return False
+        except grpc.aio.AioRpcError as error:
+            if "is not a valid search attribute" in str(error.details()):
+                return False  # not known there yet
+            raise
 
     await until(seen)
 
