@@ -202,7 +202,7 @@ class Changes:
                 reply = rule(change)
                 too_long = history_limits.enforce(change, guard)
                 await self._keep(namespace, entry, current, change, as_active=as_active)
-                if afterwards is not None and too_long is None:
+                if afterwards is not None and too_long is None and namespace.writable:
                     change = RunChange(entry.run, self.context(namespace))
                     reply = afterwards(change, reply)
                     assert not change.changed, "what follows a commit is in memory only"
