@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -128,6 +129,20 @@ class TestSdk:
                         await environment.client.start_workflow("any", id="w" * 101, task_queue="q")
                 described = await environment.client.get_workflow_handle("w").describe()
                 assert described.namespace == "orders"
+
+    async def test_what_began_on_its_port_goes_on_there_after_a_failover(self) -> None:
+        with started("--port", "0", "-o", "json") as process:
+            addresses = ready(process)
+            client = await Client.connect(endpoint(addresses))
+            handle = await client.start_workflow(Greeting.run, "you", id="w", task_queue="q")
+            failover = await asyncio.create_subprocess_exec(
+                *(MOCKCLOUD, "failover", "default", "aws-us-west-2", "--cloud", addresses["cloud_ops"]),
+                stdout=subprocess.DEVNULL,
+            )
+            assert await failover.wait() == 0
+            async with Worker(client, task_queue="q", workflows=[Greeting], activities=[greet]):
+                assert await handle.result() == "hello you"
+            ended(process)
 
 
 def within(directory: Path) -> list[str]:
