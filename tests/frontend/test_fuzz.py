@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -21,6 +22,7 @@ from mockcloud.core.errors import Code, ServiceError
 from mockcloud.frontend.methods import METHODS, Method
 from mockcloud.frontend.service import SERVED
 from tests.frontend.fuzz.messages import Maker, Pool
+from tests.frontend.fuzz.replica import differences
 from tests.frontend.fuzz.world import ACTIVITY_TOKENS, QUERY_TOKENS, SPARE, WORKFLOW_TOKENS, World
 
 _SCALE: Final = int(os.environ.get("MOCKCLOUD_FUZZ", "1"))
@@ -58,7 +60,11 @@ def examples(number: int) -> settings:
 @st.composite
 def requests(draw: Any, world: World, method: Method, *, tidy: bool, broken: bool) -> bytes:
     """The bytes of a request: of a message, or of one that is `broken` on its way."""
-    rng = draw(st.randoms(use_true_random=True))
+    return request(draw(st.randoms(use_true_random=True)), world, method, tidy=tidy, broken=broken)
+
+
+def request(rng: random.Random, world: World, method: Method, *, tidy: bool, broken: bool) -> bytes:
+    """The same, from a source of chance."""
     maker = Maker(
         rng,
         pool_of(world, method, rng),
@@ -97,6 +103,20 @@ def test_broken_bytes(world: World, name: str) -> None:
         assert parses(method, raw) or (error is not None and error.message.startswith(_UNPARSABLE))
 
     check()
+
+
+def test_another_region_takes_all_that_came_of_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    rng = random.Random(0)
+    try:
+        for name in sorted(SERVED):
+            method = METHODS[name]
+            world.run(world.replenish())
+            for _ in range(5 * _SCALE):
+                called(world, method, request(rng, world, method, tidy=False, broken=False))
+        assert world.run(differences(world, tmp_path)) == []
+    finally:
+        world.close()
 
 
 def pool_of(world: World, method: Method, rng: random.Random) -> Pool:

@@ -142,8 +142,8 @@ _TEXTS: Final[Mapping[str, Sequence[str]]] = {
     "id": ("a1", "a2", "name"),
     "query_type": ("q", "__stack_trace", "__temporal_workflow_metadata"),
     "reason": ("because",),
-    "active_cluster_name": ("A", "nowhere", ""),
-    "cluster_name": ("A", "nowhere"),
+    "active_cluster_name": ("A", "nowhere", "", "B"),
+    "cluster_name": ("A", "B", "nowhere"),
 }
 
 

@@ -61,6 +61,7 @@ LIMITS: Final = Limits(
     history_long_poll=20 * times.MILLISECOND,
     query_timeout=20 * times.MILLISECOND,
 )
+CLUSTERS: Final = Clusters.of(("A", "B"))  # B is not there, unless `replica` makes it
 SPARE: Final = "spare namespaces"  # in the pool: for methods that may make them useless
 ACTIVITY_TOKENS: Final = "of activities"
 WORKFLOW_TOKENS: Final = "of workflow tasks"
@@ -118,7 +119,7 @@ class World:
         self.pool = Pool()
         self.records = Records()
         self._runner = asyncio.Runner()
-        self._peers = MemoryPeers()
+        self.peers = MemoryPeers()
         self._generation = 0
         self.site = self.run(self._open(directory))
         logging.getLogger().addHandler(self.records)
@@ -138,8 +139,8 @@ class World:
     async def _open(self, directory: Path) -> Site:
         store = await Store.open(directory / "A.sqlite", durable=False)
         ports = Ports(clock=StandingClock(), rng=random.Random(0))
-        region = await Region.open("A", Clusters.of(("A",)), store, ports, LIMITS)
-        frontend = Frontend(region, self._peers.transport())
+        region = await Region.open("A", CLUSTERS, store, ports, LIMITS)
+        frontend = Frontend(region, self.peers.transport())
         await region.start()
         return Site(region, frontend)
 
