@@ -22,6 +22,7 @@ from mockcloud.core.change import RunChange
 from mockcloud.core.errors import NotFound, Unavailable
 from mockcloud.engine import errands
 from mockcloud.engine.changes import StartReply
+from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
 from mockcloud.store import runs
@@ -474,12 +475,28 @@ async def test_a_closed_child_whose_parent_is_gone_is_done_with(tmp_path: Path) 
         assert "ChildWorkflowExecutionTerminated" not in await driver.names(PARENT)
 
 
-async def test_a_child_is_started_and_then_signalled_in_the_order_of_the_commands(tmp_path: Path) -> None:
+async def test_a_child_is_started_and_then_signalled_in_the_order_of_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
+        start, others_done = region.changes.start, asyncio.Event()
+
+        async def slow(*args: Any) -> StartReply:
+            await others_done.wait()
+            return await start(*args)
+
+        def committed(_: Namespace, committed: Committed) -> None:
+            if not committed.run.external_cancels:
+                others_done.set()
+
+        await driver.start(PARENT)
+        task = await driver.poll()
+        monkeypatch.setattr(region.changes, "start", slow)
         letters = [f"letter {number}" for number in range(20)]
-        await initiated(
-            driver,
+        region.changes.listeners.append(committed)
+        await driver.complete(
+            task,
             start_child(),
             *(signal_external(CHILD, signal_name=letter) for letter in letters),
             cancel_external("nobody"),
