@@ -61,7 +61,7 @@ from mockcloud.core.visibility_filter import (
     VisibilityQuery,
 )
 
-__all__ = ["VisibilityQuery", "parse", "status_named"]
+__all__ = ["VisibilityQuery", "field_named", "parse", "status_named"]
 
 _STATUS_PREFIX: Final = "WORKFLOW_EXECUTION_STATUS_"
 _STATUSES: Final[Mapping[str, int]] = {
@@ -102,6 +102,11 @@ def parse(query: str, namespace: NamespaceRecord) -> VisibilityQuery:
         raise InvalidArgument(f"invalid query: malformed SQL query: {problem}") from None
     except _Refused as problem:
         raise InvalidArgument(f"invalid query: {problem}") from None
+
+
+def field_named(name: str, namespace: NamespaceRecord) -> Field | None:
+    """The search attribute that a filter means by `name`; None: there is none."""
+    return _Converter(namespace).known(name)
 
 
 def status_named(status: int) -> str:
@@ -194,14 +199,14 @@ class _Converter:
         if not isinstance(node, Column):
             raise _invalid(f"must be a column name but was {kind_of(node)}")
         alias = node.name
-        field = self._known(alias)
+        field = self.known(alias)
         if field is None:
             raise _invalid(f"column name '{alias}' is not a valid search attribute")
         if field.name == _DIVISION:
             self._names_division = True
         return field, alias
 
-    def _known(self, alias: str) -> Field | None:
+    def known(self, alias: str) -> Field | None:
         system, predefined = search_attributes.SYSTEM, search_attributes.PREDEFINED
         if alias not in system and alias not in predefined:
             custom = search_attributes.custom(self._namespace).get(alias)

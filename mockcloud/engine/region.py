@@ -77,6 +77,7 @@ class Region:
         self.log_signal = WakeUps()
         self.runs = RunCache()
         self.namespaces = NamespaceRegistry(name, clusters, store, ports, limits, self.tasks, self.log_signal)
+        next_task_id = itertools.count(first_task_id).__next__
         self.changes = Changes(
             name,
             clusters,
@@ -86,7 +87,7 @@ class Region:
             self.tasks,
             self.runs,
             self.log_signal,
-            itertools.count(first_task_id).__next__,
+            next_task_id,
             self.namespaces.find,
         )
         self.watch = Watch()
@@ -119,6 +120,7 @@ class Region:
             limits,
             self.tasks,
             self.log_signal,
+            next_task_id,
         )
         self.batches = Batches(self.changes, self.namespaces, limits, self.tasks)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)

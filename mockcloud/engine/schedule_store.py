@@ -16,11 +16,10 @@ from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.replication.v1.replication_pb2 import ScheduleState as ScheduleMessage
 from mockcloud.api.state.v1.schedule_pb2 import ScheduleRecord
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import NamespaceNotActive
 from mockcloud.core.ports import Clock
-from mockcloud.core.schedule import calls
+from mockcloud.core.schedule import calls, views
 from mockcloud.core.schedule.calls import Call
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.engine.namespaces import Namespace
@@ -41,17 +40,25 @@ class Overtaken(Exception):
 class ScheduleStore:
     """Loads and commits schedules. The caller holds the schedule's lock."""
 
-    def __init__(self, store: Store, clusters: Clusters, clock: Clock, log_signal: WakeUps) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clusters: Clusters,
+        clock: Clock,
+        log_signal: WakeUps,
+        next_key: Callable[[], int],
+    ) -> None:
         self._store = store
         self._clusters = clusters
         self._clock = clock
         self._log_signal = log_signal
+        self._next_key = next_key
         self.listeners: list[Listener] = []
 
     async def load(self, namespace: Namespace, schedule_id: str) -> ScheduleState | None:
         """The schedule, closed or not; None: there is none."""
-        row = await self._store.read(lambda connection: schedules.load(connection, namespace.id, schedule_id))
-        return None if row is None else ScheduleState.load(row.record)
+        raw = await self._store.read(lambda connection: schedules.load(connection, namespace.id, schedule_id))
+        return None if raw is None else ScheduleState.load(raw)
 
     async def commit(
         self, namespace: Namespace, state: ScheduleState, before: bytes, call: Call | None = None
@@ -77,7 +84,7 @@ class ScheduleStore:
         del record.items[:]
         record.items.extend(items)
         raw = state.dump()
-        row = row_of(namespace.record, state, raw)
+        row = row_of(namespace.record, state, raw, self._next_key())
         task = ReplicationTask(created_at=now, schedule=_message(state, call))
 
         def transaction(connection: sqlite3.Connection) -> None:
@@ -107,7 +114,7 @@ class ScheduleStore:
         """What stores a peer's state of a schedule unless a newer one is here, and what to do after the commit."""
         raw = record.SerializeToString(deterministic=True)
         state = ScheduleState.load(raw)
-        row = row_of(namespace.record, state, raw)
+        row = row_of(namespace.record, state, raw, self._next_key())
         stored = False
 
         def transaction(connection: sqlite3.Connection) -> None:
@@ -125,20 +132,22 @@ class ScheduleStore:
             listener(namespace, state)
 
 
-def row_of(namespace: NamespaceRecord, state: ScheduleState, raw: bytes) -> ScheduleRow:
-    """The row of a state, whose dump is `raw`."""
+def row_of(namespace: NamespaceRecord, state: ScheduleState, raw: bytes, run_key: int) -> ScheduleRow:
+    """The row of a state, whose dump is `raw`; `run_key` is for a schedule that is new here."""
     record = state.record
     return ScheduleRow(
+        run_key=run_key,
         namespace_id=namespace.id,
         schedule_id=record.schedule_id,
+        workflow_id=state.workflow_id,
         run_id=record.run_id,
         version=record.version,
         stamp=record.stamp,
-        created=times.nanoseconds(state.info.create_time),
         busy=state.busy,
         due=record.due,
         delete_at=None if state.open else record.close_time + namespace.retention,
         record=raw,
+        visibility=views.visibility_row(state),
     )
 
 

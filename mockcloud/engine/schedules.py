@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -39,6 +40,7 @@ from mockcloud.core.ports import Ports
 from mockcloud.core.schedule import calls, machine
 from mockcloud.core.schedule.calls import Call
 from mockcloud.core.schedule.state import WORKFLOW_ID_PREFIX, ScheduleState
+from mockcloud.core.visibility_filter import Filter
 from mockcloud.engine.alarm import Alarm
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
@@ -51,9 +53,9 @@ from mockcloud.engine.schedule_turn import Change, ScheduleTurns
 from mockcloud.engine.schedule_watch import ScheduleWatch
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.wakeups import WakeUps
-from mockcloud.store import schedules
+from mockcloud.store import schedules, visibility
 from mockcloud.store.database import Store
-from mockcloud.store.schedules import ScheduleCursor, ScheduleRow
+from mockcloud.store.visibility import VisibilityCursor
 
 T = TypeVar("T")
 
@@ -78,6 +80,7 @@ class Schedules:
         limits: Limits,
         tasks: Tasks,
         log_signal: WakeUps,
+        next_key: Callable[[], int],
     ) -> None:
         self._namespaces = namespaces
         self._store = store
@@ -85,7 +88,7 @@ class Schedules:
         self._tasks = tasks
         self._locks = KeyedLocks()
         self._watch = ScheduleWatch(changes, history, limits)
-        self._schedules = ScheduleStore(store, clusters, ports.clock, log_signal)
+        self._schedules = ScheduleStore(store, clusters, ports.clock, log_signal, next_key)
         self._turns = ScheduleTurns(self._schedules, self._watch, changes, ports, limits)
         self._alarm = Alarm(ports.clock, lambda: tasks.background(self._ring(), "schedules"))
         self._retention = Alarm(ports.clock, lambda: tasks.background(self._delete_over(), "schedules"))
@@ -183,15 +186,24 @@ class Schedules:
             if await self._watch.runs(namespace, workflow)
         ]
 
-    async def page(self, namespace: Namespace, size: int, cursor: ScheduleCursor | None) -> list[ScheduleRow]:
-        """Open schedules after `cursor`, newest first."""
-        return await self._store.read(
-            lambda connection: schedules.page(connection, namespace.id, size, cursor)
-        )
+    async def page(
+        self, namespace: Namespace, wanted: Filter, size: int, cursor: VisibilityCursor | None
+    ) -> tuple[list[ScheduleState], VisibilityCursor | None]:
+        """Those of the wanted schedules that come after `cursor`, and the cursor of the next page."""
 
-    async def count(self, namespace: Namespace) -> int:
-        """How many are open."""
-        return await self._store.read(lambda connection: schedules.count(connection, namespace.id))
+        def read(connection: sqlite3.Connection) -> tuple[list[bytes | None], VisibilityCursor | None]:
+            found, following = visibility.list_runs(connection, namespace.id, wanted, size, cursor)
+            ids = [run.workflow_id.removeprefix(WORKFLOW_ID_PREFIX) for run in found]
+            return [schedules.load(connection, namespace.id, each) for each in ids], following
+
+        records, following = await self._store.read(read)
+        return [ScheduleState.load(record) for record in records if record is not None], following
+
+    async def count(self, namespace: Namespace, wanted: Filter) -> int:
+        """How many schedules are wanted."""
+        return await self._store.read(
+            lambda connection: visibility.count_runs(connection, namespace.id, wanted)
+        )
 
     # Peers
 
@@ -241,11 +253,12 @@ class Schedules:
 
     async def _take_up(self, namespace: Namespace) -> None:
         """Look at all schedules that have something under way; a passive region only keeps them in mind."""
-        rows = await self._store.read(lambda connection: schedules.busy(connection, namespace.id))
-        for row in rows:
-            self._stored(namespace, ScheduleState.load(row.record))
+        records = await self._store.read(lambda connection: schedules.busy(connection, namespace.id))
+        for record in records:
+            state = ScheduleState.load(record)
+            self._stored(namespace, state)
             if namespace.writable:
-                self._tasks.background(self._by_itself(namespace, row.schedule_id), "schedule")
+                self._tasks.background(self._by_itself(namespace, state.schedule_id), "schedule")
         if namespace.writable:
             self._alarm.set(self._ports.clock.now())
 

@@ -23,14 +23,13 @@ from temporalio.api.workflowservice.v1 import (
     UpdateScheduleResponse,
 )
 
-from mockcloud.core import times
+from mockcloud.core import times, visibility_query
 from mockcloud.core.errors import NotFound, QueryFailed
-from mockcloud.core.schedule import checks, machine, views
+from mockcloud.core.schedule import checks, list_query, machine, views
 from mockcloud.core.schedule.errors import SpecError
-from mockcloud.core.schedule.state import ScheduleState
-from mockcloud.core.tokens import ListPageToken
+from mockcloud.core.visibility_filter import Filter
+from mockcloud.frontend import visibility
 from mockcloud.frontend.scope import Family, Scope
-from mockcloud.store.schedules import ScheduleCursor
 
 family: Final = Family()
 
@@ -100,23 +99,25 @@ async def list_schedule_matching_times(
 @family.serves(ListSchedulesRequest)
 async def list_schedules(scope: Scope, request: ListSchedulesRequest) -> ListSchedulesResponse:
     """One page of schedules, newest first."""
-    namespace_id, longest = scope.namespace.id, scope.limits.list_page
+    namespace, longest = scope.namespace, scope.limits.list_page
     size = request.maximum_page_size if 0 < request.maximum_page_size <= longest else longest
-    cursor = None
-    if request.next_page_token:
-        token = ListPageToken.load(request.next_page_token, namespace_id)
-        cursor = ScheduleCursor(token.start_time, token.run_id)
-    rows = await scope.region.schedules.page(scope.namespace, size + 1, cursor)
-    response = ListSchedulesResponse(
-        schedules=[views.listed(ScheduleState.load(row.record), namespace_id) for row in rows[:size]]
+    wanted = _wanted(scope, request.query)
+    cursor = visibility.cursor_of(request.next_page_token, namespace.id)
+    found, following = await scope.region.schedules.page(namespace, wanted, size, cursor)
+    return ListSchedulesResponse(
+        schedules=[views.listed(state, namespace.id) for state in found],
+        next_page_token=visibility.token_of(following, namespace.id),
     )
-    if len(rows) > size:
-        last = rows[size - 1]
-        response.next_page_token = ListPageToken(namespace_id, 0, last.created, last.run_id).dump()
-    return response
 
 
 @family.serves(CountSchedulesRequest)
 async def count_schedules(scope: Scope, request: CountSchedulesRequest) -> CountSchedulesResponse:
     """How many schedules there are."""
-    return CountSchedulesResponse(count=await scope.region.schedules.count(scope.namespace))
+    wanted = _wanted(scope, request.query)
+    return CountSchedulesResponse(count=await scope.region.schedules.count(scope.namespace, wanted))
+
+
+def _wanted(scope: Scope, query: str) -> Filter:
+    """Raises InvalidArgument for what is no filter of schedules."""
+    record = scope.namespace.record
+    return visibility_query.parse(list_query.runs_of(query, record), record).filter

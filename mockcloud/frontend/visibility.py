@@ -163,7 +163,7 @@ async def list_page(
     namespace = scope.namespace
     longest = scope.limits.list_page
     size = page_size if 0 < page_size <= longest else longest
-    cursor = _cursor(page_token, namespace.id)
+    cursor = cursor_of(page_token, namespace.id)
     query = visibility_query.parse(text, namespace.record)
     if query.group_by is not None:
         raise InvalidArgument("invalid query: operation is not supported: 'GROUP BY' clause")
@@ -172,8 +172,7 @@ async def list_page(
         return visibility.list_runs(connection, namespace.id, query.filter, size, cursor)
 
     runs, following = await scope.region.store.read(read)
-    token = b"" if following is None else _token(following, namespace.id)
-    return [_listed(run, namespace.record) for run in runs], token
+    return [_listed(run, namespace.record) for run in runs], token_of(following, namespace.id)
 
 
 def _within(field: str, wanted: StartTimeFilter) -> list[str]:
@@ -197,14 +196,18 @@ def _bound(moment: Timestamp) -> int | None:
     return max(-largest, min(times.nanoseconds(moment), largest))
 
 
-def _cursor(raw: bytes, namespace_id: str) -> VisibilityCursor | None:
+def cursor_of(raw: bytes, namespace_id: str) -> VisibilityCursor | None:
+    """Where a page token goes on; None: it is the first page. Raises InvalidArgument."""
     if not raw:
         return None
     token = ListPageToken.load(raw, namespace_id)
     return VisibilityCursor(token.order_time, token.start_time, token.run_id)
 
 
-def _token(cursor: VisibilityCursor, namespace_id: str) -> bytes:
+def token_of(cursor: VisibilityCursor | None, namespace_id: str) -> bytes:
+    """The token of the next page; empty: there is none."""
+    if cursor is None:
+        return b""
     return ListPageToken(namespace_id, cursor.order_time, cursor.start_time, cursor.run_id).dump()
 
 

@@ -12,6 +12,9 @@ _PUT = (
 )
 _BY_NAMESPACE = (
     "task_queue_user_data",
+    "schedules",
+    "visibility",
+    "search_attribute",
     "replication_log",
     "log_trimmed",
     "positions",

@@ -1,5 +1,7 @@
 """Schedules as stored: one row each, with the whole of its state. A deleted one stays until its retention is over.
 
+In lists of runs each is a workflow, in a namespace division of its own; lists of schedules are made from those.
+
 Of two states of a schedule the one with the higher (version, stamp) holds, whoever wrote it.
 """
 
@@ -9,45 +11,43 @@ import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_COLUMNS = "namespace_id, schedule_id, run_id, version, stamp, created, busy, due, delete_at, record"
+from mockcloud.core.derived import VisibilityRow
+from mockcloud.store import visibility
+
+_COLUMNS = "run_key, namespace_id, schedule_id, run_id, version, stamp, busy, due, delete_at, record"
 _PUT = f"INSERT OR REPLACE INTO schedules ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_LOAD = f"SELECT {_COLUMNS} FROM schedules WHERE namespace_id = ? AND schedule_id = ?"  # noqa: S608 constants
-_STATE_OF = "SELECT version, stamp FROM schedules WHERE namespace_id = ? AND schedule_id = ?"
+_OF = "FROM schedules WHERE namespace_id = ? AND schedule_id = ?"
+_LOAD = f"SELECT record {_OF}"
+_STATE_OF = f"SELECT version, stamp {_OF}"
+_KEY_OF = f"SELECT run_key, run_id {_OF}"
 _BUSY = (
-    f"SELECT {_COLUMNS} FROM schedules"  # noqa: S608 constants
-    " WHERE namespace_id = ? AND busy AND delete_at IS NULL ORDER BY schedule_id"
+    "SELECT record FROM schedules WHERE namespace_id = ? AND busy AND delete_at IS NULL ORDER BY schedule_id"
 )
 _DUE = (
     "SELECT schedule_id FROM schedules WHERE namespace_id = ? AND due <= ? AND due > 0 ORDER BY due LIMIT ?"
 )
 _NEXT_DUE = "SELECT min(due) FROM schedules WHERE namespace_id = ? AND due > ?"
-_OVER = "DELETE FROM schedules WHERE delete_at <= ?"
+_OVER = "SELECT run_key FROM schedules WHERE delete_at <= ?"
+_DELETE = "DELETE FROM schedules WHERE run_key = ?"
 _NEXT_OVER = "SELECT min(delete_at) FROM schedules WHERE delete_at IS NOT NULL"
-_OPEN = "namespace_id = ? AND delete_at IS NULL"
-_AFTER = " AND (created, run_id) < (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
     """One schedule."""
 
+    run_key: int  # a new one, taken if the region does not have this `run_id` yet; shared with runs
     namespace_id: str
     schedule_id: str
+    workflow_id: str  # of the workflow that it is in lists of runs
     run_id: str
     version: int
     stamp: int
-    created: int
     busy: bool  # something of it is under way
     due: int  # 0: never by itself
     delete_at: int | None  # None while open
     record: bytes  # mockcloud.state.v1.ScheduleRecord
-
-
-class ScheduleCursor(NamedTuple):
-    """The last row of a page."""
-
-    created: int
-    run_id: str
+    visibility: VisibilityRow
 
 
 class StateOf(NamedTuple):
@@ -57,10 +57,10 @@ class StateOf(NamedTuple):
     stamp: int
 
 
-def load(connection: sqlite3.Connection, namespace_id: str, schedule_id: str) -> ScheduleRow | None:
-    """One schedule, deleted or not; None: it never was, or its retention is over."""
+def load(connection: sqlite3.Connection, namespace_id: str, schedule_id: str) -> bytes | None:
+    """The record of one schedule, deleted or not; None: it never was, or its retention is over."""
     row = connection.execute(_LOAD, (namespace_id, schedule_id)).fetchone()
-    return None if row is None else ScheduleRow(*row)
+    return None if row is None else bytes(row[0])
 
 
 def state_of(connection: sqlite3.Connection, namespace_id: str, schedule_id: str) -> StateOf | None:
@@ -70,21 +70,30 @@ def state_of(connection: sqlite3.Connection, namespace_id: str, schedule_id: str
 
 
 def put(connection: sqlite3.Connection, row: ScheduleRow) -> None:
-    """Store a state in place of what was there."""
+    """Store a state in place of what was there, and show it in the lists of runs."""
+    run_key = row.run_key
+    stored = connection.execute(_KEY_OF, (row.namespace_id, row.schedule_id)).fetchone()
+    if stored is not None and stored[1] == row.run_id:
+        run_key = stored[0]
+    elif stored is not None:
+        _delete(connection, stored[0])
     connection.execute(
         _PUT,
         (
+            run_key,
             row.namespace_id,
             row.schedule_id,
             row.run_id,
             row.version,
             row.stamp,
-            row.created,
             row.busy,
             row.due,
             row.delete_at,
             row.record,
         ),
+    )
+    visibility.put_visibility(
+        connection, run_key, row.namespace_id, row.workflow_id, row.run_id, row.visibility
     )
 
 
@@ -97,9 +106,9 @@ def put_newer(connection: sqlite3.Connection, row: ScheduleRow) -> bool:
     return True
 
 
-def busy(connection: sqlite3.Connection, namespace_id: str) -> list[ScheduleRow]:
-    """Open schedules of which something is under way."""
-    return [ScheduleRow(*row) for row in connection.execute(_BUSY, (namespace_id,))]
+def busy(connection: sqlite3.Connection, namespace_id: str) -> list[bytes]:
+    """Records of open schedules of which something is under way."""
+    return [record for (record,) in connection.execute(_BUSY, (namespace_id,))]
 
 
 def due(connection: sqlite3.Connection, namespace_id: str, now: int, limit: int) -> list[str]:
@@ -113,31 +122,18 @@ def next_due(connection: sqlite3.Connection, namespace_id: str, now: int) -> int
     return None if moment is None else int(moment)
 
 
-def page(
-    connection: sqlite3.Connection, namespace_id: str, limit: int, cursor: ScheduleCursor | None
-) -> list[ScheduleRow]:
-    """Open schedules after `cursor`, newest first."""
-    where, values = _OPEN, [namespace_id]
-    sql = f"SELECT {_COLUMNS} FROM schedules WHERE {where}"  # noqa: S608 constants; values are bound
-    if cursor is not None:
-        sql += _AFTER
-        values += [*cursor]  # type: ignore[list-item]
-    sql += " ORDER BY created DESC, run_id DESC LIMIT ?"
-    return [ScheduleRow(*row) for row in connection.execute(sql, (*values, limit))]
-
-
-def count(connection: sqlite3.Connection, namespace_id: str) -> int:
-    """How many are open."""
-    sql = f"SELECT count(*) FROM schedules WHERE {_OPEN}"  # noqa: S608 constants
-    return int(connection.execute(sql, (namespace_id,)).fetchone()[0])
-
-
 def delete_over(connection: sqlite3.Connection, now: int) -> None:
     """Remove those whose retention is over."""
-    connection.execute(_OVER, (now,))
+    for (run_key,) in connection.execute(_OVER, (now,)).fetchall():
+        _delete(connection, run_key)
 
 
 def next_over(connection: sqlite3.Connection) -> int | None:
     """When the next one's retention is over."""
     (moment,) = connection.execute(_NEXT_OVER).fetchone()
     return None if moment is None else int(moment)
+
+
+def _delete(connection: sqlite3.Connection, run_key: int) -> None:
+    connection.execute(_DELETE, (run_key,))
+    visibility.put_visibility(connection, run_key, "", "", "", None)

@@ -144,19 +144,18 @@ CREATE INDEX search_attribute_text ON search_attribute (namespace_id, name, text
 CREATE INDEX search_attribute_number ON search_attribute (namespace_id, name, number) WHERE number IS NOT NULL;
 
 CREATE TABLE schedules (
+    run_key INTEGER NOT NULL UNIQUE,
     namespace_id TEXT NOT NULL,
     schedule_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
     version INTEGER NOT NULL,
     stamp INTEGER NOT NULL,
-    created INTEGER NOT NULL,
     busy INTEGER NOT NULL,
     due INTEGER NOT NULL,
     delete_at INTEGER,
     record BLOB NOT NULL,
     PRIMARY KEY (namespace_id, schedule_id)
 );
-CREATE INDEX schedules_open ON schedules (namespace_id, created, run_id) WHERE delete_at IS NULL;
 CREATE INDEX schedules_busy ON schedules (namespace_id) WHERE busy AND delete_at IS NULL;
 CREATE INDEX schedules_due ON schedules (namespace_id, due) WHERE due > 0;
 CREATE INDEX schedules_delete_at ON schedules (delete_at) WHERE delete_at IS NOT NULL;

@@ -8,7 +8,9 @@ from datetime import UTC, timedelta
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.enums.v1 import ScheduleOverlapPolicy as Overlap
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.schedule.v1 import (
     BackfillRequest,
     IntervalSpec,
@@ -37,6 +39,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 from temporalio.client import ScheduleOverlapPolicy as OverlapPolicy
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
@@ -266,6 +269,88 @@ async def test_list_in_pages_and_count(client: Client, site: Site) -> None:
     assert len(page.schedules[0].info.future_action_times) == 5
     count = await site.ask(CountSchedulesRequest(namespace="default"), CountSchedulesResponse)
     assert count.count == 5
+
+
+async def test_filtered_lists(client: Client, site: Site) -> None:
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace="default",
+            search_attributes={"Customer": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD},
+        )
+    )
+    customer = SearchAttributeKey.for_keyword("Customer")
+    for number, name in enumerate(["ann", "bob", "cid"]):
+        await client.create_schedule(
+            f"s{number}",
+            schedule(state=ScheduleState(paused=number == 0)),
+            search_attributes=TypedSearchAttributes([SearchAttributePair(customer, name)]),
+        )
+    await client.get_schedule_handle("s2").pause()
+    await client.create_schedule("gone", schedule())
+    await client.get_schedule_handle("gone").delete()
+
+    async def ids(query: str) -> list[str]:
+        count = await site.ask(
+            CountSchedulesRequest(namespace="default", query=query), CountSchedulesResponse
+        )
+        found = [entry.id async for entry in await client.list_schedules(query, page_size=1)]
+        assert count.count == len(found)
+        return found
+
+    assert await ids("") == ["s2", "s1", "s0"]
+    assert await ids("TemporalSchedulePaused = true") == ["s2", "s0"]
+    assert await ids("SchedulePaused = false") == ["s1"]
+    assert await ids("ScheduleId = 's1'") == ["s1"]
+    assert await ids("ScheduleId STARTS_WITH 's' AND Customer IN ('ann', 'bob')") == ["s1", "s0"]
+    assert await ids("Customer = 'cid' OR ScheduleId = 's0'") == ["s2", "s0"]
+    (entry,) = [entry async for entry in await client.list_schedules("Customer = 'ann'")]
+    assert entry.typed_search_attributes[customer] == "ann"
+
+    # In the real server they are workflows, of a division of their own.
+    assert [run async for run in client.list_workflows()] == []
+    division = "TemporalNamespaceDivision = 'TemporalScheduler' AND ExecutionStatus = 'Running'"
+    assert [run.id async for run in client.list_workflows(division)] == [
+        "temporal-sys-scheduler:s2",
+        "temporal-sys-scheduler:s1",
+        "temporal-sys-scheduler:s0",
+    ]
+
+
+BAD_FILTERS = [
+    (
+        "foo = 1",
+        (
+            'invalid query: unable to convert filter expression: unable to convert left side of "foo = 1": '
+            "invalid search attribute: foo"
+        ),
+    ),
+    ("WorkflowId = 'x'", 'invalid query filter for schedules: cannot filter on "WorkflowId"'),
+    (
+        "TemporalNamespaceDivision = 'x'",
+        'invalid query filter for schedules: cannot filter on "TemporalNamespaceDivision"',
+    ),
+    (
+        "TemporalScheduledById = 's'",
+        'invalid query filter for schedules: cannot filter on "TemporalScheduledById"',
+    ),
+    ("GROUP BY ExecutionStatus", 'invalid query filter for schedules: cannot filter on "ExecutionStatus"'),
+    ("a =", "invalid query: malformed SQL query: syntax error at position 31"),
+    (
+        "ScheduleId = 's' ORDER BY ScheduleId",
+        "invalid query: malformed SQL query: syntax error at position 135 near 'order'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "message"), BAD_FILTERS, ids=[query for query, _ in BAD_FILTERS])
+async def test_bad_filters(query: str, message: str, site: Site) -> None:
+    for request in (
+        ListSchedulesRequest(namespace="default", query=query),
+        CountSchedulesRequest(namespace="default", query=query),
+    ):
+        error = await refusal(site.call(request))
+        assert error is not None
+        assert (error.code, error.message) == (3, message)
 
 
 async def test_matching_times(client: Client) -> None:

@@ -6,12 +6,31 @@ import sqlite3
 from dataclasses import replace
 from typing import Any
 
-from mockcloud.store import schedules
-from mockcloud.store.schedules import ScheduleCursor, ScheduleRow
+from temporalio.api.common.v1 import SearchAttributes
+
+from mockcloud.core.search_attribute_values import KEYWORD, encode
+from mockcloud.store import schedules, visibility
+from mockcloud.store.schedules import ScheduleRow
+from tests.store.builders import visibility_row
 
 
 def row(number: int, **changed: Any) -> ScheduleRow:
-    made = ScheduleRow("ns", f"s{number}", f"r{number}", 1, 1, number, False, 0, None, b"record")
+    attributes = SearchAttributes()
+    attributes.indexed_fields["TemporalNamespaceDivision"].CopyFrom(encode("TemporalScheduler", KEYWORD))
+    made = ScheduleRow(
+        run_key=number,
+        namespace_id="ns",
+        schedule_id=f"s{number}",
+        workflow_id=f"temporal-sys-scheduler:s{number}",
+        run_id=f"r{number}",
+        version=1,
+        stamp=1,
+        busy=False,
+        due=0,
+        delete_at=None,
+        record=f"record {number}".encode(),
+        visibility=replace(visibility_row(number), search_attributes=attributes.SerializeToString()),
+    )
     return replace(made, **changed)
 
 
@@ -20,10 +39,9 @@ def put(connection: sqlite3.Connection, *rows: ScheduleRow) -> None:
         schedules.put(connection, each)
 
 
-def test_a_row_comes_back_as_it_was(connection: sqlite3.Connection) -> None:
-    wanted = row(1, busy=True, due=5, delete_at=7)
-    put(connection, row(1), wanted)
-    assert schedules.load(connection, "ns", "s1") == wanted
+def test_a_record_comes_back(connection: sqlite3.Connection) -> None:
+    put(connection, row(1), row(1, record=b"newer"))
+    assert schedules.load(connection, "ns", "s1") == b"newer"
     assert schedules.load(connection, "other", "s1") is None
 
 
@@ -35,13 +53,17 @@ def test_the_newer_state_holds(connection: sqlite3.Connection) -> None:
         assert schedules.state_of(connection, "ns", "s1") == expected
 
 
-def test_pages_are_newest_first_without_closed_ones(connection: sqlite3.Connection) -> None:
-    put(connection, *(row(number, delete_at=9 if number == 3 else None) for number in range(1, 6)))
-    first = schedules.page(connection, "ns", 2, None)
-    assert [each.schedule_id for each in first] == ["s5", "s4"]
-    cursor = ScheduleCursor(first[-1].created, first[-1].run_id)
-    assert [each.schedule_id for each in schedules.page(connection, "ns", 9, cursor)] == ["s2", "s1"]
-    assert schedules.count(connection, "ns") == 4
+def test_a_schedule_is_a_workflow_of_lists(connection: sqlite3.Connection) -> None:
+    put(connection, row(1), row(1, run_key=7), row(2))
+    assert listed(connection) == [("temporal-sys-scheduler:s2", "r2"), ("temporal-sys-scheduler:s1", "r1")]
+    put(connection, row(1, run_key=8, run_id="again"))  # created anew: the one before is gone
+    assert ("temporal-sys-scheduler:s1", "again") in listed(connection)
+    assert len(listed(connection)) == 2
+
+
+def listed(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    found, _ = visibility.list_runs(connection, "ns")
+    return [(run.workflow_id, run.run_id) for run in found]
 
 
 def test_what_is_due_and_what_is_busy(connection: sqlite3.Connection) -> None:
@@ -51,7 +73,7 @@ def test_what_is_due_and_what_is_busy(connection: sqlite3.Connection) -> None:
     assert schedules.due(connection, "ns", 20, 1) == ["s2"]
     assert schedules.next_due(connection, "ns", 20) == 30
     assert schedules.next_due(connection, "ns", 30) is None
-    assert [each.schedule_id for each in schedules.busy(connection, "ns")] == ["s2"]
+    assert schedules.busy(connection, "ns") == [b"record 2"]
 
 
 def test_what_is_over_goes(connection: sqlite3.Connection) -> None:
@@ -60,3 +82,4 @@ def test_what_is_over_goes(connection: sqlite3.Connection) -> None:
     schedules.delete_over(connection, 10)
     assert schedules.next_over(connection) == 20
     assert schedules.load(connection, "ns", "s1") is None
+    assert len(listed(connection)) == 2

@@ -11,15 +11,22 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Memo, SearchAttributes, WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.schedule.v1 import Schedule, ScheduleListEntry, ScheduleListInfo
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 
 from mockcloud.core import times
-from mockcloud.core.schedule import machine
+from mockcloud.core.derived import VisibilityRow
+from mockcloud.core.schedule import checks, list_query, machine
 from mockcloud.core.schedule import spec as specs
 from mockcloud.core.schedule.state import ScheduleState
+from mockcloud.core.search_attribute_values import BOOL, KEYWORD, encode
 
 MATCHING_TIMES: Final = 1_000  # as many are listed at once
+
+_WORKFLOW_TYPE: Final = "temporal-sys-scheduler-workflow"
+_RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+_TERMINATED: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED
 
 _FUTURE_ACTIONS: Final = 10
 _ACTIONS_IN_LISTS: Final = 5
@@ -71,6 +78,31 @@ def listed(state: ScheduleState, namespace_id: str) -> ScheduleListEntry:
         del values[_SPECS_IN_LISTS:]
     specs.clean(spec)
     return entry
+
+
+def visibility_row(state: ScheduleState) -> VisibilityRow:
+    """The schedule as the workflow that it is in lists of runs."""
+    record, created = state.record, times.nanoseconds(state.info.create_time)
+    attributes = SearchAttributes.FromString(record.search_attributes)
+    attributes.indexed_fields["TemporalSchedulePaused"].CopyFrom(encode(state.paused, BOOL))
+    attributes.indexed_fields["TemporalNamespaceDivision"].CopyFrom(encode(list_query.DIVISION, KEYWORD))
+    return VisibilityRow(
+        workflow_type=_WORKFLOW_TYPE,
+        task_queue=checks.INTERNAL_TASK_QUEUE,
+        status=_RUNNING if state.open else _TERMINATED,
+        start_time=created,
+        execution_time=created,
+        close_time=record.close_time,
+        history_length=0,
+        history_size=0,
+        state_transitions=0,
+        memo=record.memo,
+        search_attributes=attributes.SerializeToString(),
+        parent_workflow_id="",
+        parent_run_id="",
+        root_workflow_id=state.workflow_id,
+        root_run_id=record.run_id,
+    )
 
 
 def matching_times(state: ScheduleState, namespace_id: str, start: int, end: int) -> list[Timestamp]:
