@@ -20,4 +20,6 @@ RPCS: Final[Mapping[str, str]] = {
 }
 COMMANDS: Final[Mapping[str, str]] = {}
 EVENTS: Final[Mapping[str, str]] = {}
-LIMITS: Final[Mapping[str, str]] = {}
+LIMITS: Final[Mapping[str, str]] = {
+    "state_bytes": "the state is measured as it is stored here",
+}
