@@ -26,6 +26,7 @@ from mockcloud.core.errors import (
     ResourceExhausted,
     WorkflowNotReady,
 )
+from mockcloud.core.run import RunKey
 
 from .support import QUEUE, B, Driver, close, fail_over, running, timer
 
@@ -247,3 +248,22 @@ async def test_a_failure_without_details_has_none(tmp_path: Path) -> None:
         with pytest.raises(QueryFailed) as caught:
             await asked
         assert caught.value.detail == QueryFailedFailure()
+
+
+async def test_a_waiting_query_goes_by_itself_when_its_region_turns_passive(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await idle(driver)
+        await driver.signal()
+        asked = asyncio.ensure_future(ask(driver))
+        await asyncio.sleep(0)
+        assert region.queries.attached(await _key(driver)), "it waits for the workflow task"
+        await fail_over(region, B)
+        query = await driver.poll()  # a passive region's poll gets queries only
+        assert query.query.query_type == "state"
+        respond(driver, query.task_token)
+        assert (await asked).query_result == ANSWER
+
+
+async def _key(driver: Driver) -> RunKey:
+    return await driver.region.changes.read(driver.namespace, "order-1", "", lambda run: run.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,34 @@ async def test_priority_and_its_inheritance(tmp_path: Path, crashed: bool) -> No
         assert [answer.priority.priority_key for answer in given] == [1, 1, 1, 1, 0, 5]
     finally:
         await region.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_the_limits_each_activity_is_given_once_and_in_order(
+    tmp_path: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        names = [f"a{number}" for number in range(30)]
+        await with_activities(driver, *names)
+        given: list[str] = []
+
+        async def work() -> None:
+            while len(given) < len(names):
+                answer = await poll(driver, timeout=0.5)
+                if answer.activity_id:
+                    given.append(answer.activity_id)
+
+        async def change() -> None:
+            while len(given) < len(names):
+                rate = rng.choice([5, 20, 200, None])
+                limit = Update() if rate is None else at_most(rate)
+                await configure(driver, update_queue_rate_limit=limit)
+                await asyncio.sleep(0.02)
+                if rng.random() < 0.3:
+                    asyncio.ensure_future(poll(driver)).cancel()  # a client that vanishes
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(work(), change())
+        assert given == names

@@ -194,6 +194,14 @@ async def test_after_continue_as_new_each_run_answers(client: Client) -> None:
         assert await old.query(Counter.count) == 0
 
 
+async def test_several_at_once_of_an_idle_run(client: Client) -> None:
+    async with worker(client):
+        handle = await start(client)
+        await handle.signal(Counter.add)
+        assert await handle.query(Counter.count) == 1
+        assert await asyncio.gather(*(handle.query(Counter.count) for _ in range(20))) == [1] * 20
+
+
 async def test_several_at_once_on_one_workflow_task(tmp_path: Path) -> None:
     """While a task is under way queries wait for it, and see what it did."""
     limits = replace(Limits(), buffered_queries=3)
