@@ -14,47 +14,41 @@ From the rule to the queue of the writer there is no await, so no change of the 
 them. All of it runs in a task of the engine: a caller that vanishes leaves nothing half done. Where a rule
 has begun to change the run and fails, or the commit does, the run in memory is dropped.
 
-Nothing may be told or answered before the commit, and nothing here decides what a change means.
+Nothing may be told or answered before the commit, and nothing here decides what a change means. Its parts:
+`run_writer` (one run), `starts` (a new one), `replicated` (several, as a plan says).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflowservice.v1 import (
     SignalWithStartWorkflowExecutionRequest,
     StartWorkflowExecutionRequest,
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import failover, history_limits, signals
+from mockcloud.core import history_limits
 from mockcloud.core import start as start_rules
-from mockcloud.core.attach import attach
-from mockcloud.core.change import Context, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.current import CurrentRun
 from mockcloud.core.errors import (
     ServiceError,
-    Unavailable,
     workflow_already_completed,
-    workflow_not_found,
 )
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
-from mockcloud.core.run import RUNNING, Run, RunKey
-from mockcloud.core.start import AttachTo, StartNew, TerminateAndStart, UseExisting
-from mockcloud.core.task_start import StartedTask
-from mockcloud.engine.cache import Entry, RunCache
+from mockcloud.core.run import Run
+from mockcloud.engine.cache import RunCache
 from mockcloud.engine.committer import Committer, Listener
 from mockcloud.engine.loader import Loader
 from mockcloud.engine.locks import KeyedLocks
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.replicated import Plan, ReplicatedChanges
+from mockcloud.engine.run_writer import RunWriter
+from mockcloud.engine.starts import StartReply, Starts
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.store import log
@@ -63,21 +57,6 @@ from mockcloud.store.database import Store
 __all__ = ["Changes", "Loaded", "Replicated", "StartReply"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class StartReply:
-    """Where a start led.
-
-    `started`: this request made the run, now or when it was sent before. `attached`: it is known there by its
-    request id without having made it. `eager_task`: the first task, for a caller with a worker of its own.
-    """
-
-    run_id: str
-    started: bool
-    status: WorkflowExecutionStatus.ValueType = RUNNING
-    attached: bool = False
-    eager_task: StartedTask | None = None
 
 
 class Changes:
@@ -109,6 +88,8 @@ class Changes:
         self.loader = Loader(store, cache)
         self._committer = Committer(store, ports.clock, cache, log_signal, next_task_id)
         self.listeners: list[Listener] = self._committer.listeners
+        self._writer = RunWriter(region, clusters, self.loader, self._committer, cache, self.context)
+        self._starts = Starts(self._writer, self.loader, self._committer, cache, self._locks, self.context)
         self._replicated = ReplicatedChanges(self.loader, self._committer, cache, self._locks, self.context)
 
     def context(self, namespace: Namespace) -> Context:
@@ -189,10 +170,10 @@ class Changes:
         lock = (namespace.id, workflow_id)
         await self._locks.acquire(lock)
         try:
-            entry = await self._require(namespace, workflow_id, run_id)
+            entry = await self._writer.require(namespace, workflow_id, run_id)
             if as_active:
                 namespace.require_writable()
-                await self._touch(namespace, entry)
+                await self._writer.touch(namespace, entry)
             if require_open and (not entry.run.open or entry.run.record.zombie):
                 raise workflow_already_completed()
             current = await self.loader.current(namespace.id, workflow_id)
@@ -201,12 +182,12 @@ class Changes:
                 guard = history_limits.guard(change) if as_active else None
                 reply = rule(change)
                 too_long = history_limits.enforce(change, guard)
-                await self._keep(namespace, entry, current, change, as_active=as_active)
+                await self._writer.keep(namespace, entry, current, change, as_active=as_active)
                 if afterwards is not None and too_long is None and namespace.writable:
                     change = RunChange(entry.run, self.context(namespace))
                     reply = afterwards(change, reply)
                     assert not change.changed, "what follows a commit is in memory only"
-                    await self._keep(namespace, entry, current, change, as_active=as_active)
+                    await self._writer.keep(namespace, entry, current, change, as_active=as_active)
             except BaseException:
                 if change.changed or change.in_memory:
                     self._cache.drop(entry.run.key)
@@ -231,8 +212,8 @@ class Changes:
         while True:
             await self._locks.acquire(lock)
             try:
-                entry = await self._require(namespace, workflow_id, run_id)
-                if touched or not self._must_touch(namespace, entry.run):
+                entry = await self._writer.require(namespace, workflow_id, run_id)
+                if touched or not self._writer.must_touch(namespace, entry.run):
                     return fn(entry.run)
             finally:
                 self._locks.release(lock)
@@ -248,77 +229,9 @@ class Changes:
         lock = (namespace.id, workflow_id)
         await self._locks.acquire(lock)
         try:
-            await self._touch(namespace, await self._require(namespace, workflow_id, run_id))
+            await self._writer.touch(namespace, await self._writer.require(namespace, workflow_id, run_id))
         finally:
             self._locks.release(lock)
-
-    def _must_touch(self, namespace: Namespace, run: Run) -> bool:
-        task = run.started_workflow_task
-        if task is None or task.version >= namespace.record.failover_version:
-            return False
-        if not run.open or run.record.zombie or namespace.handover:
-            return False
-        # A passive region closes what it itself had begun when it was active, and nothing else.
-        return namespace.active or self._clusters.owner(run.last_write_version) == self._region
-
-    async def _touch(self, namespace: Namespace, entry: Entry) -> None:
-        """Real: workflow.ContextImpl.LoadMutableState, which commits what StartTransaction flushed."""
-        if not self._must_touch(namespace, entry.run):
-            return
-        key = entry.run.key
-        current = await self.loader.current(key.namespace_id, key.workflow_id)
-        change = RunChange(entry.run, self.context(namespace))
-        try:
-            if namespace.active:
-                failover.touch(change)
-            else:
-                failover.close_task_of_lower_version(change)
-            if change.changed:
-                await self._commit_change(
-                    namespace, entry, current, change, as_active=namespace.active, replicate=True
-                )
-            elif change.in_memory:
-                self._committer.tell(namespace, entry, change.update_ends)
-        except BaseException:
-            if change.changed:
-                self._cache.drop(key)
-            raise
-
-    async def _keep(
-        self,
-        namespace: Namespace,
-        entry: Entry,
-        current: CurrentRun | None,
-        change: RunChange,
-        *,
-        as_active: bool,
-    ) -> None:
-        """Commit what `change` made; what is in memory only is told at once."""
-        if change.changed:
-            await self._commit_change(namespace, entry, current, change, as_active=as_active)
-        elif change.in_memory:
-            if as_active:
-                change.require_active()
-                namespace.require_writable()
-            self._committer.tell(namespace, entry, change.update_ends)
-
-    async def _commit_change(
-        self,
-        namespace: Namespace,
-        entry: Entry,
-        current: CurrentRun | None,
-        change: RunChange,
-        *,
-        as_active: bool,
-        replicate: bool | None = None,
-    ) -> None:
-        if as_active:
-            change.require_active()
-            namespace.require_writable()
-        outcome = change.finish()
-        if not (as_active if replicate is None else replicate):
-            outcome.replicate = False
-        await self._committer.commit(namespace, [outcome], {entry.run.key: entry}, current)
 
     # Starting runs
 
@@ -334,7 +247,7 @@ class Changes:
             WorkflowExecutionAlreadyStarted, and what `core.start` raises; the fence as in `update`.
         """
         namespace.require_writable()
-        return await self._tasks.shielded(self._start(namespace, request, parent))
+        return await self._tasks.shielded(self._starts.start(namespace, request, parent))
 
     async def signal_with_start(
         self, namespace: Namespace, request: SignalWithStartWorkflowExecutionRequest
@@ -344,48 +257,7 @@ class Changes:
         One transaction either way. Errors as `start`.
         """
         namespace.require_writable()
-        return await self._tasks.shielded(self._start(namespace, request))
-
-    async def _start(
-        self,
-        namespace: Namespace,
-        request: StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest,
-        parent: start_rules.Parent | None = None,
-    ) -> StartReply:
-        workflow_id = request.workflow_id
-        lock = (namespace.id, workflow_id)
-        await self._locks.acquire(lock)
-        try:
-            current = await self.loader.current(namespace.id, workflow_id)
-            namespace.require_writable()
-            context = self.context(namespace)
-            if isinstance(request, StartWorkflowExecutionRequest):
-                decision = start_rules.decide_start(request, current, context)
-            else:
-                decision = start_rules.decide_signal_with_start(request, current, context)
-            match decision:
-                case UseExisting():
-                    if isinstance(request, SignalWithStartWorkflowExecutionRequest):
-                        rule = partial(signals.signal_existing, request=request)
-                        await self._change_existing(namespace, workflow_id, decision.run_id, rule)
-                        return StartReply(decision.run_id, started=False, status=decision.status)
-                    return await self._existing(namespace, decision, request)
-                case AttachTo():
-                    assert isinstance(request, StartWorkflowExecutionRequest), "only a start is attached"
-                    rule = partial(attach, request=request)
-                    await self._change_existing(namespace, workflow_id, decision.run_id, rule)
-                    return StartReply(
-                        decision.run_id, started=False, attached=request.on_conflict_options.attach_request_id
-                    )
-                case TerminateAndStart():
-                    entry = await self._require(namespace, workflow_id, decision.run_id)
-                    await self._touch(namespace, entry)
-                    current = await self.loader.current(namespace.id, workflow_id)
-                    return await self._start_new(namespace, request, parent, current, replaces=entry)
-                case StartNew():
-                    return await self._start_new(namespace, request, parent, current, replaces=None)
-        finally:
-            self._locks.release(lock)
+        return await self._tasks.shielded(self._starts.start(namespace, request))
 
     async def start_or_join(
         self,
@@ -401,130 +273,7 @@ class Changes:
             What `rule` and `start` raise; then nothing is written.
         """
         namespace.require_writable()
-        return await self._tasks.shielded(self._start_or_join(namespace, request, joins, rule))
-
-    async def _start_or_join(
-        self,
-        namespace: Namespace,
-        request: StartWorkflowExecutionRequest,
-        joins: Callable[[Run], bool],
-        rule: Callable[[RunChange], None],
-    ) -> StartReply:
-        workflow_id = request.workflow_id
-        lock = (namespace.id, workflow_id)
-        await self._locks.acquire(lock)
-        try:
-            current = await self.loader.current(namespace.id, workflow_id)
-            replaces: Entry | None = None
-            if current is not None:
-                entry = await self._require(namespace, workflow_id, current.run_id)
-                namespace.require_writable()
-                await self._touch(namespace, entry)
-                current = await self.loader.current(namespace.id, workflow_id)
-                if joins(entry.run):
-                    status = entry.run.status
-                    await self._change_entry(namespace, entry, current, rule)
-                    return StartReply(entry.run.key.run_id, started=False, status=status)
-                replaces = entry
-            namespace.require_writable()
-            match start_rules.decide_start(request, current, self.context(namespace)):
-                case StartNew():
-                    replaces = None
-                case TerminateAndStart():
-                    pass
-                case UseExisting(deduplicated=True):
-                    raise Unavailable("Workflow was not started: StartDeduped")
-                case UseExisting() | AttachTo():
-                    raise Unavailable("Workflow was not started: StartReused")
-            return await self._start_new(namespace, request, None, current, replaces=replaces, rule=rule)
-        finally:
-            self._locks.release(lock)
-
-    async def _start_new(
-        self,
-        namespace: Namespace,
-        request: StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest,
-        parent: start_rules.Parent | None,
-        current: CurrentRun | None,
-        *,
-        replaces: Entry | None,
-        rule: Callable[[RunChange], None] | None = None,
-    ) -> StartReply:
-        context = self.context(namespace)
-        key = RunKey(namespace.id, request.workflow_id, context.ids.run_id())
-        outcomes: list[Outcome] = []
-        entries: dict[RunKey, Entry] = {}
-        try:
-            if replaces is not None:
-                # Its end comes first: of two runs of one version, the newer one is that with higher task ids.
-                end = RunChange(replaces.run, context)
-                entries[replaces.run.key] = replaces
-                signals.terminate_for_new_run(end, key.run_id)
-                end.require_active()
-                outcomes.append(end.finish())
-            change = RunChange.new_run(key, context)
-            eager_task = start_rules.start(change, request, parent=parent)
-            if rule is not None:
-                rule(change)
-            change.require_active()
-            namespace.require_writable()
-        except BaseException:
-            if replaces is not None:
-                self._cache.drop(replaces.run.key)
-            raise
-        outcomes.append(change.finish())
-        await self._committer.commit(namespace, outcomes, entries, current)
-        return StartReply(key.run_id, started=True, status=change.run.status, eager_task=eager_task)
-
-    async def _existing(
-        self, namespace: Namespace, decision: UseExisting, request: StartWorkflowExecutionRequest
-    ) -> StartReply:
-        """The answer to a start that leads to the current run and leaves it as it is."""
-        task: StartedTask | None = None
-        if decision.deduplicated and not decision.attached and request.request_eager_execution:
-            entry = await self._require(namespace, request.workflow_id, decision.run_id)
-            await self._touch(namespace, entry)
-            task = start_rules.eager_task_of(entry.run, request)
-        return StartReply(
-            decision.run_id,
-            started=decision.deduplicated and not decision.attached,
-            status=decision.status,
-            attached=decision.attached,
-            eager_task=task,
-        )
-
-    async def _change_existing(
-        self,
-        namespace: Namespace,
-        workflow_id: str,
-        run_id: str,
-        rule: Callable[[RunChange], ServiceError | None],
-    ) -> None:
-        """What a start does to the open run that it found, under the lock that it holds."""
-        entry = await self._require(namespace, workflow_id, run_id)
-        await self._touch(namespace, entry)
-        current = await self.loader.current(namespace.id, workflow_id)
-        error = await self._change_entry(namespace, entry, current, rule)
-        if error is not None:
-            raise error
-
-    async def _change_entry(
-        self,
-        namespace: Namespace,
-        entry: Entry,
-        current: CurrentRun | None,
-        rule: Callable[[RunChange], T],
-    ) -> T:
-        """Change a loaded run by `rule`, under its lock, as the active region; the reply once that is in force."""
-        change = RunChange(entry.run, self.context(namespace))
-        try:
-            reply = rule(change)
-            await self._keep(namespace, entry, current, change, as_active=True)
-        except BaseException:
-            if change.changed or change.in_memory:
-                self._cache.drop(entry.run.key)
-            raise
-        return reply
+        return await self._tasks.shielded(self._starts.start_or_join(namespace, request, joins, rule))
 
     # Replication
 
@@ -584,18 +333,3 @@ class Changes:
     async def drained_position(self, namespace: Namespace) -> int:
         """The position in the replication log after everything that was admitted before this call."""
         return await self._store.transact(lambda connection: log.last_position(connection, namespace.id))
-
-    # Loading
-
-    async def _require(self, namespace: Namespace, workflow_id: str, run_id: str) -> Entry:
-        """The loaded run. Raises NotFound."""
-        if not run_id:
-            current = await self.loader.current(namespace.id, workflow_id)
-            if current is None:
-                raise workflow_not_found(workflow_id)
-            entry = await self.loader.entry(RunKey(namespace.id, workflow_id, current.run_id))
-        else:
-            entry = await self.loader.entry(RunKey(namespace.id, workflow_id, run_id))
-        if entry is None:
-            raise workflow_not_found(workflow_id, run_id)
-        return entry
