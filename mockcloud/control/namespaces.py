@@ -100,6 +100,8 @@ class Directory:
         for data, port, modified in await self._database.transact(work):
             known = KnownNamespace(NamespaceRecord.FromString(data), port=port, modified=modified)
             self._add(known)
+            if known.record.deleted_time:
+                continue
             try:
                 await self._open(known)
             except StartupError:
@@ -136,6 +138,8 @@ class Directory:
                 return None
             known = KnownNamespace(namespace_rules.receive(None, record).record)
             self._add(known)
+            if record.deleted_time:
+                return known
             task = asyncio.create_task(self._open_new(known), name=f"open {known.name}")
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it is logged
             self._opening[known.id] = task
@@ -185,7 +189,10 @@ class Directory:
         update = namespace_rules.receive(known.record, record)
         if not update.changed:
             return
+        name = known.name
         known.record = update.record
+        if known.record.deleted_time and self._by_name.get(name) is known:
+            del self._by_name[name]  # it is free again; its endpoint stays, and finds nothing
         known.modified = self._clock.now()
         if known.active_region != before:
             self._publish(known)
@@ -197,7 +204,8 @@ class Directory:
 
     def _add(self, known: KnownNamespace) -> None:
         self._by_id[known.id] = known
-        self._by_name[known.name] = known
+        if not known.record.deleted_time:
+            self._by_name[known.name] = known
 
     async def _open(self, known: KnownNamespace) -> None:
         known.host, known.port = await self._endpoints.open(known.name, known.port)

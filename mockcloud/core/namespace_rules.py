@@ -32,6 +32,8 @@ from mockcloud.core.validation import duration_problem
 
 FAILOVER_HISTORY_SIZE = 10  # real: maxReplicationHistorySize
 
+_DELETED_ID_CHARACTERS = 5  # of its id, in the name of a deleted namespace
+
 _HANDOVER = ReplicationState.REPLICATION_STATE_HANDOVER
 _NORMAL = ReplicationState.REPLICATION_STATE_NORMAL
 _REGISTERED = NamespaceState.NAMESPACE_STATE_REGISTERED
@@ -138,6 +140,18 @@ def deprecate(record: NamespaceRecord) -> Update:
     return Update(after, changed=True, failed_over=False)
 
 
+def delete(record: NamespaceRecord, now: int) -> Update:
+    """The record of a namespace that is deleted: its name is free for another one, and its runs go.
+
+    The record stays, so that every region hears of it, and what still comes of it finds that it is gone.
+    """
+    after = _copy(record)
+    after.name = f"{record.name}-deleted-{record.id[:_DELETED_ID_CHARACTERS]}"
+    after.deleted_time = now
+    after.config_version += 1
+    return Update(after, changed=True, failed_over=False)
+
+
 def receive(record: NamespaceRecord | None, incoming: NamespaceRecord) -> Update:
     """The record after a peer's record has come in; unknown before: None.
 
@@ -151,9 +165,12 @@ def receive(record: NamespaceRecord | None, incoming: NamespaceRecord) -> Update
         created = _copy(incoming)
         created.handover = False
         return Update(created, changed=True, failed_over=False)
-    if record.id != incoming.id or record.name != incoming.name:
+    renamed = record.deleted_time or incoming.deleted_time
+    if record.id != incoming.id or (record.name != incoming.name and not renamed):
         raise NamespaceAlreadyExists("namespace replication encountered name / UUID collision")
     after = _copy(record)
+    if incoming.deleted_time and not record.deleted_time:  # for good, whatever else is said
+        after.name, after.deleted_time = incoming.name, incoming.deleted_time
     if incoming.config_version > record.config_version:
         for field in ("description", "owner_email", "retention", "deprecated", "config_version"):
             setattr(after, field, getattr(incoming, field))

@@ -48,7 +48,8 @@ class Namespace:
         self._record = record
         self.id: str = record.id
         self.name: str = record.name
-        self.active: bool = record.active_cluster == self.region
+        # A deleted one is active nowhere: nothing is dispatched, nothing fires, nothing is written as active.
+        self.active: bool = record.active_cluster == self.region and not record.deleted_time
         self.handover: bool = record.handover
         # Whether changes are made here as the active region: active, and not in HANDOVER.
         self.writable: bool = self.active and not self.handover
@@ -69,7 +70,9 @@ class Namespace:
         return [cluster for cluster in self._record.clusters if cluster != self.region]
 
     def require_active(self) -> None:
-        """Raises NamespaceNotActive in a passive region."""
+        """Raises NamespaceNotActive in a passive region, NamespaceNotFound for a deleted namespace."""
+        if self._record.deleted_time:
+            raise NamespaceNotFound(self.name)
         if not self.active:
             raise NamespaceNotActive(self.name, self.region, self._record.active_cluster)
 
@@ -252,7 +255,7 @@ class NamespaceRegistry:
             _run_all(connection, also)
 
         before = namespace.record if namespace else None
-        takes_rights = record.handover or record.active_cluster != self._region
+        takes_rights = record.handover or record.active_cluster != self._region or record.deleted_time != 0
         if namespace is not None and takes_rights:
             namespace._set(record)  # noqa: SLF001 the fence, before anything else can be queued
         try:
@@ -264,6 +267,9 @@ class NamespaceRegistry:
         if namespace is None:
             namespace = self._add(record)
         else:
+            if before is not None and before.name != record.name:
+                del self._by_name[before.name]
+                self._by_name[record.name] = namespace
             namespace._publish(record)  # noqa: SLF001 the registry is the only one that may
         for listener in self.listeners:
             listener(namespace, before)

@@ -27,6 +27,7 @@ from mockcloud.engine.changes import Changes
 from mockcloud.engine.errands import Errands
 from mockcloud.engine.history_reader import HistoryReader
 from mockcloud.engine.matching import Matching
+from mockcloud.engine.namespace_removal import NamespaceRemoval
 from mockcloud.engine.namespaces import NamespaceRegistry
 from mockcloud.engine.queries import Queries
 from mockcloud.engine.resets import Resets
@@ -122,6 +123,7 @@ class Region:
             self.log_signal,
             next_task_id,
         )
+        self.removal = NamespaceRemoval(self.changes, self.namespaces, store, self.tasks)
         self.batches = Batches(self.changes, self.namespaces, limits, self.tasks)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
 
@@ -175,6 +177,7 @@ class Region:
         self.errands.start()
         self.retention.start()
         self.batches.start()
+        self.removal.start()
         await self.schedules.start()
 
     def kill(self) -> None:
@@ -187,6 +190,7 @@ class Region:
         self.errands.stop()
         self.retention.stop()
         self.batches.stop()
+        self.removal.stop()
         self.task_queues.stop()
         self.schedules.stop()
         self.tasks.end()
@@ -197,6 +201,7 @@ class Region:
         self.errands.stop()
         self.retention.stop()
         self.batches.stop()
+        self.removal.stop()
         self.schedules.stop()
         self.matching.end_polls()
         self.task_queues.stop()

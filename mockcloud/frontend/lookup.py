@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import NamespaceState
 from temporalio.api.errordetails.v1 import NamespaceInvalidStateFailure
 from temporalio.api.workflowservice.v1 import RespondQueryTaskCompletedRequest
 
-from mockcloud.core.errors import FailedPrecondition, InvalidArgument
+from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NamespaceNotFound
 from mockcloud.core.tokens import QueryToken, TaskToken
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.frontend.methods import Method
@@ -46,7 +46,10 @@ def find(method: Method, name: str, registry: NamespaceRegistry, *, redirected: 
         return None
     if not name:
         raise InvalidArgument("Namespace is empty." if redirected else "Namespace not set on request.")
-    return registry.by_name(name)
+    namespace = registry.by_name(name)
+    if namespace.record.deleted_time:
+        raise NamespaceNotFound(name)
+    return namespace
 
 
 def validate(

@@ -64,7 +64,9 @@ async def list_namespaces(scope: Scope, request: ListNamespacesRequest) -> ListN
     except UnicodeDecodeError:
         raise InvalidArgument("Invalid NextPageToken.") from None
     size = request.page_size if request.page_size > 0 else _DEFAULT_PAGE
-    rest = [namespace.record for namespace in scope.region.namespaces.all() if namespace.name > after]
+    too = request.namespace_filter.include_deleted
+    records = [namespace.record for namespace in scope.region.namespaces.all() if namespace.name > after]
+    rest = [record for record in records if too or not record.deleted_time]
     page = rest[:size]
     return ListNamespacesResponse(
         namespaces=[described(record, scope.limits) for record in page],
@@ -97,15 +99,18 @@ async def deprecate_namespace(
 
 def described(record: NamespaceRecord, limits: Limits) -> DescribeNamespaceResponse:
     """A record as clients see it. Real: namespaceHandler.createResponse."""
-    deprecated = NamespaceState.NAMESPACE_STATE_DEPRECATED
-    registered = NamespaceState.NAMESPACE_STATE_REGISTERED
+    state = NamespaceState.NAMESPACE_STATE_REGISTERED
+    if record.deleted_time:
+        state = NamespaceState.NAMESPACE_STATE_DELETED
+    elif record.deprecated:
+        state = NamespaceState.NAMESPACE_STATE_DEPRECATED
     disabled = ArchivalState.ARCHIVAL_STATE_DISABLED
     handover = ReplicationState.REPLICATION_STATE_HANDOVER
     normal = ReplicationState.REPLICATION_STATE_NORMAL
     return DescribeNamespaceResponse(
         namespace_info=NamespaceInfo(
             name=record.name,
-            state=deprecated if record.deprecated else registered,
+            state=state,
             description=record.description,
             owner_email=record.owner_email,
             data=record.data,

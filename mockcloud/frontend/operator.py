@@ -1,4 +1,4 @@
-"""OperatorService: search attributes of namespaces, the clusters. Its other methods are not here, by name.
+"""OperatorService: search attributes and the end of namespaces, the clusters. Its other methods are not here, by name.
 
 Any region answers: a namespace's configuration may be changed in all of them.
 
@@ -13,6 +13,8 @@ from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     AddSearchAttributesResponse,
     ClusterMetadata,
+    DeleteNamespaceRequest,
+    DeleteNamespaceResponse,
     ListClustersRequest,
     ListClustersResponse,
     ListSearchAttributesRequest,
@@ -21,8 +23,8 @@ from temporalio.api.operatorservice.v1 import (
     RemoveSearchAttributesResponse,
 )
 
-from mockcloud.core import search_attribute_registry, search_attributes
-from mockcloud.core.errors import InvalidArgument
+from mockcloud.core import namespace_rules, search_attribute_registry, search_attributes
+from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NamespaceNotFound
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.frontend.methods import OPERATOR_SERVICE
 from mockcloud.frontend.scope import Family, Scope
@@ -91,8 +93,38 @@ async def list_clusters(scope: Scope, _request: ListClustersRequest) -> ListClus
     )
 
 
+@family.serves(DeleteNamespaceRequest)
+async def delete_namespace(scope: Scope, request: DeleteNamespaceRequest) -> DeleteNamespaceResponse:
+    """Delete a namespace and all of its runs, here and, as its record replicates, in the other regions.
+
+    Real: service/worker/deletenamespace/workflow.go.
+    """
+    if request.namespace and request.namespace_id:
+        raise InvalidArgument("Only one of namespace name or Id should be set on request.")
+    if not request.namespace and not request.namespace_id:
+        raise InvalidArgument("Namespace not set on request.")
+    registry = scope.region.namespaces
+    namespace = (
+        registry.by_id(request.namespace_id) if request.namespace_id else registry.by_name(request.namespace)
+    )
+    if namespace.record.deleted_time:
+        raise NamespaceNotFound(request.namespace or request.namespace_id)
+    region = scope.region.name
+    if not namespace.active:
+        raise FailedPrecondition(
+            f"namespace {namespace.name} is passive in current cluster {region}: remove cluster {region} from "
+            "cluster list or make namespace active in this cluster and retry"
+        )
+    now = scope.region.ports.clock.now()
+    update = await registry.change(namespace, lambda record: namespace_rules.delete(record, now))
+    return DeleteNamespaceResponse(deleted_namespace=update.record.name)
+
+
 def _namespace(scope: Scope, name: str) -> Namespace:
     """Raises InvalidArgument without a name, NamespaceNotFound for one of nowhere."""
     if not name:
         raise InvalidArgument("Namespace is not set on request.")
-    return scope.region.namespaces.by_name(name)
+    namespace = scope.region.namespaces.by_name(name)
+    if namespace.record.deleted_time:
+        raise NamespaceNotFound(name)
+    return namespace

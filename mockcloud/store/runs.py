@@ -47,6 +47,7 @@ _DUE = (
     " WHERE namespace_id = ? AND due IS NOT NULL ORDER BY due, run_key"
 )
 _WITH_ERRANDS = "SELECT workflow_id, run_id FROM runs WHERE namespace_id = ? AND errands ORDER BY run_key"
+_SOME = "SELECT workflow_id, run_id FROM runs WHERE namespace_id = ? ORDER BY workflow_id, run_id LIMIT ?"
 _EXPIRED = (
     "SELECT run_key, namespace_id, workflow_id, run_id FROM runs"
     " WHERE delete_at IS NOT NULL AND delete_at <= ? ORDER BY delete_at LIMIT ?"
@@ -162,6 +163,11 @@ def write_run(connection: sqlite3.Connection, write: RunWrite) -> None:
         _put_current(connection, write.namespace_id, write.workflow_id, write.current)
     for entry in write.log:
         log.append_log(connection, write.namespace_id, entry)
+
+
+def some_runs(connection: sqlite3.Connection, namespace_id: str, limit: int) -> list[tuple[str, str]]:
+    """Up to `limit` runs of a namespace, as (workflow id, run id)."""
+    return connection.execute(_SOME, (namespace_id, limit)).fetchall()
 
 
 def load_run(

@@ -137,3 +137,10 @@ def next_over(connection: sqlite3.Connection) -> int | None:
 def _delete(connection: sqlite3.Connection, run_key: int) -> None:
     connection.execute(_DELETE, (run_key,))
     visibility.put_visibility(connection, run_key, "", "", "", None)
+
+
+def delete_all(connection: sqlite3.Connection, namespace_id: str) -> None:
+    """Remove those of a namespace, from its lists as well."""
+    keys = connection.execute("SELECT run_key FROM schedules WHERE namespace_id = ?", (namespace_id,))
+    for (run_key,) in keys.fetchall():
+        _delete(connection, run_key)

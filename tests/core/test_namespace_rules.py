@@ -253,3 +253,18 @@ class TestReceive:
         for incoming in arrival:
             local = namespace_rules.receive(local, incoming).record
         assert local == record
+
+
+def test_a_deletion_renames_and_is_for_good() -> None:
+    record = NamespaceRecord(id="0123456789", name="orders", config_version=3, failover_version=1)
+    deleted = namespace_rules.delete(record, 77).record
+    assert (deleted.name, deleted.deleted_time, deleted.config_version) == ("orders-deleted-01234", 77, 4)
+
+    # A peer takes it, even if it has changed its own configuration more often meanwhile.
+    for config_version in (3, 4, 9):
+        known = NamespaceRecord(id="0123456789", name="orders", config_version=config_version)
+        received = namespace_rules.receive(known, deleted).record
+        assert (received.name, received.deleted_time) == (deleted.name, 77)
+        assert received.config_version == max(config_version, 4)
+        # And what it sends back changes nothing of that.
+        assert namespace_rules.receive(deleted, known).record.deleted_time == 77

@@ -76,7 +76,7 @@ class FailoverStatus(_message.Message):
     def __init__(self, time: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class NamespaceRecord(_message.Message):
-    __slots__ = ["active_cluster", "clusters", "config_version", "created_time", "custom_search_attributes", "data", "deprecated", "description", "failover_history", "failover_version", "handover", "id", "name", "owner_email", "retention"]
+    __slots__ = ["active_cluster", "clusters", "config_version", "created_time", "custom_search_attributes", "data", "deleted_time", "deprecated", "description", "failover_history", "failover_version", "handover", "id", "name", "owner_email", "retention"]
     class CustomSearchAttributesEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,7 @@ class NamespaceRecord(_message.Message):
     CREATED_TIME_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_SEARCH_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    DELETED_TIME_FIELD_NUMBER: _ClassVar[int]
     DEPRECATED_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     FAILOVER_HISTORY_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +114,7 @@ class NamespaceRecord(_message.Message):
     created_time: int
     custom_search_attributes: _containers.ScalarMap[str, int]
     data: _containers.ScalarMap[str, str]
+    deleted_time: int
     deprecated: bool
     description: str
     failover_history: _containers.RepeatedCompositeFieldContainer[FailoverStatus]
@@ -122,7 +124,7 @@ class NamespaceRecord(_message.Message):
     name: str
     owner_email: str
     retention: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., owner_email: _Optional[str] = ..., retention: _Optional[int] = ..., data: _Optional[_Mapping[str, str]] = ..., custom_search_attributes: _Optional[_Mapping[str, int]] = ..., config_version: _Optional[int] = ..., failover_version: _Optional[int] = ..., active_cluster: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., handover: bool = ..., failover_history: _Optional[_Iterable[_Union[FailoverStatus, _Mapping]]] = ..., deprecated: bool = ..., created_time: _Optional[int] = ..., **kwargs) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., owner_email: _Optional[str] = ..., retention: _Optional[int] = ..., data: _Optional[_Mapping[str, str]] = ..., custom_search_attributes: _Optional[_Mapping[str, int]] = ..., config_version: _Optional[int] = ..., failover_version: _Optional[int] = ..., active_cluster: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., handover: bool = ..., failover_history: _Optional[_Iterable[_Union[FailoverStatus, _Mapping]]] = ..., deprecated: bool = ..., created_time: _Optional[int] = ..., deleted_time: _Optional[int] = ..., **kwargs) -> None: ...
 
 class ReappliedEvent(_message.Message):
     __slots__ = ["event_id", "run_id", "version"]

@@ -1,0 +1,81 @@
+"""What is left of deleted namespaces goes, in each region by itself, as soon as it hears of the deletion.
+
+The namespace's record stays, under the name that the deletion gave it: peers may not have heard of it yet, and
+what they still send of the namespace is applied and deleted again. Real: service/worker/deletenamespace.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.run import RunKey
+from mockcloud.engine.changes import Changes
+from mockcloud.engine.commit import Committed
+from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.plans import Loaded, Replicated
+from mockcloud.engine.tasks import Tasks
+from mockcloud.store import runs, schedules
+from mockcloud.store.database import Store
+
+_AT_ONCE = 256
+
+
+class NamespaceRemoval:
+    """Deletes the runs and schedules of deleted namespaces."""
+
+    def __init__(self, changes: Changes, namespaces: NamespaceRegistry, store: Store, tasks: Tasks) -> None:
+        self._changes = changes
+        self._namespaces = namespaces
+        self._store = store
+        self._tasks = tasks
+        self._removing: set[str] = set()  # namespace ids
+        self._running = False
+        changes.listeners.append(self._committed)
+        namespaces.listeners.append(self._namespace_changed)
+
+    def start(self) -> None:
+        """Go on where a life before was ended."""
+        self._running = True
+        for namespace in self._namespaces.all():
+            self._begin(namespace)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._running = False
+
+    def _committed(self, namespace: Namespace, committed: Committed) -> None:
+        if committed.created:
+            self._begin(namespace)
+
+    def _namespace_changed(self, namespace: Namespace, before: NamespaceRecord | None) -> None:
+        self._begin(namespace)
+
+    def _begin(self, namespace: Namespace) -> None:
+        if self._running and namespace.record.deleted_time and namespace.id not in self._removing:
+            self._removing.add(namespace.id)
+            self._tasks.background(self._remove(namespace), "namespace removal")
+
+    async def _remove(self, namespace: Namespace) -> None:
+        try:
+            while self._running and (keys := await self._some(namespace)):
+                for key in keys:
+                    await self._delete(namespace, key)
+            await self._store.transact(lambda connection: schedules.delete_all(connection, namespace.id))
+        finally:
+            self._removing.discard(namespace.id)
+
+    async def _some(self, namespace: Namespace) -> list[RunKey]:
+        def read(connection: sqlite3.Connection) -> list[RunKey]:
+            return [
+                RunKey(namespace.id, workflow_id, run_id)
+                for workflow_id, run_id in runs.some_runs(connection, namespace.id, _AT_ONCE)
+            ]
+
+        return await self._store.read(read)
+
+    async def _delete(self, namespace: Namespace, key: RunKey) -> None:
+        async def plan(_loaded: Loaded) -> Replicated:
+            return Replicated(deleted=[key])
+
+        await self._changes.replicate(namespace, key.workflow_id, plan)
