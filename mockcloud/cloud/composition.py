@@ -111,6 +111,7 @@ class Cloud:
             await control.start()
             for name in self.settings.namespaces:
                 await self._provide_namespace(name)
+            self.endpoints.serve()
         except BaseException:
             await self.close()
             raise

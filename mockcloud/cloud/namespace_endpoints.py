@@ -22,6 +22,7 @@ class NamespaceEndpoints:
         self._address = address
         self._endpoints: dict[str, NamespaceEndpoint] = {}
         self._followed: dict[str, str] = {}
+        self._serving = False
 
     async def open(self, namespace: str, port: int | None) -> tuple[str, int]:
         """Open the endpoint of a namespace, or find it open; its host and port.
@@ -40,6 +41,13 @@ class NamespaceEndpoints:
                 del self._endpoints[namespace]
                 raise
         return self._host, endpoint.port
+
+    def serve(self) -> None:
+        """From now on connections lead to regions; before, they are closed at once.
+
+        Who can connect may count on what the cloud was told to have: namespaces and search attributes.
+        """
+        self._serving = True
 
     def follow(self, namespace: str, region: str) -> None:
         """From now on new connections go to `region`."""
@@ -66,5 +74,5 @@ class NamespaceEndpoints:
         self._endpoints.clear()
 
     def _target(self, namespace: str) -> Address | None:
-        region = self._followed.get(namespace)
+        region = self._followed.get(namespace) if self._serving else None
         return self._address(region) if region else None

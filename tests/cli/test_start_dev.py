@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -113,6 +115,25 @@ class TestSdk:
             assert len(within(tmp_path)) == 1
             ended(next_one)
         assert not within(tmp_path)
+
+    async def test_start_local_registers_search_attributes(self) -> None:
+        word, number = SearchAttributeKey.for_keyword("Word"), SearchAttributeKey.for_int("Number")
+        words = SearchAttributeKey.for_keyword_list("Words")
+        async with await WorkflowEnvironment.start_local(
+            dev_server_existing_path=MOCKCLOUD, search_attributes=[word, number, words], namespace="orders"
+        ) as environment:
+            client = environment.client
+            attributes = TypedSearchAttributes(
+                [SearchAttributePair(word, "a"), SearchAttributePair(number, 7)]
+            )
+            await client.start_workflow("any", id="w", task_queue="q", search_attributes=attributes)
+            found = [run.id async for run in client.list_workflows("Word = 'a' AND Number > 5")]
+            assert found == ["w"]
+            for namespace in ("default", "orders"):
+                listed = await client.operator_service.list_search_attributes(
+                    ListSearchAttributesRequest(namespace=namespace)
+                )
+                assert dict(listed.custom_attributes) == {"Word": 2, "Number": 3, "Words": 7}
 
     async def test_start_local_with_a_namespace_and_a_database(self, tmp_path: Path) -> None:
         for life in range(2):
@@ -277,7 +298,8 @@ def free_port() -> int:
 class TestDatabaseFile:
     async def test_what_was_answered_is_there_the_next_time(self, tmp_path: Path) -> None:
         file = tmp_path / "dev.db"
-        options = ("--port", "0", "-f", str(file), "-n", "orders", "-o", "json")
+        options = ["--port", "0", "-f", str(file), "-n", "orders", "-o", "json"]
+        options += ["--search-attribute", "Word=keyword"]
         with started(*options) as process:
             client = await Client.connect(endpoint(ready(process)), namespace="orders")
             await client.start_workflow("any", id="w", task_queue="nobody")
