@@ -20,6 +20,8 @@ _OF = "FROM schedules WHERE namespace_id = ? AND schedule_id = ?"
 _LOAD = f"SELECT record {_OF}"
 _STATE_OF = f"SELECT version, stamp {_OF}"
 _KEY_OF = f"SELECT run_key, run_id {_OF}"
+# What of its row in the lists may change, and seldom does.
+_SHOWN = "SELECT status, close_time, memo, search_attributes FROM visibility WHERE run_key = ?"
 _BUSY = (
     "SELECT record FROM schedules WHERE namespace_id = ? AND busy AND delete_at IS NULL ORDER BY schedule_id"
 )
@@ -92,9 +94,10 @@ def put(connection: sqlite3.Connection, row: ScheduleRow) -> None:
             row.record,
         ),
     )
-    visibility.put_visibility(
-        connection, run_key, row.namespace_id, row.workflow_id, row.run_id, row.visibility
-    )
+    shown = row.visibility
+    before = connection.execute(_SHOWN, (run_key,)).fetchone()
+    if before != (shown.status, shown.close_time, shown.memo, shown.search_attributes):
+        visibility.put_visibility(connection, run_key, row.namespace_id, row.workflow_id, row.run_id, shown)
 
 
 def put_newer(connection: sqlite3.Connection, row: ScheduleRow) -> bool:

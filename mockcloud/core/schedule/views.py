@@ -97,7 +97,7 @@ def visibility_row(state: ScheduleState) -> VisibilityRow:
         history_size=0,
         state_transitions=0,
         memo=record.memo,
-        search_attributes=attributes.SerializeToString(),
+        search_attributes=attributes.SerializeToString(deterministic=True),
         parent_workflow_id="",
         parent_run_id="",
         root_workflow_id=state.workflow_id,
