@@ -35,6 +35,7 @@ from mockcloud.api.state.v1.state_pb2 import ActivityRecord, NamespaceRecord, Ru
 from mockcloud.core import fold, times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import NamespaceNotActive
+from mockcloud.core.event_kinds import ATTRIBUTES_FIELD, CLOSING, FLUSHED_LAST, NEVER_BUFFERED
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ids
 from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run, RunKey, Timer
@@ -120,65 +121,6 @@ class Outcome:
     successor: Outcome | None = None  # the run that continues this one, committed with it
     # Of updates that ended without an event, by id: for those who wait for them.
     update_ends: Mapping[str, UpdateEnd] = field(default_factory=dict)
-
-
-# Event types that are written at once even while a worker has the workflow task. Everything else waits in the
-# buffer. Real: historybuilder.EventStore.bufferEvent.
-NEVER_BUFFERED = frozenset(
-    EventType.Value(f"EVENT_TYPE_{name}")
-    for name in (
-        "WORKFLOW_EXECUTION_STARTED",
-        "WORKFLOW_EXECUTION_COMPLETED",
-        "WORKFLOW_EXECUTION_FAILED",
-        "WORKFLOW_EXECUTION_TIMED_OUT",
-        "WORKFLOW_EXECUTION_TERMINATED",
-        "WORKFLOW_EXECUTION_CONTINUED_AS_NEW",
-        "WORKFLOW_EXECUTION_CANCELED",
-        "WORKFLOW_TASK_SCHEDULED",
-        "WORKFLOW_TASK_STARTED",
-        "WORKFLOW_TASK_COMPLETED",
-        "WORKFLOW_TASK_FAILED",
-        "WORKFLOW_TASK_TIMED_OUT",
-        "ACTIVITY_TASK_SCHEDULED",
-        "ACTIVITY_TASK_CANCEL_REQUESTED",
-        "TIMER_STARTED",
-        "TIMER_CANCELED",
-        "START_CHILD_WORKFLOW_EXECUTION_INITIATED",
-        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
-        "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
-        "MARKER_RECORDED",
-        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
-        "WORKFLOW_PROPERTIES_MODIFIED",
-        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
-        "WORKFLOW_EXECUTION_UPDATE_COMPLETED",
-    )
-)
-
-# They end a run: a speculative workflow task that nobody has taken goes with it, without a trace.
-_CLOSING = frozenset(
-    EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{name}")
-    for name in ("COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED", "CONTINUED_AS_NEW", "CANCELED")
-)
-
-_ATTRIBUTES_FIELD = {
-    value: name.removeprefix("EVENT_TYPE_").lower() + "_event_attributes" for name, value in EventType.items()
-}
-
-# What is flushed after all other buffered events, so that a worker sees signals first, and the name of the
-# attribute by which it finds the Started event of the same buffer. Real: EventStore.reorderBuffer,
-# EventStore.wireEventIDs.
-_FLUSHED_LAST = {
-    EventType.Value(f"EVENT_TYPE_{what}_{end}"): opened_by
-    for what, opened_by, ends in (
-        ("ACTIVITY_TASK", "scheduled_event_id", ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")),
-        (
-            "CHILD_WORKFLOW_EXECUTION",
-            "initiated_event_id",
-            ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED"),
-        ),
-    )
-    for end in ends
-}
 
 
 # What of a run is a plain value: saved and restored by assignment.
@@ -378,7 +320,7 @@ class RunChange:
         A buffered event takes effect at once, but its id is BUFFERED_EVENT_ID until `flush_buffer`. With the
         first event that comes to a speculative workflow task, that becomes a real one.
         """
-        if event_type not in _CLOSING:
+        if event_type not in CLOSING:
             self.write_speculative_task()
         waits = self.buffering or self.run.started_workflow_task is not None
         buffered = waits and event_type not in NEVER_BUFFERED
@@ -393,7 +335,7 @@ class RunChange:
         )
         if user_metadata is not None and user_metadata.ByteSize():
             event.user_metadata.CopyFrom(user_metadata)
-        getattr(event, _ATTRIBUTES_FIELD[event_type]).CopyFrom(attributes)
+        getattr(event, ATTRIBUTES_FIELD[event_type]).CopyFrom(attributes)
         if buffered:
             fold.effect(self.run, event)
             self.run.record.buffered_events.append(event.SerializeToString())
@@ -462,14 +404,14 @@ class RunChange:
         assert self.run.started_workflow_task is None, "buffered events wait for the workflow task to end"
         events = [HistoryEvent.FromString(data) for data in raw]
         del raw[:]
-        events.sort(key=lambda event: event.event_type in _FLUSHED_LAST)
+        events.sort(key=lambda event: event.event_type in FLUSHED_LAST)
         started: dict[int, int] = {}
         for event in events:
             event.event_id = self.run.next_event_id
             event.task_id = self.context.next_task_id()
             event.version = self.version
-            attributes = getattr(event, _ATTRIBUTES_FIELD[event.event_type])
-            opened_by = _FLUSHED_LAST.get(event.event_type)
+            attributes = getattr(event, ATTRIBUTES_FIELD[event.event_type])
+            opened_by = FLUSHED_LAST.get(event.event_type)
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 started[attributes.scheduled_event_id] = event.event_id
             elif event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:

@@ -19,8 +19,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 
 from mockcloud.core import task_state
-from mockcloud.core.change import NEVER_BUFFERED, RunChange, Savepoint
+from mockcloud.core.change import RunChange, Savepoint
 from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.event_kinds import NEVER_BUFFERED
 from mockcloud.core.run import Run
 
 # No single change adds more than this: a completion of 4 MB and a full buffer of events.

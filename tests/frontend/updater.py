@@ -11,7 +11,7 @@ from google.protobuf import message as protobuf
 from google.protobuf.any_pb2 import Any as AnyMessage
 from temporalio.api.command.v1 import Command, ProtocolMessageCommandAttributes
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import CommandType, UpdateWorkflowExecutionLifecycleStage
+from temporalio.api.enums.v1 import CommandType, EventType, UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.protocol.v1 import Message
@@ -47,6 +47,12 @@ Stage = UpdateWorkflowExecutionLifecycleStage
 ACCEPTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
 NO_STAGE = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_UNSPECIFIED
 COMPLETED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
+FIRST = [
+    "WORKFLOW_EXECUTION_STARTED",
+    "WORKFLOW_TASK_SCHEDULED",
+    "WORKFLOW_TASK_STARTED",
+    "WORKFLOW_TASK_COMPLETED",
+]
 
 
 def message(update_id: str, what: str, body: protobuf.Message) -> Message:
@@ -183,3 +189,11 @@ async def admitted(site: Site, run: WorkflowExecution, *update_ids: str) -> None
         for update_id in update_ids:
             while await refusal(poll(site, run, update_id, NO_STAGE)) is not None:  # noqa: ASYNC110
                 await asyncio.sleep(0)
+
+
+async def types(site: Site, run: WorkflowExecution, client: str = "") -> list[str]:
+    return [name_of(event) for event in await events(site, run, client)]
+
+
+def name_of(event: HistoryEvent) -> str:
+    return EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")

@@ -1,0 +1,63 @@
+"""How the types of history events differ: which wait in the buffer, which go last, which end a run."""
+
+from temporalio.api.enums.v1 import EventType
+
+__all__ = ["ATTRIBUTES_FIELD", "CLOSING", "FLUSHED_LAST", "NEVER_BUFFERED"]
+
+# Event types that are written at once even while a worker has the workflow task. Everything else waits in the
+# buffer. Real: historybuilder.EventStore.bufferEvent.
+NEVER_BUFFERED = frozenset(
+    EventType.Value(f"EVENT_TYPE_{name}")
+    for name in (
+        "WORKFLOW_EXECUTION_STARTED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+        "WORKFLOW_EXECUTION_FAILED",
+        "WORKFLOW_EXECUTION_TIMED_OUT",
+        "WORKFLOW_EXECUTION_TERMINATED",
+        "WORKFLOW_EXECUTION_CONTINUED_AS_NEW",
+        "WORKFLOW_EXECUTION_CANCELED",
+        "WORKFLOW_TASK_SCHEDULED",
+        "WORKFLOW_TASK_STARTED",
+        "WORKFLOW_TASK_COMPLETED",
+        "WORKFLOW_TASK_FAILED",
+        "WORKFLOW_TASK_TIMED_OUT",
+        "ACTIVITY_TASK_SCHEDULED",
+        "ACTIVITY_TASK_CANCEL_REQUESTED",
+        "TIMER_STARTED",
+        "TIMER_CANCELED",
+        "START_CHILD_WORKFLOW_EXECUTION_INITIATED",
+        "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
+        "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED",
+        "MARKER_RECORDED",
+        "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES",
+        "WORKFLOW_PROPERTIES_MODIFIED",
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
+        "WORKFLOW_EXECUTION_UPDATE_COMPLETED",
+    )
+)
+
+# They end a run: a speculative workflow task that nobody has taken goes with it, without a trace.
+CLOSING = frozenset(
+    EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{name}")
+    for name in ("COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED", "CONTINUED_AS_NEW", "CANCELED")
+)
+
+ATTRIBUTES_FIELD = {
+    value: name.removeprefix("EVENT_TYPE_").lower() + "_event_attributes" for name, value in EventType.items()
+}
+
+# What is flushed after all other buffered events, so that a worker sees signals first, and the name of the
+# attribute by which it finds the Started event of the same buffer. Real: EventStore.reorderBuffer,
+# EventStore.wireEventIDs.
+FLUSHED_LAST = {
+    EventType.Value(f"EVENT_TYPE_{what}_{end}"): opened_by
+    for what, opened_by, ends in (
+        ("ACTIVITY_TASK", "scheduled_event_id", ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")),
+        (
+            "CHILD_WORKFLOW_EXECUTION",
+            "initiated_event_id",
+            ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED"),
+        ),
+    )
+    for end in ends
+}
