@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 from temporalio.api.command.v1 import Command
-from temporalio.api.enums.v1 import EventType, ParentClosePolicy, ReplicationState, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import (
+    CancelExternalWorkflowExecutionFailedCause,
+    EventType,
+    ParentClosePolicy,
+    ReplicationState,
+    SignalExternalWorkflowExecutionFailedCause,
+    StartChildWorkflowExecutionFailedCause,
+    WorkflowExecutionStatus,
+)
 from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueResponse,
     ResetWorkflowExecutionRequest,
@@ -593,3 +601,72 @@ async def test_a_reset_run_finds_the_child_that_was_started_before(tmp_path: Pat
             assert [row.run_id for row in rows] == [started.workflow_execution.run_id]
         else:
             await has(driver, PARENT, "StartChildWorkflowExecutionFailed", run_id=run_id)
+
+
+async def test_a_namespace_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    region = await open_region(tmp_path, limits=limits(cross_namespace_commands=True))
+    for name in ("default", "others"):
+        await register(region, name, clusters=[A])
+    driver = Driver(region)
+    monkeypatch.setattr(region.namespaces, "find_id", lambda _: None)
+    await initiated(
+        driver,
+        start_child(namespace="others"),
+        signal_external(namespace="others"),
+        cancel_external(namespace="others"),
+    )
+    await settled(driver)
+    causes = {
+        short(event): (attributes.cause, attributes.namespace)
+        for event in await driver.events(PARENT)
+        if hasattr(attributes := getattr(event, event.WhichOneof("attributes") or ""), "cause")
+    }
+    assert causes == {
+        "StartChildWorkflowExecutionFailed": (
+            StartChildWorkflowExecutionFailedCause.START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND,
+            "others",
+        ),
+        "SignalExternalWorkflowExecutionFailed": (
+            SignalExternalWorkflowExecutionFailedCause.Value(
+                "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND"
+            ),
+            "others",
+        ),
+        "RequestCancelExternalWorkflowExecutionFailed": (
+            CancelExternalWorkflowExecutionFailedCause.Value(
+                "CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND"
+            ),
+            "others",
+        ),
+    }
+    await region.close()
+
+
+async def test_a_workflow_that_has_had_too_many_signals(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=limits(signals_per_run=1)) as region:
+        driver = Driver(region)
+        await driver.start("other")
+        await driver.complete(await driver.poll())
+        await initiated(driver, signal_external(), signal_external())
+        await settled(driver)
+        events = {short(event): event for event in await driver.events(PARENT)}
+        assert "ExternalWorkflowExecutionSignaled" in events
+        failed = events["SignalExternalWorkflowExecutionFailed"]
+        assert failed.signal_external_workflow_execution_failed_event_attributes.cause == (
+            SignalExternalWorkflowExecutionFailedCause.Value(
+                "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED"
+            )
+        )
+
+
+async def test_more_children_than_are_served_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        ids = [f"child-{number}" for number in range(100)]
+        await initiated(driver, *map(start_child, ids))
+        await settled(driver)
+        assert (await driver.names(PARENT)).count("ChildWorkflowExecutionStarted") == len(ids)
+        await terminate(driver, PARENT)
+        await settled(driver)
+        for workflow_id in ids:
+            assert await status(driver, workflow_id) == Status.WORKFLOW_EXECUTION_STATUS_TERMINATED
