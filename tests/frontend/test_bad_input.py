@@ -357,10 +357,11 @@ async def test_absurdly_long_time_outs_are_cut(site: Site) -> None:
 
 
 async def test_the_operator_service_names_what_is_not_built(site: Site) -> None:
-    for method in OPERATOR_SERVICE.methods:
-        name = f"/{OPERATOR_SERVICE.full_name}/{method.name}"
-        call = Call(OPERATOR_SERVICE.full_name, method.name, name, b"", {})
+    unserved = [method.name for method in OPERATOR_SERVICE.methods if "NexusEndpoint" in method.name]
+    assert unserved
+    for name in unserved:
+        call = Call(OPERATOR_SERVICE.full_name, name, f"/{OPERATOR_SERVICE.full_name}/{name}", b"", {})
         error = await refusal(site.frontend.dispatch(call))
         assert error is not None
         assert error.code is Code.UNIMPLEMENTED
-        assert method.name in error.message
+        assert name in error.message
