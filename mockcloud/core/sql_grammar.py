@@ -2,7 +2,7 @@
 
 It covers more than a filter can use, so that what is wrong is told in the real server's words: an error of syntax
 names the first word that nothing could follow from; what is good SQL, but no filter, is refused later, by its
-kind. Left out are the statements that only a sub-select could hold (joins, unions).
+kind. Left out is what only a sub-select could hold, such as joins.
 
 Real: github.com/temporalio/sqlparser, sql.y.
 """
@@ -49,7 +49,11 @@ _NEVER_NAMES: Final = frozenset(
 _NAMES_BEHIND_DOT: Final = frozenset(word.upper() for word in RESERVED) - _NEVER_NAMES
 
 _GRAMMAR: Final = r"""
-start: tail semicolon
+start: tail unions semicolon
+unions: | unions union
+union: UNION union_kind select | UNION union_kind OPEN select CLOSE
+union_kind: | ALL | DISTINCT
+select: SELECT distinct selected from tail
 semicolon: | SEMICOLON
 tail: where group_by having order_by limit lock
 where: | WHERE expression
@@ -85,7 +89,7 @@ escape: ESCAPE value_
 ?col_tuple: OPEN expressions CLOSE -> row
     | subquery
     | LIST_ARG -> list_arg
-subquery: OPEN SELECT distinct selected from tail CLOSE
+subquery: OPEN select CLOSE
 distinct: | DISTINCT
 from: | FROM column_path
 
@@ -150,7 +154,7 @@ column_path: name | name DOT name | name DOT name DOT name
 %declare LOCK IN OR AND NOT IS NULL TRUE FALSE LIKE REGEXP STARTS_WITH BETWEEN EXISTS DEFAULT ESCAPE SELECT DISTINCT
 %declare FROM DIV MOD BINARY COLLATE INTERVAL LEFT RIGHT IF REPLACE DATABASE CURRENT_TIMESTAMP UTC_TIMESTAMP UTC_TIME
 %declare UTC_DATE LOCALTIME LOCALTIMESTAMP CURRENT_DATE CURRENT_TIME CASE WHEN THEN ELSE END_ CONVERT USING AS SUBSTR
-%declare SUBSTRING SEPARATOR VALUES
+%declare SUBSTRING SEPARATOR VALUES UNION ALL
 """
 
 # `END` is a word of CASE; the end of the text has a name of its own in the parser.
@@ -211,6 +215,16 @@ def parse_statement(statement: str) -> Query:
     raise AssertionError("the last word is the end")
 
 
+def prepared() -> bool:
+    """Whether the parser is made; the first query makes it otherwise, which takes some tenths of a second."""
+    return _parser.cache_info().currsize > 0
+
+
+def prepare() -> None:
+    """Make the parser."""
+    _parser()
+
+
 @cache
 def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", lexer=_Words, maybe_placeholders=False)
@@ -262,7 +276,11 @@ class _Tree(Transformer_NonRecursive[Token, Query]):
             group_by=tuple(parts.get("group_by", ())),
             ordered="order_by" in parts,
             limited="limit" in parts,
+            united=bool(children[1]),
         )
+
+    def unions(self, children: list[Any]) -> list[Any]:
+        return children
 
     def tail(self, children: list[Any]) -> list[Any]:
         return children

@@ -213,3 +213,4 @@ class Query:
     group_by: tuple[Node, ...] = ()
     ordered: bool = False
     limited: bool = False
+    united: bool = False

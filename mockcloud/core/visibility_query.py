@@ -122,6 +122,8 @@ class _Converter:
         self._names_division = False
 
     def query(self, tree: Query) -> VisibilityQuery:
+        if tree.united:
+            raise _unsupported("'UNION' clause")  # the real server fails to
         if tree.ordered:
             raise _unsupported("'ORDER BY' clause")
         if tree.limited:

@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from mockcloud.api.replication.v1.replication_pb2 import (
@@ -108,6 +109,7 @@ def prepare(
         and after.visibility != before.visibility,
         search_attributes_changed=_search_attributes(after.visibility)
         != _search_attributes(before.visibility),
+        columns_changed=_columns_changed(before.visibility, after.visibility),
         current=_current_write(outcome, current),
     )
     if outcome.replicate and replicated:
@@ -156,6 +158,13 @@ def _offers(before: Derived, after: Derived) -> tuple[frozenset[Offer], frozense
     if after.offers == before.offers:
         return _NO_OFFERS, _NO_OFFERS
     return after.offers - before.offers, before.offers - after.offers
+
+
+def _columns_changed(before: VisibilityRow | None, after: VisibilityRow | None) -> bool:
+    """Whether two rows differ in more than memo and search attributes, which are in no index of the lists."""
+    if before is None or after is None:
+        return True
+    return before != replace(after, memo=before.memo, search_attributes=before.search_attributes)
 
 
 def _search_attributes(row: VisibilityRow | None) -> bytes:

@@ -18,14 +18,14 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
 )
 
-from mockcloud.core import batch, search_attributes, signals, times, visibility_query
+from mockcloud.core import batch, search_attributes, signals, times
 from mockcloud.core.batch import Progress
 from mockcloud.core.describe import pending_activity
 from mockcloud.core.errors import InvalidArgument, ResourceExhausted
 from mockcloud.core.run import Run
 from mockcloud.core.search_attribute_values import KEYWORD, decode
 from mockcloud.frontend.scope import Family, Scope
-from mockcloud.frontend.visibility import list_page
+from mockcloud.frontend.visibility import list_page, parsed
 from mockcloud.store import visibility
 
 family: Final = Family()
@@ -36,9 +36,9 @@ async def start_batch_operation(
     scope: Scope, request: StartBatchOperationRequest
 ) -> StartBatchOperationResponse:
     """Start the workflow that the batch is."""
-    batch.validate(request)
     namespace = scope.namespace
-    wanted = visibility_query.parse(batch.OPEN_BATCHES, namespace.record).filter
+    wanted = (await parsed(batch.OPEN_BATCHES, namespace.record)).filter
+    batch.validate(request)
     count = await scope.region.store.read(
         lambda connection: visibility.count_runs(connection, namespace.id, wanted)
     )

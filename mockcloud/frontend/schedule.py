@@ -23,7 +23,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateScheduleResponse,
 )
 
-from mockcloud.core import times, visibility_query
+from mockcloud.core import times
 from mockcloud.core.errors import NotFound, QueryFailed
 from mockcloud.core.schedule import checks, list_query, machine, views
 from mockcloud.core.schedule.errors import SpecError
@@ -101,7 +101,7 @@ async def list_schedules(scope: Scope, request: ListSchedulesRequest) -> ListSch
     """One page of schedules, newest first."""
     namespace, longest = scope.namespace, scope.limits.list_page
     size = request.maximum_page_size if 0 < request.maximum_page_size <= longest else longest
-    wanted = _wanted(scope, request.query)
+    wanted = await _wanted(scope, request.query)
     cursor = visibility.cursor_of(request.next_page_token, namespace.id)
     found, following = await scope.region.schedules.page(namespace, wanted, size, cursor)
     return ListSchedulesResponse(
@@ -113,11 +113,11 @@ async def list_schedules(scope: Scope, request: ListSchedulesRequest) -> ListSch
 @family.serves(CountSchedulesRequest)
 async def count_schedules(scope: Scope, request: CountSchedulesRequest) -> CountSchedulesResponse:
     """How many schedules there are."""
-    wanted = _wanted(scope, request.query)
+    wanted = await _wanted(scope, request.query)
     return CountSchedulesResponse(count=await scope.region.schedules.count(scope.namespace, wanted))
 
 
-def _wanted(scope: Scope, query: str) -> Filter:
+async def _wanted(scope: Scope, query: str) -> Filter:
     """Raises InvalidArgument for what is no filter of schedules."""
     record = scope.namespace.record
-    return visibility_query.parse(list_query.runs_of(query, record), record).filter
+    return (await visibility.parsed(list_query.runs_of(query, record), record)).filter

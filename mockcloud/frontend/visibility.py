@@ -6,6 +6,7 @@ service/frontend/workflow_handler.go.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import Final
 
@@ -32,10 +33,11 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import search_attributes, times, visibility_query
+from mockcloud.core import search_attributes, sql_grammar, times, visibility_query
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.search_attribute_values import KEYWORD, encode
 from mockcloud.core.tokens import ListPageToken
+from mockcloud.core.visibility_filter import VisibilityQuery
 from mockcloud.frontend.scope import Family, Scope
 from mockcloud.store import visibility
 from mockcloud.store.visibility import ListedRun, VisibilityCursor
@@ -122,7 +124,7 @@ async def count_workflow_executions(
 ) -> CountWorkflowExecutionsResponse:
     """How many runs, in all or by status."""
     namespace_id = scope.namespace.id
-    query = visibility_query.parse(request.query, scope.namespace.record)
+    query = await parsed(request.query, scope.namespace.record)
     store = scope.region.store
     if query.group_by is None:
         count = await store.read(
@@ -164,7 +166,7 @@ async def list_page(
     longest = scope.limits.list_page
     size = page_size if 0 < page_size <= longest else longest
     cursor = cursor_of(page_token, namespace.id)
-    query = visibility_query.parse(text, namespace.record)
+    query = await parsed(text, namespace.record)
     if query.group_by is not None:
         raise InvalidArgument("invalid query: operation is not supported: 'GROUP BY' clause")
 
@@ -173,6 +175,17 @@ async def list_page(
 
     runs, following = await scope.region.store.read(read)
     return [_listed(run, namespace.record) for run in runs], token_of(following, namespace.id)
+
+
+async def parsed(query: str, record: NamespaceRecord) -> VisibilityQuery:
+    """What a query means. The first one of all waits for the parser, which is made beside the event loop.
+
+    Raises:
+        InvalidArgument: it is no filter.
+    """
+    if query and not sql_grammar.prepared():
+        await asyncio.to_thread(sql_grammar.prepare)
+    return visibility_query.parse(query, record)
 
 
 def _within(field: str, wanted: StartTimeFilter) -> list[str]:

@@ -118,6 +118,7 @@ class RunWrite:
     visibility: VisibilityRow | None = None
     visibility_changed: bool = False  # with a visibility of None: the run is listed no more
     search_attributes_changed: bool = True
+    columns_changed: bool = True  # of the visibility: anything but memo and search attributes
     current: CurrentRun | None = None  # the workflow id's current-run row to put; None: leave it as it is
     log: list[log.LogWrite] = field(default_factory=list)
 
@@ -158,6 +159,7 @@ def write_run(connection: sqlite3.Connection, write: RunWrite) -> None:
             write.run_id,
             write.visibility,
             attributes_changed=write.search_attributes_changed,
+            columns_changed=write.columns_changed,
         )
     if write.current is not None:
         _put_current(connection, write.namespace_id, write.workflow_id, write.current)

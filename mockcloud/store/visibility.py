@@ -35,6 +35,7 @@ _COLUMNS = (
     " v.execution_time, v.close_time, v.history_length, v.history_size, v.state_transitions, v.memo,"
     " v.search_attributes, v.parent_workflow_id, v.parent_run_id, v.root_workflow_id, v.root_run_id"
 )
+_PUT_DETAILS = "UPDATE visibility SET memo = ?, search_attributes = ?, division = ? WHERE run_key = ?"
 _ORDER = "v.order_time DESC, v.start_time DESC, v.run_id"
 _PUT_TERM = (
     "INSERT INTO search_attribute (run_key, name, ordinal, namespace_id, text, number)"
@@ -79,14 +80,22 @@ def put_visibility(
     row: VisibilityRow | None,
     *,
     attributes_changed: bool = True,
+    columns_changed: bool = True,
 ) -> None:
     """Show a run as `row`; None takes it out of the lists.
 
-    `attributes_changed`: its search attributes differ from what was put last.
+    `attributes_changed`: its search attributes differ from what was put last; `columns_changed`: so does anything
+    but these and the memo, and with it the indexes of the lists.
     """
     if row is None:
         connection.execute("DELETE FROM visibility WHERE run_key = ?", (run_key,))
         connection.execute(_DELETE_TERMS, (run_key,))
+        return
+    if not columns_changed:
+        connection.execute(
+            _PUT_DETAILS, (row.memo, row.search_attributes, division_of(row.search_attributes), run_key)
+        )
+        _put_terms(connection, run_key, namespace_id, row)
         return
     connection.execute(
         _PUT,
@@ -114,8 +123,11 @@ def put_visibility(
             division_of(row.search_attributes),
         ),
     )
-    if not attributes_changed:
-        return
+    if attributes_changed:
+        _put_terms(connection, run_key, namespace_id, row)
+
+
+def _put_terms(connection: sqlite3.Connection, run_key: int, namespace_id: str, row: VisibilityRow) -> None:
     connection.execute(_DELETE_TERMS, (run_key,))
     terms = [
         (run_key, term.name, term.ordinal, namespace_id, term.text, term.number)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
@@ -540,7 +542,83 @@ def test_counts_are_grouped_by_status() -> None:
     assert [status_named(number) for number in (1, 6, 7)] == ["Running", "ContinuedAsNew", "TimedOut"]
 
 
+def test_no_union() -> None:
+    """The real server fails with an internal error here."""
+    with pytest.raises(InvalidArgument, match="'UNION' clause"):
+        parse("CI = 1 UNION SELECT 1", NAMESPACE)
+
+
 def test_brackets_are_limited() -> None:
     parse("(" * 150 + "CI = 1" + ")" * 150, NAMESPACE)
     with pytest.raises(InvalidArgument, match="max nesting level reached"):
         parse("(" * 300 + "CI = 1" + ")" * 300, NAMESPACE)
+
+
+WORDS = st.sampled_from(
+    [
+        "CK",
+        "CI",
+        "CL",
+        "CT",
+        "CDT",
+        "ExecutionStatus",
+        "Nope",
+        "=",
+        "!=",
+        "<",
+        ">=",
+        "in",
+        "not",
+        "and",
+        "or",
+        "(",
+        ")",
+        ",",
+        "'a'",
+        "5",
+        "-3",
+        "1.5",
+        "true",
+        "null",
+        "is",
+        "between",
+        "starts_with",
+        "group",
+        "by",
+        "order",
+        "limit",
+        "case",
+        "when",
+        "then",
+        "end",
+        "+",
+        "*",
+        "||",
+        "&&",
+        "!",
+        "`CK`",
+        ".",
+        "select",
+        "from",
+        "exists",
+        "count",
+        "union",
+        "?",
+        "'x",
+        "--c",
+        "/*",
+        "\\",
+        "$",
+        ";",
+    ]
+)
+
+
+@given(st.lists(WORDS, max_size=12).map(" ".join) | st.text(max_size=40))
+def test_whatever_is_said_is_taken_or_refused(query: str) -> None:
+    message = ""
+    try:
+        parse(query, NAMESPACE)
+    except InvalidArgument as refused:
+        message = refused.message
+    assert not message or message.startswith(("invalid query: ", "invalid expression: unable to parse "))

@@ -191,3 +191,14 @@ def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: 
     for plan in plans(listed, query):
         assert any(f"INDEX {index} " in step for step in plan), plan
         assert not any(step.startswith("SCAN v") for step in plan), plan
+
+
+def test_an_upsert_leaves_the_lists_indexes_alone(connection: sqlite3.Connection) -> None:
+    row = visibility_row(10)
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
+    after = replace(row, memo=b"m", search_attributes=attributes(Customer="a"))
+
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=False)
+
+    (run,) = list_runs(connection, NAMESPACE, wanted("Customer = 'a'"))[0]
+    assert run.row == after
