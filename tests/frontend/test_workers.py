@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
@@ -21,6 +22,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkerConfigRequest,
 )
 from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
 from mockcloud.core.errors import Code
@@ -43,7 +45,8 @@ async def record(site: Site, key: str, **fields: object) -> None:
 
 async def test_a_worker_of_an_sdk_is_known_and_says_when_it_goes(site: Site) -> None:
     async with grpc_address(site) as address:
-        client = await Client.connect(address)
+        each_second = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=1))
+        client = await Client.connect(address, runtime=each_second)
         async with Worker(
             client, task_queue="queue", workflows=WORKFLOWS, activities=ACTIVITIES, identity="the worker"
         ):
