@@ -113,9 +113,11 @@ class Progress:
 
 def validate(request: StartBatchOperationRequest) -> None:
     """Raises InvalidArgument. Real: batcher.ValidateBatchOperation."""
-    operation = request.WhichOneof("operation")
+    operation = request.WhichOneof("operation") or ""  # one that came to the API later is none to this server
     query = request.visibility_query
-    if not (operation and request.reason and request.namespace and (query or request.executions)):
+    if not (
+        operation in _OPERATIONS and request.reason and request.namespace and (query or request.executions)
+    ):
         raise InvalidArgument("must provide required parameters: BatchType/Reason/Namespace/Query/Executions")
     if not request.job_id:
         raise InvalidArgument("JobId is not set on request.")

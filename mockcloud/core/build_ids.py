@@ -21,12 +21,17 @@ _UNVERSIONED: Final = "unversioned"
 _LONGEST_VALUE: Final = 2 * 1024  # frontend.searchAttributesSizeOfValueLimit, in bytes
 
 
-def noted(attributes: Mapping[str, Payload], completed: HistoryEvent) -> Mapping[str, Payload]:
-    """`attributes` with the build that completed a workflow task among BuildIds; unchanged ones stay the object."""
+def noted(
+    attributes: Mapping[str, Payload], completed: HistoryEvent, *, overridden: bool = False
+) -> Mapping[str, Payload]:
+    """`attributes` with the build that completed a workflow task among BuildIds; unchanged ones stay the object.
+
+    `overridden`: the run has a versioning override, so it is not unversioned.
+    """
     event = completed.workflow_task_completed_event_attributes
     stamp = event.worker_version
     before = _values(attributes.get(BUILD_IDS))
-    after = [] if stamp.use_versioning else [_UNVERSIONED]
+    after = [] if stamp.use_versioning or overridden else [_UNVERSIONED]
     after += [value for value in before if value != _UNVERSIONED]
     entry = _entry(stamp.build_id, versioned=stamp.use_versioning) if event.HasField("worker_version") else ""
     if entry and entry not in before:

@@ -213,7 +213,8 @@ def _task_completed(run: Run, event: HistoryEvent) -> None:
     run.record.task_problems = 0
     run.record.last_workflow_task_failure = ""
     del run.record.reported_problems[:]
-    run.search_attributes = build_ids.noted(run.search_attributes, event)
+    overridden = run.versioning_override is not None
+    run.search_attributes = build_ids.noted(run.search_attributes, event, overridden=overridden)
     run.reset_points = reset_points.noted(
         run.reset_points, run.key.run_id, event, resettable=not run.children
     )

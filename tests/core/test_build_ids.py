@@ -31,6 +31,12 @@ def test_a_worker_without_a_build_leaves_the_sentinel_alone() -> None:
     assert build_ids.noted(found, completed("")) is found
 
 
+def test_a_run_with_a_versioning_override_is_not_unversioned() -> None:
+    found = build_ids.noted({}, completed("b1"))
+    found = build_ids.noted(found, completed("b2"), overridden=True)
+    assert json.loads(found["BuildIds"].data) == ["unversioned:b1", "unversioned:b2"]
+
+
 def test_the_oldest_builds_give_way_when_the_value_grows_too_long() -> None:
     found = build_ids.noted({}, completed("first"))
     for number in range(100):

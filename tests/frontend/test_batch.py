@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from temporalio import workflow
 from temporalio.api.batch.v1 import (
+    BatchOperationCancelActivities,
     BatchOperationCancellation,
     BatchOperationDeletion,
     BatchOperationReset,
@@ -224,6 +225,10 @@ REQUIRED = "must provide required parameters: BatchType/Reason/Namespace/Query/E
         ({"reason": "r", **QUERY}, REQUIRED),
         ({"reason": "r", **TERMINATE}, REQUIRED),
         ({**QUERY, **TERMINATE}, REQUIRED),
+        (  # that came to the API later than the real server
+            {"reason": "r", **QUERY, "cancel_activities_operation": BatchOperationCancelActivities()},
+            REQUIRED,
+        ),
         ({"reason": "r", "job_id": "", **QUERY, **TERMINATE}, "JobId is not set on request."),
         (
             {"reason": "r", **QUERY, **RUNS, **TERMINATE},
