@@ -32,7 +32,6 @@ from temporalio.api.enums.v1 import (
     SignalExternalWorkflowExecutionFailedCause,
     StartChildWorkflowExecutionFailedCause,
 )
-from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
@@ -78,7 +77,7 @@ _POLICY_OF_LEAVE = {
 
 
 class NotYetError(Exception):
-    """What was done waits in another run's buffer, and is lost if this region is: it is too early to call it done."""
+    """It is too early: what was done waits in another run's buffer, or a parent has not said anything yet."""
 
 
 class ErrandHands:
@@ -151,9 +150,7 @@ class ErrandHands:
         Real: verifyChildWorkflow.
         """
         try:
-            start = await self._changes.read(
-                target, child.request.workflow_id, "", lambda run: _copy(run.start)
-            )
+            start = await self._changes.read(target, child.request.workflow_id, "", lambda run: run.start)
             parent = start.parent_workflow_execution
             if parent.workflow_id != child.parent.execution.workflow_id:
                 return ""
@@ -170,17 +167,19 @@ class ErrandHands:
         return start.first_execution_run_id if original == child.original_run_id else ""
 
     async def _ask_parent(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
-        """A child waits for its first task, and nobody here is starting it: what does its parent say?"""
+        """A child waits for its first task, and nobody here is starting it: what does its parent say?
+
+        Where it says nothing, it may itself be late: it is asked again. An orphan ends by its own time-outs.
+        """
         link = await self._read(
-            namespace, key, lambda run: _copy(run.start) if errands.awaits_first_task(run) else None
+            namespace, key, lambda run: run.start if errands.awaits_first_task(run) else None
         )
-        if link is None:
-            return
-        owner = self._namespaces.find_id(link.parent_workflow_namespace_id)
-        if owner is None:
+        owner = self._namespaces.find_id(link.parent_workflow_namespace_id) if link else None
+        if link is None or owner is None:
             return
         parent = link.parent_workflow_execution
-        try:
+        leave = Leave.WAIT
+        with contextlib.suppress(NotFound):
             leave = await self._changes.read(
                 owner,
                 parent.workflow_id,
@@ -192,8 +191,8 @@ class ErrandHands:
                     link.first_execution_run_id,
                 ),
             )
-        except NotFound:
-            return  # an orphan: only its own time-outs end it
+        if leave is Leave.WAIT:
+            raise NotYetError
         await self._take_leave(key, leave, parent)
 
     async def _take_leave(self, first: RunKey, leave: Leave, parent: WorkflowExecution) -> None:
@@ -366,13 +365,6 @@ class ErrandHands:
 
 def _cancel_request_is_buffered(run: Run) -> bool:
     return run.open and run.cancel_request_event_id == BUFFERED_EVENT_ID
-
-
-def _copy(start: WorkflowExecutionStartedEventAttributes) -> WorkflowExecutionStartedEventAttributes:
-    """What is read of a run is its own."""
-    copied = WorkflowExecutionStartedEventAttributes()
-    copied.CopyFrom(start)
-    return copied
 
 
 def _refuse_itself(key: RunKey, target: Namespace, execution: WorkflowExecution) -> None:

@@ -348,3 +348,28 @@ async def test_more_children_than_are_served_at_once(tmp_path: Path) -> None:
         await settled(driver)
         for workflow_id in ids:
             assert await status(driver, workflow_id) == Status.WORKFLOW_EXECUTION_STATUS_TERMINATED
+
+
+async def test_a_child_asks_again_until_its_parent_says_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent's history may come after the child's, from another region."""
+    region = await open_region(tmp_path)
+    await register(region)
+    driver = Driver(region)
+    await driver.start(PARENT)
+    task = await driver.poll()
+    dying = Dying(tmp_path, region, 3, "after")  # the parent knows, the child has not begun
+    await driver.complete(task, start_child())
+    leave, asked = children.leave, 0
+
+    def late(*args: Any) -> children.Leave:
+        nonlocal asked
+        asked += 1
+        return children.Leave.WAIT if asked == 1 else leave(*args)
+
+    monkeypatch.setattr(children, "leave", late)
+    driver = await dying.reborn()
+    await has(driver, CHILD, "WorkflowTaskScheduled")
+    assert asked == 2
+    await driver.region.close()
