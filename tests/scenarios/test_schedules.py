@@ -35,9 +35,9 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-def schedule(every: timedelta, workflow: str, *args: str) -> Schedule:
+def schedule(every: timedelta, workflow: str, *args: str, workflow_id: str = "w") -> Schedule:
     return Schedule(
-        action=ScheduleActionStartWorkflow(workflow, args=args, id="w", task_queue=QUEUE),
+        action=ScheduleActionStartWorkflow(workflow, args=args, id=workflow_id, task_queue=QUEUE),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.ALLOW_ALL),
     )
@@ -72,7 +72,10 @@ def started(info: ScheduleInfo) -> list[str]:
 
 
 def contiguous(workflow_ids: list[str]) -> bool:
-    moments = [datetime.strptime(name, "w-%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for name in workflow_ids]
+    moments = [
+        datetime.strptime(name.partition("-")[2], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        for name in workflow_ids
+    ]
     return all(later - earlier == SECOND for earlier, later in pairwise(moments))
 
 
@@ -99,6 +102,42 @@ async def test_a_schedule_goes_on_in_the_other_region(stage: Stage) -> None:
     # Both regions know the same of it.
     both = [await described(east), await described(west)]
     assert both[0] == both[1]
+
+
+async def test_switches_and_kills_in_quick_succession(stage: Stage) -> None:
+    """Some of them meet a turn in the middle. Each slot of each schedule is one run all the same."""
+    client = await stage.client()
+    names = [f"s{number}" for number in range(6)]
+    async with worker(client):
+        for name in names:
+            await client.create_schedule(name, schedule(SECOND, "Echo", "hello", workflow_id=name))
+        for _ in range(3):
+            for region in (WEST, EAST):
+                await stage.failover(region)
+            await stage.cloud.region(EAST).kill()
+            await stage.cloud.region(EAST).start()
+            await until_acted(client.get_schedule_handle(names[0]))
+        for name in names:
+            await client.get_schedule_handle(name).pause()
+
+    for name in names:
+        info = (await client.get_schedule_handle(name).describe()).raw_description.info
+        assert contiguous(started(info))
+        assert info.action_count == len(info.recent_actions)
+        for action in info.recent_actions:
+            execution = action.start_workflow_result
+            run = await stage.only_run(execution.workflow_id)
+            assert run.run_id == execution.run_id
+
+
+async def until_acted(handle: ScheduleHandle) -> None:
+    """Return once the schedule has acted again."""
+    before = (await handle.describe()).info.num_actions
+
+    async def again() -> bool:
+        return (await handle.describe()).info.num_actions > before
+
+    await until(again)
 
 
 async def test_what_came_due_in_between_is_made_up_for(stage: Stage) -> None:

@@ -48,7 +48,7 @@ RECENT_ACTIONS: Final = 10
 BACKFILLED_PER_TURN: Final = 10
 IDLE_RETENTION: Final = 7 * times.DAY  # how long a schedule stays that has nothing more to do
 
-TIMES_AT_ONCE: Final = 500  # so many times are looked at without a turn of the event loop: some 5 ms
+TIMES_AT_ONCE: Final = 100  # so many times are looked at without a turn of the event loop: some 5 ms
 _PAUSE: Final = times.SECOND  # between two turns of a backfill whose actions do not wait; before a retry
 _REQUEST_IDS: Final = 100  # by which a patch or update sent twice is known
 

@@ -156,6 +156,7 @@ def _future(state: ScheduleState, namespace_id: str, count: int) -> list[Timesta
 
 def _memo(state: ScheduleState) -> Memo | None:
     memo = Memo.FromString(state.record.memo)
+    memo.fields.pop("ScheduleInfo", None)  # where the real server keeps what lists show
     return memo if memo.fields else None
 
 
