@@ -8,15 +8,17 @@ Real: MutableStateImpl.addBuildIdToLoadedSearchAttribute, saveBuildIds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import ResetPointInfo
 
 from mockcloud.core.search_attribute_values import KEYWORD_LIST, decode, encode
 
 BUILD_IDS: Final = "BuildIds"
+BINARY_CHECKSUMS: Final = "BinaryChecksums"
 _UNVERSIONED: Final = "unversioned"
 _LONGEST_VALUE: Final = 2 * 1024  # frontend.searchAttributesSizeOfValueLimit, in bytes
 
@@ -44,6 +46,19 @@ def noted(
         del after[sentinel]
         payload = encode(list(after), KEYWORD_LIST)
     return {**attributes, BUILD_IDS: payload}
+
+
+def checksums_noted(
+    attributes: Mapping[str, Payload], completed: HistoryEvent, points: Sequence[ResetPointInfo]
+) -> Mapping[str, Payload]:
+    """`attributes` with the binaries of the reset points, one of which `completed` has made.
+
+    Real: MutableStateImpl.updateBinaryChecksumSearchAttribute.
+    """
+    if not completed.workflow_task_completed_event_attributes.binary_checksum:
+        return attributes
+    found = [point.binary_checksum for point in points if point.binary_checksum]
+    return {**attributes, BINARY_CHECKSUMS: encode(list(found), KEYWORD_LIST)}
 
 
 def _entry(build_id: str, *, versioned: bool) -> str:

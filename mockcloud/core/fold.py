@@ -215,9 +215,10 @@ def _task_completed(run: Run, event: HistoryEvent) -> None:
     del run.record.reported_problems[:]
     overridden = run.versioning_override is not None
     run.search_attributes = build_ids.noted(run.search_attributes, event, overridden=overridden)
-    run.reset_points = reset_points.noted(
-        run.reset_points, run.key.run_id, event, resettable=not run.children
-    )
+    points = reset_points.noted(run.reset_points, run.key.run_id, event, resettable=not run.children)
+    if points != run.reset_points:
+        run.reset_points = points
+        run.search_attributes = build_ids.checksums_noted(run.search_attributes, event, points)
 
 
 # After these the next workflow task is a fresh first attempt; after any other failure it is a transient

@@ -24,6 +24,7 @@ from mockcloud.api.state.v1.state_pb2 import (
     CloseErrands,
     ReappliedEvent,
     RunRecord,
+    TaskProblems,
     VersionHistories,
     VersionHistory,
 )
@@ -173,6 +174,22 @@ def merge_close_errands(run: Run, incoming: CloseErrands, context: Context) -> O
     if incoming.version < context.version or incoming.version <= run.record.close_errands.version:
         return None
     run.record.close_errands.CopyFrom(incoming)
+    return Outcome(run=run)
+
+
+def merge_problems(run: Run, incoming: TaskProblems, context: Context) -> Outcome | None:
+    """What the active region reports of failing workflow tasks; None: nothing new, or void by now."""
+    record = run.record
+    if (
+        not run.open
+        or incoming.version < context.version
+        or incoming.completed_event_id != run.last_completed_task_event_id
+        or list(record.reported_problems) == list(incoming.reported)
+    ):
+        return None
+    record.task_problems = incoming.count
+    record.reported_version = incoming.version
+    record.reported_problems[:] = incoming.reported
     return Outcome(run=run)
 
 

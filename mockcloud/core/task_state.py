@@ -287,10 +287,14 @@ def _report_problems(change: RunChange) -> None:
         return
     category = "TimedOut" if failure.startswith(_TIMEOUT_PREFIX) else "Failed"
     prefix = _TIMEOUT_PREFIX if category == "TimedOut" else _CAUSE_PREFIX
-    record.reported_problems[:] = [
+    problems = [
         f"category=WorkflowTask{category}",
         f"cause=WorkflowTask{category}Cause{failures.camel_case(failure, prefix)}",
     ]
+    if list(record.reported_problems) != problems:
+        record.reported_problems[:] = problems
+        record.reported_version = change.version
+        change.replicate_run_state = True
 
 
 def drop_next_attempt(run: Run) -> None:

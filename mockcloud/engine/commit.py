@@ -19,7 +19,7 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     RunDeletion,
     RunStateRecord,
 )
-from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, VersionHistoryItem
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, TaskProblems, VersionHistoryItem
 from mockcloud.core.change import Batch, Outcome
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive, derive_live
@@ -248,6 +248,7 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
                 items=items,
                 reapplied=run.record.reapplied,
                 close_errands=run.record.close_errands if run.record.HasField("close_errands") else None,
+                problems=_problems(run),
             )
             entries.append(LogWrite(ReplicationTask(created_at=now, run_state=record).SerializeToString()))
     if outcome.deleted:
@@ -256,6 +257,18 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
         )
         entries.append(LogWrite(ReplicationTask(created_at=now, deletion=deletion).SerializeToString()))
     return entries
+
+
+def _problems(run: Run) -> TaskProblems | None:
+    record = run.record
+    if not record.reported_problems:
+        return None
+    return TaskProblems(
+        completed_event_id=run.last_completed_task_event_id,
+        version=record.reported_version,
+        count=record.task_problems,
+        reported=record.reported_problems,
+    )
 
 
 def _reset_base(run: Run, copies: Sequence[Batch]) -> ResetBase:

@@ -333,6 +333,9 @@ class TaskPlan:
         for done in (
             passive.merge_reapplied(run, state.reapplied),
             passive.merge_close_errands(run, state.close_errands, self._loaded.context()),
+            passive.merge_problems(run, state.problems, self._loaded.context())
+            if state.HasField("problems")
+            else None,
         ):
             if done is not None:
                 self._put(done)

@@ -4,6 +4,7 @@ import json
 
 from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskCompletedEventAttributes
+from temporalio.api.workflow.v1 import ResetPointInfo
 
 from mockcloud.core import build_ids
 from mockcloud.core.search_attribute_values import KEYWORD_LIST, encode
@@ -46,3 +47,13 @@ def test_the_oldest_builds_give_way_when_the_value_grows_too_long() -> None:
     assert values[0] == "unversioned"
     assert values[-1] == f"unversioned:{99:040d}"
     assert "unversioned:first" not in values
+
+
+def test_binaries_that_reset_points_know() -> None:
+    event = HistoryEvent(
+        workflow_task_completed_event_attributes=WorkflowTaskCompletedEventAttributes(binary_checksum="b")
+    )
+    points = [ResetPointInfo(binary_checksum="a"), ResetPointInfo(), ResetPointInfo(binary_checksum="b")]
+    found = build_ids.checksums_noted({}, event, points)
+    assert json.loads(found["BinaryChecksums"].data) == ["a", "b"]
+    assert build_ids.checksums_noted(found, completed("x"), points) is found

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import grpc
 from temporalio import workflow
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import IndexedValueType, WorkflowTaskFailedCause
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import (
     ListWorkflowExecutionsRequest,
     ListWorkflowExecutionsResponse,
+    RespondWorkflowTaskFailedRequest,
 )
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from tests.scenarios.stage import LOCALLY, Caller, Stage, until
+from mockcloud.core.limits import Limits
+from tests.scenarios.stage import EAST, LOCALLY, WEST, Caller, Stage, opened, start_timer, until
 from tests.scenarios.workflows import QUEUE
 
 CUSTOMER = SearchAttributeKey.for_keyword("Customer")
@@ -106,3 +108,29 @@ async def test_search_attributes_and_lists_follow_a_failover(journey: Stage) -> 
     await journey.only_run("w")
     description = await handle.describe()
     assert await description.memo() == {"steps": 2}
+
+
+async def test_a_reported_problem_follows_a_failover() -> None:
+    async with opened(limits=Limits(reported_problems_after=2)) as stage:
+        # Given a workflow whose task has failed twice, the second time without an event.
+        old, new = stage.at(EAST), stage.at(WEST)
+        await old.start("w")
+        for _ in range(2):
+            task = await old.poll()
+            await old.call(
+                RespondWorkflowTaskFailedRequest(
+                    task_token=task.task_token,
+                    cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+                )
+            )
+        reported = "TemporalReportedProblems = 'category=WorkflowTaskFailed'"
+
+        # Then both regions list it so, and after the failover it is so until a task completes there.
+        for caller in (old, new):
+            await until_listed(caller, reported)
+        await stage.failover(WEST)
+        await until_listed(new, reported)
+        await new.work(start_timer(60_000))
+        for caller in (old, new):
+            await until_listed(caller, "TemporalReportedProblems IS NULL AND BuildIds = 'unversioned'")
+        await stage.settled("w")

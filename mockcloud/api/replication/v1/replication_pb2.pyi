@@ -164,18 +164,20 @@ class RunDeletion(_message.Message):
     def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
 
 class RunStateRecord(_message.Message):
-    __slots__ = ["close_errands", "items", "reapplied", "run_id", "workflow_id"]
+    __slots__ = ["close_errands", "items", "problems", "reapplied", "run_id", "workflow_id"]
     CLOSE_ERRANDS_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     REAPPLIED_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
     close_errands: _state_pb2.CloseErrands
     items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
+    problems: _state_pb2.TaskProblems
     reapplied: _containers.RepeatedCompositeFieldContainer[_state_pb2.ReappliedEvent]
     run_id: str
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., reapplied: _Optional[_Iterable[_Union[_state_pb2.ReappliedEvent, _Mapping]]] = ..., close_errands: _Optional[_Union[_state_pb2.CloseErrands, _Mapping]] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., reapplied: _Optional[_Iterable[_Union[_state_pb2.ReappliedEvent, _Mapping]]] = ..., close_errands: _Optional[_Union[_state_pb2.CloseErrands, _Mapping]] = ..., problems: _Optional[_Union[_state_pb2.TaskProblems, _Mapping]] = ...) -> None: ...
 
 class ScheduleState(_message.Message):
     __slots__ = ["patch", "record", "run_id", "update", "workflow_id"]

@@ -137,7 +137,7 @@ class ReappliedEvent(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., event_id: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class RunRecord(_message.Message):
-    __slots__ = ["activities", "attached_request_ids", "base_event_id", "base_run_id", "buffered_events", "close_errands", "close_time", "create_request_id", "delete_requested", "first_task_backoff_until", "history_size", "last_task_id", "last_update_time", "last_workflow_task_failure", "next_workflow_task_attempt", "reapplied", "reported_problems", "reset_run_id", "reset_time", "signal_request_ids", "state_transitions", "sticky", "task_problems", "version_histories", "workflow_task", "zombie"]
+    __slots__ = ["activities", "attached_request_ids", "base_event_id", "base_run_id", "buffered_events", "close_errands", "close_time", "create_request_id", "delete_requested", "first_task_backoff_until", "history_size", "last_task_id", "last_update_time", "last_workflow_task_failure", "next_workflow_task_attempt", "reapplied", "reported_problems", "reported_version", "reset_run_id", "reset_time", "signal_request_ids", "state_transitions", "sticky", "task_problems", "version_histories", "workflow_task", "zombie"]
     class AttachedRequestIdsEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +162,7 @@ class RunRecord(_message.Message):
     NEXT_WORKFLOW_TASK_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     REAPPLIED_FIELD_NUMBER: _ClassVar[int]
     REPORTED_PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_VERSION_FIELD_NUMBER: _ClassVar[int]
     RESET_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     RESET_TIME_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +189,7 @@ class RunRecord(_message.Message):
     next_workflow_task_attempt: int
     reapplied: _containers.RepeatedCompositeFieldContainer[ReappliedEvent]
     reported_problems: _containers.RepeatedScalarFieldContainer[str]
+    reported_version: int
     reset_run_id: str
     reset_time: int
     signal_request_ids: _containers.RepeatedScalarFieldContainer[str]
@@ -197,7 +199,7 @@ class RunRecord(_message.Message):
     version_histories: VersionHistories
     workflow_task: WorkflowTaskRecord
     zombie: bool
-    def __init__(self, version_histories: _Optional[_Union[VersionHistories, _Mapping]] = ..., workflow_task: _Optional[_Union[WorkflowTaskRecord, _Mapping]] = ..., activities: _Optional[_Iterable[_Union[ActivityRecord, _Mapping]]] = ..., buffered_events: _Optional[_Iterable[bytes]] = ..., sticky: _Optional[_Union[StickyRecord, _Mapping]] = ..., signal_request_ids: _Optional[_Iterable[str]] = ..., reapplied: _Optional[_Iterable[_Union[ReappliedEvent, _Mapping]]] = ..., create_request_id: _Optional[str] = ..., history_size: _Optional[int] = ..., state_transitions: _Optional[int] = ..., next_workflow_task_attempt: _Optional[int] = ..., zombie: bool = ..., last_task_id: _Optional[int] = ..., close_time: _Optional[int] = ..., first_task_backoff_until: _Optional[int] = ..., attached_request_ids: _Optional[_Mapping[str, int]] = ..., last_update_time: _Optional[int] = ..., last_workflow_task_failure: _Optional[str] = ..., close_errands: _Optional[_Union[CloseErrands, _Mapping]] = ..., base_run_id: _Optional[str] = ..., base_event_id: _Optional[int] = ..., reset_time: _Optional[int] = ..., reset_run_id: _Optional[str] = ..., delete_requested: bool = ..., task_problems: _Optional[int] = ..., reported_problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, version_histories: _Optional[_Union[VersionHistories, _Mapping]] = ..., workflow_task: _Optional[_Union[WorkflowTaskRecord, _Mapping]] = ..., activities: _Optional[_Iterable[_Union[ActivityRecord, _Mapping]]] = ..., buffered_events: _Optional[_Iterable[bytes]] = ..., sticky: _Optional[_Union[StickyRecord, _Mapping]] = ..., signal_request_ids: _Optional[_Iterable[str]] = ..., reapplied: _Optional[_Iterable[_Union[ReappliedEvent, _Mapping]]] = ..., create_request_id: _Optional[str] = ..., history_size: _Optional[int] = ..., state_transitions: _Optional[int] = ..., next_workflow_task_attempt: _Optional[int] = ..., zombie: bool = ..., last_task_id: _Optional[int] = ..., close_time: _Optional[int] = ..., first_task_backoff_until: _Optional[int] = ..., attached_request_ids: _Optional[_Mapping[str, int]] = ..., last_update_time: _Optional[int] = ..., last_workflow_task_failure: _Optional[str] = ..., close_errands: _Optional[_Union[CloseErrands, _Mapping]] = ..., base_run_id: _Optional[str] = ..., base_event_id: _Optional[int] = ..., reset_time: _Optional[int] = ..., reset_run_id: _Optional[str] = ..., delete_requested: bool = ..., task_problems: _Optional[int] = ..., reported_problems: _Optional[_Iterable[str]] = ..., reported_version: _Optional[int] = ...) -> None: ...
 
 class StickyRecord(_message.Message):
     __slots__ = ["schedule_to_start_timeout", "task_queue"]
@@ -206,6 +208,18 @@ class StickyRecord(_message.Message):
     schedule_to_start_timeout: int
     task_queue: str
     def __init__(self, task_queue: _Optional[str] = ..., schedule_to_start_timeout: _Optional[int] = ...) -> None: ...
+
+class TaskProblems(_message.Message):
+    __slots__ = ["completed_event_id", "count", "reported", "version"]
+    COMPLETED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    completed_event_id: int
+    count: int
+    reported: _containers.RepeatedScalarFieldContainer[str]
+    version: int
+    def __init__(self, completed_event_id: _Optional[int] = ..., version: _Optional[int] = ..., count: _Optional[int] = ..., reported: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TaskQueueUserData(_message.Message):
     __slots__ = ["clock_counter", "clock_region", "configs", "task_queue", "wall_clock"]
