@@ -81,7 +81,9 @@ def start_child(
         Cause.WORKFLOW_TASK_FAILED_CAUSE_PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED,
         "pending child workflow executions",
     )
-    if not attributes.parent_close_policy:
+    if not limits.parent_close_policies:
+        attributes.parent_close_policy = ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
+    elif not attributes.parent_close_policy:
         attributes.parent_close_policy = ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE
     if not attributes.workflow_id_reuse_policy:
         attributes.workflow_id_reuse_policy = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE

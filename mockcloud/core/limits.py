@@ -79,6 +79,8 @@ class Limits:
     pending_cancel_requests: Annotated[Number, Key("limit.numPendingCancelRequests.error")] = 2_000
     # Whether commands may name another namespace; never one that has more than one region.
     cross_namespace_commands: Annotated[bool, Key("system.enableCrossNamespaceCommands")] = False
+    # Whether a parent's close does anything to its children; otherwise all are abandoned.
+    parent_close_policies: Annotated[bool, Key("history.enableParentClosePolicy")] = True
     signals_per_run: Annotated[Number, Key("history.maximumSignalsPerExecution")] = 10_000
     # Events that wait for a workflow task to end.
     buffered_events: Annotated[Number, Key("history.maximumBufferedEventsBatch")] = 100

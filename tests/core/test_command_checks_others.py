@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import Memo, Payload, Payloads, Priority, RetryPolicy, WorkflowType
-from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import CommandType, ParentClosePolicy, WorkflowTaskFailedCause
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
@@ -218,6 +218,26 @@ def test_how_much_may_be_pending(command: Any, limit: str, cause: int, what: str
         cause,
         f"the number of {what}, 2, has reached the per-workflow limit of 2",
     )
+
+
+def test_a_limit_of_zero_is_none() -> None:
+    life = WorkedLife(World(limits=Limits(pending_children=0, pending_signals=0, pending_cancel_requests=0)))
+    assert life.decide(start_child(), signal_external(), cancel_external()).error is None
+
+
+@pytest.mark.parametrize(
+    ("enabled", "given", "expected"),
+    [
+        (True, 0, ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE),
+        (True, 3, ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL),
+        (False, 1, ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON),
+    ],
+)
+def test_the_parent_close_policy(*, enabled: bool, given: int, expected: ParentClosePolicy.ValueType) -> None:
+    life = WorkedLife(World(limits=Limits(parent_close_policies=enabled)))
+    life.decide(start_child(parent_close_policy=given))
+    (child,) = life.run.children.values()
+    assert child.attributes.parent_close_policy == expected
 
 
 BIG = Payload(data=b"x" * 200)
