@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PROTO_TOOLS := .venv-protos
 PROTOS := $(patsubst protos/mockcloud/%,mockcloud/api/%,$(wildcard protos/mockcloud/*/v1/*.proto))
 
-.PHONY: demo up test check bench golden coverage protos clean
+.PHONY: demo up test check bench golden simulate coverage protos clean
 
 demo: $(READY)  ## an order workflow survives two failovers
 	$(BIN)/python examples/failover_mid_workflow.py
@@ -29,6 +29,9 @@ bench: $(READY)  ## figures against null servers in the same run; FULL=1 adds th
 
 coverage: $(READY)  ## regenerate docs/coverage.md from the tables in the code
 	$(BIN)/python -m mockcloud.coverage docs/coverage.md
+
+simulate: $(READY)  ## random workflows under random faults on simulated time: SEEDS=how many, FIRST=the first
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),1) $(SIMULATE_ARGS)
 
 golden: $(READY)  ## play recordings of a real pair of clusters: DIR=a folder of them
 	$(BIN)/python -m tests.golden $(or $(DIR),tests/golden/event-based)

@@ -12,7 +12,7 @@ from mockcloud.core import failover
 from mockcloud.core.change import Context, RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.current import CurrentRun
-from mockcloud.core.errors import workflow_not_found
+from mockcloud.core.errors import workflow_already_completed, workflow_not_found
 from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.cache import Entry, RunCache
 from mockcloud.engine.committer import Committer
@@ -119,7 +119,12 @@ class RunWriter:
         *,
         as_active: bool,
     ) -> None:
-        """Commit what `change` made; what is in memory only is told at once."""
+        """Commit what `change` made; what is in memory only is told at once.
+
+        Raises NotFound for a zombie: it changes by replication only [05d].
+        """
+        if as_active and entry.run.record.zombie and (change.changed or change.in_memory):
+            raise workflow_already_completed()
         if change.changed:
             await self.commit(namespace, entry, current, change, as_active=as_active)
         elif change.in_memory:

@@ -23,6 +23,7 @@ from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.core.errors import (
     DeadlineExceeded,
     FailedPrecondition,
+    NamespaceHandover,
     NamespaceNotActive,
     NotFound,
     RegionKilled,
@@ -251,6 +252,10 @@ class Apply:
             except ParkedError as parked:
                 await self._park(namespace, source, task, parked.reason)
                 return
+            except NamespaceHandover:
+                # What ends HANDOVER may stand in the source's log behind this very task: its record is asked for.
+                started = loop.time()
+                await self._refresh(namespace, source)
             except _PASSING as error:
                 reason = error.message
                 if loop.time() - started > settings.patience:

@@ -1,0 +1,169 @@
+"""What must hold of a simulated cloud once all faults are gone and all work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History, HistoryEvent
+
+from mockcloud.api.state.v1.state_pb2 import RunRecord
+from mockcloud.core.derive import derive
+from mockcloud.core.run import RunKey
+from mockcloud.core.version_history import values
+from mockcloud.engine.cache import RunCache
+from mockcloud.engine.loader import Loader
+from mockcloud.store import dead_letters, history, parked, runs
+from tests.simulation.world import Life, World
+
+_SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+
+# (items, events as bytes) of a branch
+Branch = tuple[tuple[tuple[int, int], ...], tuple[bytes, ...]]
+
+
+class Broken(AssertionError):
+    """An invariant does not hold; the text names it first."""
+
+
+async def workflow_ids(world: World) -> list[str]:
+    """Every workflow id that some region knows."""
+    found: set[str] = set()
+    for life in world.lives.values():
+        found.update(
+            await life.store.read(
+                lambda c: [row[0] for row in c.execute("SELECT DISTINCT workflow_id FROM runs")]
+            )
+        )
+    return sorted(found)
+
+
+async def check(world: World) -> None:
+    """Raises Broken."""
+    for name, life in world.lives.items():
+        await _nothing_waits(name, life)
+    present: set[tuple[str, str]] = set()
+    for workflow_id in await workflow_ids(world):
+        pictures = {name: await _picture(life, workflow_id) for name, life in world.lives.items()}
+        for name, picture in pictures.items():
+            _one_current_run(f"{name}, {workflow_id}", picture)
+            for run in picture.values():
+                present |= {(workflow_id, signal) for signal in run["signals"]}
+        first, *others = pictures.items()
+        for other in others:
+            _converged(workflow_id, first, other)
+        for name, life in world.lives.items():
+            await _rebuildable(name, life, workflow_id)
+    lost = world.acknowledged - present
+    if lost:
+        raise Broken(f"NoBranchLost: acknowledged signals that no branch has: {sorted(lost)}")
+
+
+async def _nothing_waits(name: str, life: Life) -> None:
+    def read(connection):  # type: ignore[no-untyped-def]
+        namespace_id = life.namespace.id
+        return (
+            [task.reason for task in parked.list_parked(connection, namespace_id)],
+            [letter.reason for letter in dead_letters.list_dead_letters(connection, namespace_id)],
+        )
+
+    waiting, dead = await life.store.read(read)
+    if waiting or dead:
+        raise Broken(f"Applied: {name} has parked {waiting}, dead letters {dead}")
+
+
+async def _picture(life: Life, workflow_id: str) -> dict[str, dict]:  # type: ignore[type-arg]
+    """Per run id: status, whether it is current, its branches with the current one first, signals of all of them."""
+
+    def read(connection):  # type: ignore[no-untyped-def]
+        namespace_id = life.namespace.id
+        current = runs.load_current(connection, namespace_id, workflow_id)
+        found = {}
+        for row in runs.runs_of(connection, namespace_id, workflow_id):
+            record = RunRecord.FromString(row.record)
+            histories = record.version_histories
+            branches = []
+            signals = set()
+            for branch in histories.histories:
+                events = [
+                    event
+                    for batch in history.read_branch(connection, branch.branch_id)
+                    for event in History.FromString(batch.data).events
+                ]
+                _contiguous(f"{workflow_id}/{row.run_id}", events)
+                signals |= set(_signals(events))
+                items = tuple((item.event_id, item.version) for item in values(branch.items))
+                branches.append(
+                    (items, tuple(event.SerializeToString(deterministic=True) for event in events))
+                )
+            branches.insert(0, branches.pop(histories.current_index))
+            found[row.run_id] = {
+                "status": row.status,
+                "zombie": row.zombie,
+                "current": current is not None and current.run_id == row.run_id,
+                "branches": branches,
+                "signals": signals,
+            }
+        return found
+
+    return await life.store.read(read)
+
+
+def _signals(events: list[HistoryEvent]) -> Iterator[str]:
+    for event in events:
+        if event.event_type == _SIGNALED:
+            yield event.workflow_execution_signaled_event_attributes.signal_name
+
+
+def _contiguous(where: str, events: list[HistoryEvent]) -> None:
+    if [event.event_id for event in events] != list(range(1, len(events) + 1)):
+        raise Broken(f"Contiguous: {where} has events {[event.event_id for event in events]}")
+    versions = [event.version for event in events]
+    if versions != sorted(versions):
+        raise Broken(f"Contiguous: versions fall in {where}: {versions}")
+
+
+def _one_current_run(where: str, picture: dict[str, dict]) -> None:  # type: ignore[type-arg]
+    current = [run_id for run_id, run in picture.items() if run["current"]]
+    opened = [run_id for run_id, run in picture.items() if run["status"] == 1 and not run["zombie"]]
+    if len(current) != 1 or len(opened) > 1 or (opened and opened != current):
+        raise Broken(f"OneCurrentRun: {where}: current {current}, open {opened}")
+    zombies = [run_id for run_id, run in picture.items() if run["status"] == 1 and run["zombie"]]
+    if zombies:
+        raise Broken(f"OneCurrentRun: {where}: zombies that nobody has closed: {zombies}")
+
+
+def _converged(workflow_id: str, one: tuple[str, dict], other: tuple[str, dict]) -> None:  # type: ignore[type-arg]
+    where = f"Converged: {workflow_id} in {one[0]} and {other[0]}"
+    if one[1].keys() != other[1].keys():
+        raise Broken(f"{where}: runs {sorted(one[1])} and {sorted(other[1])}")
+    for run_id, run in one[1].items():
+        there = other[1][run_id]
+        if (run["status"], run["current"]) != (there["status"], there["current"]):
+            raise Broken(
+                f"{where}: {run_id} is {run['status']}, {run['current']}; {there['status']}, {there['current']}"
+            )
+        if run["branches"][0] != there["branches"][0]:
+            raise Broken(
+                f"{where}: current branches of {run_id}: {run['branches'][0][0]}, {there['branches'][0][0]}"
+            )
+        if sorted(run["branches"]) != sorted(there["branches"]):
+            here = [branch[0] for branch in run["branches"]]
+            raise Broken(
+                f"{where}: branches of {run_id}: {here}, {[branch[0] for branch in there['branches']]}"
+            )
+
+
+async def _rebuildable(name: str, life: Life, workflow_id: str) -> None:
+    """What is in memory is what folding again gives."""
+    namespace_id = life.namespace.id
+    rows = await life.store.read(lambda c: runs.runs_of(c, namespace_id, workflow_id))
+    for row in rows:
+        key = RunKey(namespace_id, workflow_id, row.run_id)
+        cached = life.region.runs.get(key)
+        again = await Loader(life.store, RunCache()).entry(key)
+        assert again is not None
+        if cached is None:
+            continue
+        if cached.run.dump() != again.run.dump() or derive(cached.run) != derive(again.run):
+            raise Broken(f"Rebuildable: {name}, {workflow_id}/{row.run_id}: {cached.run} is not {again.run}")

@@ -1,0 +1,112 @@
+"""Playing a schedule to its end, checking what came of it, and making a failing one smaller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+
+from mockcloud.core.errors import MockcloudError
+from tests.simulation.checks import Broken, check, workflow_ids
+from tests.simulation.loop import SimulatedLoop, run
+from tests.simulation.schedule import SECONDS, Step
+from tests.simulation.world import World
+
+_PATIENCE = 1200.0  # simulated seconds after the faults in which all workflows must end
+_RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+
+
+def failure_of(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A", "B")) -> str:
+    """What is wrong after the steps were taken and everything was healed; empty: nothing."""
+    logging.getLogger("mockcloud").setLevel(logging.CRITICAL)
+    loop = SimulatedLoop()
+    errors: list[str] = []
+    loop.set_exception_handler(
+        lambda _, context: errors.append(str(context.get("exception") or context["message"]))
+    )
+    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory:
+        try:
+            run(_play(World(Path(directory), seed, loop, regions), steps), loop)
+        except Broken as broken:
+            return str(broken)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    return f"Errors: {errors[0]}" if errors else ""
+
+
+async def _play(world: World, steps: Sequence[Step]) -> None:
+    loop = asyncio.get_running_loop()
+    await world.open()
+    begin = loop.time()
+    for step in steps:
+        await asyncio.sleep(max(0.0, begin + step.at - loop.time()))
+        await world.take(step)
+    await asyncio.sleep(max(0.0, begin + SECONDS - loop.time()))
+    await _quiesce(world)
+    await check(world)
+    await world.close()
+
+
+async def _quiesce(world: World) -> None:
+    """Heal, bring everyone up, let every workflow end, and let it replicate."""
+    loop = asyncio.get_running_loop()
+    world.heal()
+    for name in world.names:
+        if name not in world.lives:
+            await world.bear(name)
+    deadline = loop.time() + _PATIENCE
+    while True:
+        still_open = await _open(world)
+        if not still_open and await world.replicated():
+            await asyncio.sleep(5.0)  # what was applied may make its region write in turn
+            if not await _open(world) and await world.replicated():
+                return
+        if world.problems:
+            raise Broken(f"Model: {world.problems[0]}")
+        if loop.time() > deadline:
+            states = {name: life.namespace.record.active_cluster for name, life in world.lives.items()}
+            lag = "" if await world.replicated() else ", and replication has not caught up"
+            raise Broken(f"Progress: still open after {_PATIENCE:g} s: {still_open}{lag}; active {states}")
+        for workflow_id in still_open:  # it may wait for a signal
+            try:
+                await world.signal(world.rng.choice(world.names), workflow_id)
+            except MockcloudError:
+                continue
+        await asyncio.sleep(5.0)
+
+
+async def _open(world: World) -> list[str]:
+    """Workflow ids with an open run somewhere."""
+    found = set()
+    for life in world.lives.values():
+        found.update(
+            await life.store.read(
+                lambda c: [
+                    row[0] for row in c.execute("SELECT workflow_id FROM runs WHERE status = ?", (_RUNNING,))
+                ]
+            )
+        )
+    return sorted(found & set(await workflow_ids(world)))
+
+
+def shrink(
+    seed: int, steps: Sequence[Step], regions: tuple[str, ...], failure: str, tries: int = 150
+) -> list[Step]:
+    """A smaller schedule that breaks the same invariant: pieces are left out while it does."""
+    kind = failure.partition(":")[0]
+    best, size = list(steps), max(1, len(steps) // 2)
+    while size and tries:
+        at = 0
+        while at < len(best) and tries:
+            tries -= 1
+            smaller = best[:at] + best[at + size :]
+            if failure_of(seed, smaller, regions).partition(":")[0] == kind:
+                best = smaller
+            else:
+                at += size
+        size //= 2
+    return best

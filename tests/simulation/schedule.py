@@ -1,0 +1,86 @@
+"""What is done to a simulated cloud: a list of steps, made of a seed. A shorter list is a smaller schedule."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SECONDS = 40.0  # of simulated time in which steps are taken
+_STEPS = 60
+
+# What a model workflow does, step by step: see `model`.
+_SCRIPTS = "atscxnk"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens at a moment."""
+
+    at: float  # seconds
+    kind: str  # start, signal, cancel, terminate, update, reset, fault, heal, crash, failover
+    region: str = ""  # whose endpoint is called, who crashes, who becomes active
+    workflow_id: str = ""
+    detail: str = ""  # script of a start; kind of a fault; "forced" or "graceful"
+    target: str = ""  # other end of a link
+    amount: float = 0.0  # seconds of a delay or an outage, probability
+
+    def __str__(self) -> str:
+        words = (self.kind, self.region, self.target, self.workflow_id, self.detail)
+        return f"{self.at:7.3f} {' '.join(filter(None, words))}{f' {self.amount:.2f}' if self.amount else ''}"
+
+
+def schedule(seed: int, regions: Sequence[str], steps: int = _STEPS) -> list[Step]:
+    """The steps of a seed, in the order of their moments."""
+    rng = random.Random(f"schedule-{seed}")
+    workflows = [f"w{number}" for number in range(rng.choice([2, 4, 8]))]
+    # Some schedules are calm, some are full of one kind of trouble.
+    weights = {
+        "start": 8,
+        "signal": 10,
+        "cancel": rng.choice([0, 1]),
+        "terminate": rng.choice([0, 1]),
+        "update": rng.choice([0, 3]),
+        "reset": rng.choice([0, 0, 1]),
+        "fault": rng.choice([0, 3, 6]),
+        "heal": rng.choice([1, 4]),
+        "crash": rng.choice([0, 1, 3]),
+        "failover": rng.choice([1, 2, 4]),
+    }
+    kinds = rng.choices(list(weights), weights=list(weights.values()), k=steps)
+    made = [_step(rng, kind, regions, workflows) for kind in kinds]
+    return sorted(made, key=lambda step: step.at)
+
+
+def _step(rng: random.Random, kind: str, regions: Sequence[str], workflows: Sequence[str]) -> Step:
+    at = round(rng.uniform(0, SECONDS), 3)
+    region, target = rng.sample(list(regions), 2)
+    workflow_id = rng.choice(workflows)
+    match kind:
+        case "start":
+            script = "".join(rng.choices(_SCRIPTS, weights=[4, 4, 3, 2, 1, 1, 1], k=rng.randint(0, 5)))
+            return Step(at, kind, region, workflow_id, detail=script)
+        case "fault":
+            fault = rng.choice(["partition", "partition", "cut", "delay", "drop", "duplicate", "reorder"])
+            amount = {"delay": rng.uniform(0.05, 2), "partition": 0.0, "cut": 0.0}.get(
+                fault, rng.uniform(0.1, 0.9)
+            )
+            return Step(at, kind, region, detail=fault, target=target, amount=round(amount, 2))
+        case "crash":
+            return Step(at, kind, region, amount=round(rng.choice([0.0, 1.0, rng.uniform(0, 10)]), 2))
+        case "failover":
+            return Step(at, kind, region, detail=rng.choice(["forced", "graceful"]))
+        case "heal":
+            return Step(at, kind)
+        case _:
+            return Step(at, kind, region, workflow_id)
+
+
+def dump(steps: Sequence[Step]) -> str:
+    """A schedule as one line, to be given again."""
+    return json.dumps([[s.at, s.kind, s.region, s.workflow_id, s.detail, s.target, s.amount] for s in steps])
+
+
+def load(line: str) -> list[Step]:
+    return [Step(*values) for values in json.loads(line)]
