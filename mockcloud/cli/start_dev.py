@@ -43,7 +43,9 @@ _FORMATS: Final[dict[str, type[logging.Formatter]]] = {
     "pretty": logs.TextFormatter,
     "json": logs.JsonFormatter,
 }
-_RETENTION_DAYS: Final = 1  # of the dev server's namespaces
+# The dev server's namespaces live in one region only, where less retention is allowed.
+_RETENTION_DAYS: Final = 1
+_MINIMUM_RETENTION: Final = 3_600 * 10**9  # nanoseconds
 
 # Flags of the dev server and global ones of the Temporal CLI that mean nothing here.
 _STRINGS_WITHOUT_MEANING: Final = (
@@ -173,6 +175,7 @@ def start_dev(
 
     def settings() -> CloudSettings:
         from mockcloud.cloud.settings import CloudSettings
+        from mockcloud.core.limits import Limits
 
         logs.to_stderr(_LEVELS[log_level.lower()], _FORMATS[log_format.lower()]())
         if ignored:
@@ -186,6 +189,7 @@ def start_dev(
             endpoint_host="127.0.0.1" if ip == "localhost" else ip,
             retention_days=_RETENTION_DAYS,
             search_attributes=_search_attributes(search_attributes),
+            limits=Limits(minimum_retention=_MINIMUM_RETENTION),
             dynamic_config=parsed(dynamic_config_values),
         )
         if log_config:

@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError
@@ -273,6 +275,19 @@ class TestFlags:
             port = endpoint(ready(process)).rpartition(":")[2]
             client = await Client.connect(f"[::1]:{port}")
             assert await client.service_client.check_health()
+
+    async def test_a_namespace_may_keep_its_runs_for_an_hour_only(self) -> None:
+        with started("--port", "0", "-o", "json") as process:
+            client = await Client.connect(endpoint(ready(process)))
+            for seconds, accepted in ((3600, True), (3599, False)):
+                request = RegisterNamespaceRequest(
+                    namespace=f"n{seconds}", workflow_execution_retention_period=Duration(seconds=seconds)
+                )
+                if accepted:
+                    await client.workflow_service.register_namespace(request)
+                else:
+                    with pytest.raises(RPCError, match="A valid retention period is not set on request"):
+                        await client.workflow_service.register_namespace(request)
 
     def test_command_timeout_ends_it(self) -> None:
         with started("--port", "0", "--command-timeout", "1ms", "-o", "none") as process:
