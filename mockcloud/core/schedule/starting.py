@@ -5,9 +5,7 @@ Real: service/worker/scheduler/workflow.go, startWorkflow.
 
 from __future__ import annotations
 
-import json
-
-from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
@@ -16,11 +14,10 @@ from mockcloud.api.state.v1.schedule_pb2 import PendingStart
 from mockcloud.core.messages import copy_set
 from mockcloud.core.schedule import machine
 from mockcloud.core.schedule.state import ScheduleState
+from mockcloud.core.search_attribute_values import DATETIME, KEYWORD, encode
 
 CANCEL_REASON = "cancelled by schedule overlap policy"
 TERMINATE_REASON = "terminated by schedule overlap policy"
-
-_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def identity(state: ScheduleState, namespace: str) -> str:
@@ -63,19 +60,12 @@ def request(state: ScheduleState, pending: PendingStart, namespace: str) -> Star
         "priority",
     )
     attributes = made.search_attributes.indexed_fields
-    attributes["TemporalScheduledStartTime"].CopyFrom(_json(machine.slot(pending.start.nominal_time)))
-    attributes["TemporalScheduledById"].CopyFrom(_json(state.schedule_id))
+    slot = machine.slot(pending.start.nominal_time)
+    attributes["TemporalScheduledStartTime"].CopyFrom(encode(slot, DATETIME))
+    attributes["TemporalScheduledById"].CopyFrom(encode(state.schedule_id, KEYWORD))
     if machine.remembers_result(pending):
         if record.last_completion_result:
             made.last_completion_result.CopyFrom(Payloads.FromString(record.last_completion_result))
         if record.continued_failure:
             made.continued_failure.CopyFrom(Failure.FromString(record.continued_failure))
     return made
-
-
-def _json(text: str) -> Payload:
-    """A text as the server encodes its own: JSON in Go's spelling."""
-    data = json.dumps(text, ensure_ascii=False)
-    for character, escaped in _HTML.items():
-        data = data.replace(character, escaped)
-    return Payload(metadata={"encoding": b"json/plain"}, data=data.encode())
