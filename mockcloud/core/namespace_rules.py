@@ -24,7 +24,7 @@ from temporalio.api.replication.v1 import NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, UpdateNamespaceRequest
 
 from mockcloud.api.state.v1.state_pb2 import FailoverStatus, NamespaceRecord
-from mockcloud.core import times
+from mockcloud.core import search_attributes, times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import InvalidArgument, NamespaceAlreadyExists
 from mockcloud.core.limits import Limits
@@ -256,10 +256,38 @@ def _update_info(after: NamespaceRecord, request: UpdateNamespaceRequest) -> boo
 def _update_config(after: NamespaceRecord, request: UpdateNamespaceRequest, limits: Limits) -> bool:
     if request.delete_bad_binary:
         raise InvalidArgument(f"Bad binary checksum {request.delete_bad_binary} doesn't exists.")
-    if not request.HasField("config") or not request.config.HasField("workflow_execution_retention_ttl"):
+    if not request.HasField("config"):
         return False
-    after.retention = _retention(request.config.workflow_execution_retention_ttl, limits)
-    return True
+    configured = _update_search_attributes(after, request.config.custom_search_attribute_aliases)
+    if request.config.HasField("workflow_execution_retention_ttl"):
+        after.retention = _retention(request.config.workflow_execution_retention_ttl, limits)
+        configured = True
+    return configured
+
+
+def _update_search_attributes(after: NamespaceRecord, aliases: Mapping[str, str]) -> bool:
+    """Custom attributes by the column that a description shows for each; no name removes the column's attribute.
+
+    Real: upsertCustomSearchAttributesAliases; unlike there, the name and the column must be possible ones.
+    """
+    before = search_attributes.aliases(after)
+    custom = after.custom_search_attributes
+    changed = False
+    for column, name in aliases.items():
+        if column not in search_attributes.COLUMNS:
+            raise InvalidArgument(f"Unknown search attribute field: {column}.")
+        if not name:
+            if column in before:
+                del custom[before[column]]
+                changed = True
+        elif name not in custom:
+            if column in before:
+                raise InvalidArgument("Custom search attribute field name already allocated.")
+            if search_attributes.is_reserved(name):
+                raise InvalidArgument(f"Search attribute {name} is reserved by system.")
+            custom[name] = search_attributes.COLUMNS[column]
+            changed = True
+    return changed
 
 
 def _update_state(

@@ -78,16 +78,6 @@ def remove(record: NamespaceRecord, names: Iterable[str]) -> Update:
     return _changed(record, after)
 
 
-def aliases(record: NamespaceRecord) -> dict[str, str]:
-    """Which column of the real server's would hold which attribute: part of a namespace's description."""
-    found: dict[str, str] = {}
-    used: dict[int, int] = {}
-    for name, number in sorted(record.custom_search_attributes.items()):
-        used[number] = used.get(number, 0) + 1
-        found[f"{type_name(IndexedValueType.ValueType(number))}{used[number]:02}"] = name
-    return found
-
-
 def _changed(before: NamespaceRecord, after: NamespaceRecord) -> Update:
     changed = dict(before.custom_search_attributes) != dict(after.custom_search_attributes)
     if changed:

@@ -119,6 +119,16 @@ def custom(namespace: NamespaceRecord) -> TypeMap:
     }
 
 
+def aliases(record: NamespaceRecord) -> dict[str, str]:
+    """Which column of the real server's would hold which attribute: part of a namespace's description."""
+    found: dict[str, str] = {}
+    used: dict[int, int] = {}
+    for name, number in sorted(record.custom_search_attributes.items()):
+        used[number] = used.get(number, 0) + 1
+        found[f"{type_name(IndexedValueType.ValueType(number))}{used[number]:02}"] = name
+    return found
+
+
 def settable_type(namespace: NamespaceRecord, name: str) -> IndexedValueType.ValueType | None:
     """The type of a custom or predefined attribute; None for any other name."""
     number = namespace.custom_search_attributes.get(name)

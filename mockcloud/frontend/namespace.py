@@ -25,7 +25,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import capabilities, namespace_rules, search_attribute_registry, times
+from mockcloud.core import capabilities, namespace_rules, search_attributes, times
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.limits import Limits
 from mockcloud.frontend.scope import Family, Scope
@@ -124,7 +124,7 @@ def described(record: NamespaceRecord, limits: Limits) -> DescribeNamespaceRespo
             bad_binaries=BadBinaries(),
             history_archival_state=disabled,
             visibility_archival_state=disabled,
-            custom_search_attribute_aliases=search_attribute_registry.aliases(record),
+            custom_search_attribute_aliases=search_attributes.aliases(record),
         ),
         replication_config=NamespaceReplicationConfig(
             active_cluster_name=record.active_cluster,

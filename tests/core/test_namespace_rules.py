@@ -268,3 +268,22 @@ def test_a_deletion_renames_and_is_for_good() -> None:
         assert received.config_version == max(config_version, 4)
         # And what it sends back changes nothing of that.
         assert namespace_rules.receive(deleted, known).record.deleted_time == 77
+
+
+def test_search_attributes_come_and_go_by_column() -> None:
+    def aliased(record: NamespaceRecord, **columns: str) -> Update:
+        return update(record, config=NamespaceConfig(custom_search_attribute_aliases=columns))
+
+    record = register()
+    added = aliased(record, Keyword01="Tenant", Int01="Size")
+    assert dict(added.record.custom_search_attributes) == {"Tenant": 2, "Size": 3}
+    assert added.record.config_version == record.config_version + 1
+    assert not aliased(added.record, Keyword02="Tenant").changed
+    with pytest.raises(InvalidArgument, match="already allocated"):
+        aliased(added.record, Keyword01="Other")
+    with pytest.raises(InvalidArgument, match="reserved"):
+        aliased(record, Keyword01="WorkflowId")
+    with pytest.raises(InvalidArgument, match="Unknown search attribute field: Blob01"):
+        aliased(record, Blob01="X")
+    removed = aliased(added.record, Keyword01="", Text01="")
+    assert dict(removed.record.custom_search_attributes) == {"Size": 3}

@@ -4,6 +4,7 @@ import pytest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import search_attribute_registry as registry
+from mockcloud.core import search_attributes
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.search_attribute_values import BOOL, INT, KEYWORD
 
@@ -54,4 +55,4 @@ def test_removing() -> None:
 
 def test_descriptions_name_columns() -> None:
     record = NamespaceRecord(custom_search_attributes={"B": KEYWORD, "A": KEYWORD, "N": INT})
-    assert registry.aliases(record) == {"Keyword01": "A", "Keyword02": "B", "Int01": "N"}
+    assert search_attributes.aliases(record) == {"Keyword01": "A", "Keyword02": "B", "Int01": "N"}
