@@ -41,6 +41,8 @@ class Limits:
     blob_bytes_warning: Annotated[Bytes, Key("limit.blobSize.warn")] = 512 * 1024
     memo_bytes: Annotated[Bytes, Key("limit.memoSize.error")] = 2 * 1024 * 1024
     memo_bytes_warning: Annotated[Bytes, Key("limit.memoSize.warn")] = 2 * 1024
+    summary_bytes: Annotated[Bytes, Key("limit.userMetadataSummarySize")] = 400
+    details_bytes: Annotated[Bytes, Key("limit.userMetadataDetailsSize")] = 20_000
     id_characters: Annotated[Number, Key("limit.maxIDLength")] = 1000
     # Batch operations that are open in one namespace, and of one the runs that it comes to in a second.
     open_batches: Annotated[Number, Key("frontend.MaxConcurrentBatchOperationPerNamespace")] = 1

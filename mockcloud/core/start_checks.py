@@ -59,6 +59,7 @@ def start_request(
     request_links.check_links(request.links, limits)
     validation.blob(request.input, limits)
     validation.memo(request.memo, limits)
+    validation.user_metadata(request.user_metadata, limits)
     _versioning_override(request)
     _unbuilt_fields(request)
 
@@ -98,6 +99,7 @@ def signal_with_start_request(
     request_links.check_links(request.links, limits)
     validation.blob(request.input, limits)
     validation.memo(request.memo, limits)
+    validation.user_metadata(request.user_metadata, limits)
     validation.blob(request.signal_input, limits)
     _versioning_override(request)
     _unbuilt_fields(request)

@@ -13,6 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Priority
 from temporalio.api.enums.v1 import TaskQueueKind
+from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
 
 from mockcloud.core import times
@@ -94,6 +95,20 @@ def memo(message: Message, limits: Limits) -> None:
     """Raises InvalidArgument for a memo over the limit."""
     if message.ByteSize() > limits.largest_memo:
         raise InvalidArgument("Memo size exceeds limit.")
+
+
+def user_metadata(metadata: UserMetadata, limits: Limits) -> None:
+    """Raises InvalidArgument for a summary or details over their limits, each counted as a payload with its encoding.
+
+    The API documents both limits. A single real region holds only what is newer than workflows to them (real:
+    chasm/lib/activity/validator.go, validateUserMetadata).
+    """
+    for field, size, limit in (
+        ("summary", metadata.summary.ByteSize(), limits.summary_bytes),
+        ("details", metadata.details.ByteSize(), limits.details_bytes),
+    ):
+        if size > limit:
+            raise InvalidArgument(f"user_metadata.{field} exceeds size limit. Length={size} Limit={limit}")
 
 
 def priority(value: Priority) -> None:

@@ -1,4 +1,4 @@
-"""Every refusal of a start in the words of the real server, which was asked each of these."""
+"""Every refusal of a start in the words of the real server, which was asked each of these but where a comment says."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import Callback, Link, Priority, RetryPolicy, TimeSkippingConfig, WorkflowType
+from temporalio.api.common.v1 import (
+    Callback,
+    Link,
+    Payload,
+    Priority,
+    RetryPolicy,
+    TimeSkippingConfig,
+    WorkflowType,
+)
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.sdk.v1 import UserMetadata
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import OnConflictOptions, VersioningOverride
 from temporalio.api.workflowservice.v1 import (
@@ -164,6 +173,18 @@ REFUSED += [
         "must provide version if override is pinned.",
     ),
     ({"versioning_override": VersioningOverride()}, "override behavior is required"),
+]
+
+# A real single region holds only standalone activities and Nexus operations to these, in these words.
+REFUSED += [
+    (
+        {"user_metadata": UserMetadata(summary=Payload(data=b"x" * 400))},
+        "user_metadata.summary exceeds size limit. Length=403 Limit=400",
+    ),
+    (
+        {"user_metadata": UserMetadata(details=Payload(data=b"x" * 20_000))},
+        "user_metadata.details exceeds size limit. Length=20004 Limit=20000",
+    ),
 ]
 
 # What only StartWorkflowExecution can be asked.
