@@ -33,7 +33,8 @@ _MONTHS = {
 }
 _WEEKDAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
 
-_DESCRIPTORS = {
+# What stands for a whole spec; those of schedules are the same.
+DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -146,9 +147,9 @@ def parse(spec: str) -> Schedule:
             raise MalformedSpec(f"failed to parse duration: {error}") from None
         return Every(delay - delay % times.SECOND)
     if spec.startswith("@"):
-        if spec not in _DESCRIPTORS:
+        if spec not in DESCRIPTORS:
             raise MalformedSpec(f"unrecognized descriptor: {spec}")
-        spec = _DESCRIPTORS[spec]
+        spec = DESCRIPTORS[spec]
     fields = spec.split()
     if len(fields) != 5:
         raise MalformedSpec(f"expected exactly 5 fields, found {len(fields)}: {fields}")

@@ -13,18 +13,10 @@ from typing import NamedTuple
 from temporalio.api.schedule.v1 import CalendarSpec, IntervalSpec, Range, StructuredCalendarSpec
 
 from mockcloud.core import go_duration, times
+from mockcloud.core.cron import DESCRIPTORS
 from mockcloud.core.schedule import ranges
 from mockcloud.core.schedule.errors import SpecError
 
-_NICKNAMES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 _FIELDS = ("minute", "hour", "day_of_month", "month", "day_of_week")
 _BY_COUNT = {
     5: _FIELDS,
@@ -53,7 +45,7 @@ def parse(text: str) -> Cron:
     text = text.strip()
     if text.startswith("@every"):
         return Cron(_interval(text), "")
-    tokens = _NICKNAMES.get(text, text).split()
+    tokens = DESCRIPTORS.get(text, text).split()
     names = _BY_COUNT.get(len(tokens))
     if names is None:
         raise SpecError("CronString does not have 5-7 fields")
