@@ -101,21 +101,21 @@ def failover(connection: Any, namespace: str, region: str, *, forced: bool) -> N
         raise SystemExit(1)
 
 
-@main.command()
+@main.command("history")
 @click.argument("namespace")
 @click.argument("workflow_id", metavar="WORKFLOW")
 @talks_to_cloud
-def history(connection: Any, namespace: str, workflow_id: str) -> None:
+def show_history(connection: Any, namespace: str, workflow_id: str) -> None:
     """Each run and branch of WORKFLOW in each region, side by side, losing branches included."""
     from mockcloud.api.admin.v1.cloud_admin_pb2 import HistoryRequest, HistoryResponse
-    from mockcloud.cli import text
+    from mockcloud.cli import history, text
 
     request = HistoryRequest(namespace=namespace, workflow_id=workflow_id)
     answer = connection.call("History", request, HistoryResponse)
     if connection.json_output:
-        connection.print_json(text.history_values(answer))
+        connection.print_json(history.values(answer))
     else:
-        text.print_history(answer)
+        history.show(answer, text.console())
 
 
 @main.group()

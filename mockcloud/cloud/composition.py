@@ -27,6 +27,7 @@ from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, CloudSettings
 from mockcloud.cloud.views import (
     Branch,
+    EventFate,
     Lag,
     NamespaceStatus,
     NamespaceView,
@@ -512,13 +513,32 @@ def _run(run: region_admin.RunTree) -> RunView:
         status=status.removeprefix("WORKFLOW_EXECUTION_STATUS_"),
         current=run.current,
         zombie=run.zombie,
+        superseded=run.superseded,
+        base_run_id=run.base_run_id,
+        base_event_id=run.base_event_id,
+        reset_run_id=run.reset_run_id,
         parked=run.parked_reason,
-        branches=tuple(
-            Branch(
-                current=branch.current,
-                items=tuple((item.event_id, item.version) for item in branch.items),
-                events=tuple(History.FromString(branch.events).events),
+        dead_letter=run.dead_letter_reason,
+        branches=tuple(_branch(branch) for branch in run.branches),
+    )
+
+
+def _branch(branch: region_admin.BranchView) -> Branch:
+    events = tuple(History.FromString(branch.events).events)
+    shared = branch.last_shared_event_id
+    return Branch(
+        current=branch.current,
+        items=tuple((item.event_id, item.version) for item in branch.items),
+        events=events,
+        forks_after=(shared, events[shared - 1].version) if shared else None,
+        fates=tuple(
+            EventFate(
+                event_id=fate.event_id,
+                fate=fate.fate,
+                reason=fate.reason,
+                run_id=fate.run_id,
+                to_event_id=fate.to_event_id,
             )
-            for branch in run.branches
+            for fate in branch.fates
         ),
     )

@@ -21,12 +21,35 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFate:
+    """What became of an event of a losing branch or run."""
+
+    event_id: int  # on its own branch
+    fate: str  # reapplied; kept: the winner has it by other means; lost; waiting: not decided yet
+    reason: str  # the rule; empty for what was reapplied
+    run_id: str  # where it was written again
+    to_event_id: int  # and as which event; 0: none, or it waits for the workflow task to end
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """One branch of a run in one region. `items` are (last event id, version)."""
 
     current: bool
     items: tuple[tuple[int, int], ...]
     events: tuple[HistoryEvent, ...]
+    forks_after: tuple[int, int] | None  # (event id, version) of the last event on the current branch, too
+    fates: tuple[EventFate, ...]  # of the events after that; of all of a superseded run's current branch
+
+    @property
+    def reapplied(self) -> tuple[EventFate, ...]:
+        """The events that were written again."""
+        return tuple(fate for fate in self.fates if fate.fate == "reapplied")
+
+    @property
+    def lost(self) -> tuple[EventFate, ...]:
+        """The events that a rule left behind."""
+        return tuple(fate for fate in self.fates if fate.fate == "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +60,12 @@ class RunView:
     status: str  # RUNNING, COMPLETED, …
     current: bool  # the current run of its workflow id
     zombie: bool
+    superseded: bool  # another run of the workflow id took its place: two were started on two sides
+    base_run_id: str  # the run that a reset made this one of; empty: none
+    base_event_id: int  # the last event that both share
+    reset_run_id: str  # the newest run that a reset made of this one; empty: none
     parked: str  # why replication of this run waits; empty: it does not
+    dead_letter: str  # why a replicated task of it failed for good; empty: none did
     branches: tuple[Branch, ...]
 
     @property

@@ -13,17 +13,18 @@ from typing import Final, Protocol, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
-from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
+from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
 from mockcloud.core.run import OPEN_STATUSES
 from mockcloud.core.search_attribute_values import KEYWORD
-from mockcloud.core.version_history import lowest_common_ancestor, values
 from mockcloud.core.visibility_filter import Field, FieldTest
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.frontend import history_tree
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.transport import Handlers, Stream
-from mockcloud.store import dead_letters, history, log, parked, runs, visibility
+from mockcloud.store import dead_letters, log, parked, visibility
 from mockcloud.store.database import Store
 from mockcloud.store.dead_letters import DeadLetter
 from mockcloud.store.parked import ParkedTask
@@ -45,6 +46,8 @@ class RegionParts(Protocol):
     def store(self) -> Store: ...
     @property
     def namespaces(self) -> NamespaceRegistry: ...
+    @property
+    def clusters(self) -> Clusters: ...
 
 
 class ReplicationParts(Protocol):
@@ -200,9 +203,11 @@ class RegionAdmin:
     async def _history_tree(self, request: admin.HistoryTreeRequest) -> Message:
         namespace = self._find(request.namespace)
         trees = await self._region.store.read(
-            lambda connection: _trees(connection, namespace.id, request.workflow_id, request.run_id)
+            lambda connection: history_tree.trees(connection, namespace.id, request.workflow_id)
         )
-        return admin.HistoryTreeResponse(region=self._region.name, runs=trees)
+        history_tree.tell_fates(trees, self._region.clusters, namespace.record.active_cluster)
+        wanted = [tree.message for tree in trees if request.run_id in {"", tree.message.run_id}]
+        return admin.HistoryTreeResponse(region=self._region.name, runs=wanted)
 
     # What waits, and what failed
 
@@ -327,58 +332,3 @@ def _parked_task(task: ParkedTask) -> admin.ParkedTask:
         parked_at=task.parked_at,
         reason=task.reason,
     )
-
-
-def _trees(
-    connection: sqlite3.Connection, namespace_id: str, workflow_id: str, run_id: str
-) -> list[admin.RunTree]:
-    current = runs.load_current(connection, namespace_id, workflow_id)
-    waiting = _parked_reasons(connection, namespace_id, workflow_id)
-    trees = [
-        admin.RunTree(
-            run_id=row.run_id,
-            status=row.status,
-            current=current is not None and current.run_id == row.run_id,
-            zombie=row.zombie,
-            parked_reason=waiting.pop(row.run_id, ""),
-            branches=_branches(connection, RunRecord.FromString(row.record)),
-        )
-        for row in runs.runs_of(connection, namespace_id, workflow_id)
-    ]
-    # What is left waits for a run of which nothing is here yet: one empty branch.
-    trees += [
-        admin.RunTree(run_id=unknown, parked_reason=reason, branches=[admin.BranchView(current=True)])
-        for unknown, reason in waiting.items()
-    ]
-    return [tree for tree in trees if run_id in {"", tree.run_id}]
-
-
-def _parked_reasons(connection: sqlite3.Connection, namespace_id: str, workflow_id: str) -> dict[str, str]:
-    """Run id -> why the first of its waiting tasks waits."""
-    reasons: dict[str, str] = {}
-    after = 0
-    while page := parked.list_parked(connection, namespace_id, after, _PAGE):
-        for task in page:
-            if task.workflow_id == workflow_id:
-                reasons.setdefault(task.run_id, task.reason)
-        after = page[-1].parked_id
-    return reasons
-
-
-def _branches(connection: sqlite3.Connection, record: RunRecord) -> list[admin.BranchView]:
-    """The current branch first, then the others in the order of the record."""
-    histories = record.version_histories
-    current = values(histories.histories[histories.current_index].items)
-    views = []
-    for index, branch in enumerate(histories.histories):
-        is_current = index == histories.current_index
-        batches = history.read_branch(connection, branch.branch_id)
-        shared = 0 if is_current else lowest_common_ancestor(current, values(branch.items)).event_id
-        view = admin.BranchView(
-            current=is_current,
-            items=branch.items,
-            events=b"".join(batch.data for batch in batches),
-            last_shared_event_id=shared,
-        )
-        views.append(view)
-    return sorted(views, key=lambda view: not view.current)

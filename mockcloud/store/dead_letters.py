@@ -90,3 +90,9 @@ def all_ids(connection: sqlite3.Connection) -> list[int]:
 def count_dead_letters(connection: sqlite3.Connection, namespace_id: str) -> int:
     sql = "SELECT count(*) FROM dead_letters WHERE namespace_id = ?"
     return int(connection.execute(sql, (namespace_id,)).fetchone()[0])
+
+
+def reasons_of(connection: sqlite3.Connection, namespace_id: str, workflow_id: str) -> dict[str, str]:
+    """Run id -> why the newest dead letter of a run of that workflow id failed."""
+    sql = "SELECT run_id, reason FROM dead_letters WHERE namespace_id = ? AND workflow_id = ? ORDER BY message_id"
+    return dict(connection.execute(sql, (namespace_id, workflow_id)).fetchall())

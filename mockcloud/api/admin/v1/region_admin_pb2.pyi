@@ -37,16 +37,18 @@ class AwaitReplicatedResponse(_message.Message):
     def __init__(self, position: _Optional[int] = ...) -> None: ...
 
 class BranchView(_message.Message):
-    __slots__ = ["current", "events", "items", "last_shared_event_id"]
+    __slots__ = ["current", "events", "fates", "items", "last_shared_event_id"]
     CURRENT_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    FATES_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     LAST_SHARED_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     current: bool
     events: bytes
+    fates: _containers.RepeatedCompositeFieldContainer[EventFate]
     items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
     last_shared_event_id: int
-    def __init__(self, current: bool = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., last_shared_event_id: _Optional[int] = ...) -> None: ...
+    def __init__(self, current: bool = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., last_shared_event_id: _Optional[int] = ..., fates: _Optional[_Iterable[_Union[EventFate, _Mapping]]] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
     __slots__ = ["attempts", "failed_at", "id", "namespace", "position", "reason", "region", "run_id", "source", "task", "workflow_id"]
@@ -73,6 +75,20 @@ class DeadLetter(_message.Message):
     task: bytes
     workflow_id: str
     def __init__(self, id: _Optional[int] = ..., region: _Optional[str] = ..., namespace: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., source: _Optional[str] = ..., position: _Optional[int] = ..., failed_at: _Optional[int] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., task: _Optional[bytes] = ...) -> None: ...
+
+class EventFate(_message.Message):
+    __slots__ = ["event_id", "fate", "reason", "run_id", "to_event_id"]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    FATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    event_id: int
+    fate: str
+    reason: str
+    run_id: str
+    to_event_id: int
+    def __init__(self, event_id: _Optional[int] = ..., fate: _Optional[str] = ..., run_id: _Optional[str] = ..., to_event_id: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GetNamespaceRequest(_message.Message):
     __slots__ = ["namespace"]
@@ -275,20 +291,30 @@ class ReplayDeadLettersResponse(_message.Message):
     def __init__(self, applied: _Optional[_Iterable[int]] = ..., failed: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ...) -> None: ...
 
 class RunTree(_message.Message):
-    __slots__ = ["branches", "current", "parked_reason", "run_id", "status", "zombie"]
+    __slots__ = ["base_event_id", "base_run_id", "branches", "current", "dead_letter_reason", "parked_reason", "reset_run_id", "run_id", "status", "superseded", "zombie"]
+    BASE_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    BASE_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     BRANCHES_FIELD_NUMBER: _ClassVar[int]
     CURRENT_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_REASON_FIELD_NUMBER: _ClassVar[int]
     PARKED_REASON_FIELD_NUMBER: _ClassVar[int]
+    RESET_RUN_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    SUPERSEDED_FIELD_NUMBER: _ClassVar[int]
     ZOMBIE_FIELD_NUMBER: _ClassVar[int]
+    base_event_id: int
+    base_run_id: str
     branches: _containers.RepeatedCompositeFieldContainer[BranchView]
     current: bool
+    dead_letter_reason: str
     parked_reason: str
+    reset_run_id: str
     run_id: str
     status: int
+    superseded: bool
     zombie: bool
-    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[int] = ..., current: bool = ..., zombie: bool = ..., parked_reason: _Optional[str] = ..., branches: _Optional[_Iterable[_Union[BranchView, _Mapping]]] = ...) -> None: ...
+    def __init__(self, run_id: _Optional[str] = ..., status: _Optional[int] = ..., current: bool = ..., zombie: bool = ..., parked_reason: _Optional[str] = ..., branches: _Optional[_Iterable[_Union[BranchView, _Mapping]]] = ..., base_run_id: _Optional[str] = ..., base_event_id: _Optional[int] = ..., reset_run_id: _Optional[str] = ..., superseded: bool = ..., dead_letter_reason: _Optional[str] = ...) -> None: ...
 
 class ShowDeadLetterRequest(_message.Message):
     __slots__ = ["id"]
