@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from mockcloud.core import times
 from mockcloud.core.errors import Code, ServiceError
 from mockcloud.frontend.methods import METHODS, Method
 from mockcloud.frontend.service import SERVED
@@ -36,6 +37,13 @@ _INTERNAL_IN_FACT: Final = (_UNPARSABLE, "unknown reset reapply type: ")
 _MAY_CHANGE: Final = frozenset({"RespondWorkflowTaskCompleted"})
 
 _TOKENS: Final = {"WorkflowTask": WORKFLOW_TOKENS, "Query": QUERY_TOKENS}
+# Less than a day in all: no run is so old that it is deleted.
+_JUMPS: Final = tuple(seconds * times.SECOND for seconds in (1, 15, 60, 60, 600, 3600, 7200, 36_000))
+# What time and replication have to do with most.
+_FRUITFUL: Final = (
+    *("/StartWorkflowExecution", "/SignalWithStartWorkflowExecution", "/RespondWorkflowTaskCompleted"),
+    *("/CreateSchedule", "/UpdateWorkflowExecution", "/ResetWorkflowExecution"),
+)
 _SPOIL_NAMESPACES: Final = frozenset({"DeleteNamespace", "DeprecateNamespace", "UpdateNamespace"})
 
 
@@ -83,10 +91,7 @@ def test_any_message(world: World, name: str) -> None:
     @examples(_EXAMPLES if name in SERVED else _EXAMPLES_UNSERVED)
     @given(requests(world, method, tidy=False, broken=False))
     def check(raw: bytes) -> None:
-        before = world.version()
-        called(world, method, raw)
-        if method.has_task_token and world.version() != before:
-            world.run(world.replenish())  # the token is used up
+        step(world, method, raw)
 
     check()
     assert world.run(world.spoilt()) == []
@@ -105,15 +110,19 @@ def test_broken_bytes(world: World, name: str) -> None:
     check()
 
 
-def test_another_region_takes_all_that_came_of_it(tmp_path: Path) -> None:
+def test_time_passes_and_another_region_takes_all_that_came_of_it(tmp_path: Path) -> None:
     world = World(tmp_path)
     rng = random.Random(0)
     try:
         for name in sorted(SERVED):
             method = METHODS[name]
             world.run(world.replenish())
-            for _ in range(5 * _SCALE):
-                called(world, method, request(rng, world, method, tidy=False, broken=False))
+            for _ in range((20 if name.endswith(_FRUITFUL) else 3) * _SCALE):
+                step(world, method, request(rng, world, method, tidy=False, broken=False))
+        for nanoseconds in _JUMPS:
+            world.run(world.advance(nanoseconds))
+            assert world.records.texts == []
+        assert world.run(world.spoilt()) == []
         assert world.run(differences(world, tmp_path)) == []
     finally:
         world.close()
@@ -130,6 +139,14 @@ def pool_of(world: World, method: Method, rng: random.Random) -> Pool:
         kind = next((kind for part, kind in _TOKENS.items() if part in method.name), ACTIVITY_TOKENS)
         return pool.but(tokens=pool.tokens[kind][-1:] if rng.random() < 0.9 else pool.tokens[kind])
     return pool
+
+
+def step(world: World, method: Method, raw: bytes) -> None:
+    """Make a call, and make anew what it has used up."""
+    before = world.version()
+    called(world, method, raw)
+    if method.has_task_token and world.version() != before:
+        world.run(world.replenish())
 
 
 def called(world: World, method: Method, raw: bytes) -> ServiceError | None:

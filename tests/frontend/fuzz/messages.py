@@ -94,7 +94,25 @@ _NEEDED: Final = frozenset(
             "schedule_id",
             "workflow_execution_retention_period",
         ),
-        *("activity_id", "name", "update_id", "job_id", "schedule", "meta", "input"),
+        *(
+            "activity_id",
+            "name",
+            "update_id",
+            "job_id",
+            "schedule",
+            "meta",
+            "input",
+            "commands",
+            "activity_type",
+        ),
+        *(
+            "marker_name",
+            "timer_id",
+            "start_to_fire_timeout",
+            "start_to_close_timeout",
+            "upserted_memo",
+            "fields",
+        ),
     )
 )
 # With these most requests are refused.
@@ -103,7 +121,7 @@ _RARE: Final = frozenset(
         *("links", "completion_callbacks", "versioning_override", "cron_schedule", "workflow_start_delay"),
         *("on_conflict_options", "search_attributes", "deployment", "deployment_options", "next_page_token"),
         *("versioning_behavior", "worker_version", "retry_policy", "id", "memo", "priority"),
-        *("time_skipping_config", "post_reset_operations"),
+        *("time_skipping_config", "post_reset_operations", "messages", "initiator", "capabilities"),
     )
 )
 # What strings say, by the name of their field, or of message and field.

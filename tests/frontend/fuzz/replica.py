@@ -20,7 +20,7 @@ from mockcloud.rpc.faulty_transport import FaultyTransport
 from mockcloud.rpc.transport import Handlers
 from mockcloud.store import dead_letters, history, log, parked
 from mockcloud.store.database import Store
-from tests.frontend.fuzz.world import CLUSTERS, LIMITS, StandingClock, World
+from tests.frontend.fuzz.world import CLUSTERS, LIMITS, World
 from tests.replication.regions import FAST
 
 _SECONDS = 60.0
@@ -29,7 +29,7 @@ _SECONDS = 60.0
 async def differences(world: World, directory: Path) -> list[str]:
     """What a replica of `world` does not have, or has not as it is there: one line each."""
     store = await Store.open(directory / "B.sqlite", durable=False)
-    ports = Ports(clock=StandingClock(), rng=random.Random(1))
+    ports = Ports(clock=world.clock, rng=random.Random(1))
     source, target = world.site.region, await Region.open("B", CLUSTERS, store, ports, LIMITS)
     links = Links(random.Random(1))
     replications = [_replication(world, region, links) for region in (source, target)]

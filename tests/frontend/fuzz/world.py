@@ -94,10 +94,13 @@ def keep(kept: dict[str, list[T]], name: str, value: T) -> None:
 
 
 class StandingClock:
-    """It is always the same moment."""
+    """It is always the same moment, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.moved = 0
 
     def now(self) -> int:
-        return 1_750_000_000 * times.SECOND
+        return 1_750_000_000 * times.SECOND + self.moved
 
 
 class Records(logging.Handler):
@@ -118,7 +121,8 @@ class World:
     def __init__(self, directory: Path) -> None:
         self.pool = Pool()
         self.records = Records()
-        self._runner = asyncio.Runner()
+        self.clock = StandingClock()
+        self._runner = asyncio.Runner(loop_factory=self._loop)
         self.peers = MemoryPeers()
         self._generation = 0
         self.site = self.run(self._open(directory))
@@ -126,6 +130,18 @@ class World:
         self._watcher = sqlite3.connect(f"{(directory / 'A.sqlite').as_uri()}?mode=ro", uri=True)
         for namespace in ("default", "other"):
             self.run(self.site.register(namespace))
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """A loop whose time jumps with the clock, so that what waits for a moment wakes up."""
+        loop = asyncio.new_event_loop()
+        real = loop.time
+        loop.time = lambda: real() + self.clock.moved / times.SECOND  # type: ignore[method-assign]
+        return loop
+
+    async def advance(self, nanoseconds: int) -> None:
+        """Let time pass, and what comes with it."""
+        self.clock.moved += nanoseconds
+        await self.quiet()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(coroutine)
@@ -138,7 +154,7 @@ class World:
 
     async def _open(self, directory: Path) -> Site:
         store = await Store.open(directory / "A.sqlite", durable=False)
-        ports = Ports(clock=StandingClock(), rng=random.Random(0))
+        ports = Ports(clock=self.clock, rng=random.Random(0))
         region = await Region.open("A", CLUSTERS, store, ports, LIMITS)
         frontend = Frontend(region, self.peers.transport())
         await region.start()
@@ -159,7 +175,7 @@ class World:
         keep(pool.texts, "TaskQueue.name", queue.name)
         pool.texts["task_queue"] = pool.texts["TaskQueue.name"]
         pool.runs = {name: pool.runs[name] for name in list(pool.runs)[-4 * _KEPT :]}
-        pool.texts["activity_id"], pool.texts["timer_id"] = ["a1", "a2"], ["t"]
+        pool.texts["activity_id"], pool.texts["timer_id"] = ["a1", "a2", "a3"], ["t", "t2"]
 
         await self._begin("closed", queue)
         await complete(self.site, await self._task(queue), COMPLETE)
