@@ -86,7 +86,7 @@ def request(rng: random.Random, world: World, method: Method, *, tidy: bool, bro
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_any_message(world: World, name: str) -> None:
     method = METHODS[name]
-    world.run(world.replenish())
+    prepare(world, method)
 
     @examples(_EXAMPLES if name in SERVED else _EXAMPLES_UNSERVED)
     @given(requests(world, method, tidy=False, broken=False))
@@ -116,7 +116,7 @@ def test_time_passes_and_another_region_takes_all_that_came_of_it(tmp_path: Path
     try:
         for name in sorted(SERVED):
             method = METHODS[name]
-            world.run(world.replenish())
+            prepare(world, method)
             for _ in range((20 if name.endswith(_FRUITFUL) else 3) * _SCALE):
                 step(world, method, request(rng, world, method, tidy=False, broken=False))
         for nanoseconds in _JUMPS:
@@ -139,6 +139,14 @@ def pool_of(world: World, method: Method, rng: random.Random) -> Pool:
         kind = next((kind for part, kind in _TOKENS.items() if part in method.name), ACTIVITY_TOKENS)
         return pool.but(tokens=pool.tokens[kind][-1:] if rng.random() < 0.9 else pool.tokens[kind])
     return pool
+
+
+def prepare(world: World, method: Method) -> None:
+    """Make what the calls to a method may use up."""
+    world.run(world.replenish())
+    if method.name in _SPOIL_NAMESPACES:
+        for _ in range(5):
+            world.run(world.spare_namespace())
 
 
 def step(world: World, method: Method, raw: bytes) -> None:

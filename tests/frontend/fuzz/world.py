@@ -125,11 +125,13 @@ class World:
         self._runner = asyncio.Runner(loop_factory=self._loop)
         self.peers = MemoryPeers()
         self._generation = 0
+        self._spares = 0
         self.site = self.run(self._open(directory))
         logging.getLogger().addHandler(self.records)
         self._watcher = sqlite3.connect(f"{(directory / 'A.sqlite').as_uri()}?mode=ro", uri=True)
         for namespace in ("default", "other"):
             self.run(self.site.register(namespace))
+        self.run(self.spare_namespace())
 
     def _loop(self) -> asyncio.AbstractEventLoop:
         """A loop whose time jumps with the clock, so that what waits for a moment wakes up."""
@@ -170,8 +172,6 @@ class World:
         self._generation += 1
         number, pool = self._generation, self.pool
         queue = TaskQueue(name=f"q-{number}")
-        await self.site.register(f"spare-{number}")
-        keep(pool.texts, SPARE, f"spare-{number}")
         keep(pool.texts, "TaskQueue.name", queue.name)
         pool.texts["task_queue"] = pool.texts["TaskQueue.name"]
         pool.runs = {name: pool.runs[name] for name in list(pool.runs)[-4 * _KEPT :]}
@@ -207,6 +207,13 @@ class World:
         namespace_id = self.site.region.namespaces.by_name("default").id
         pool.tokens[QUERY_TOKENS] = [QueryToken(namespace_id, queue.name, "query").dump()]
         pool.tokens["task_token"] = [each for kind in TOKENS for each in pool.tokens[kind]]
+
+    async def spare_namespace(self) -> None:
+        """One more namespace that calls may make useless."""
+        self._spares += 1
+        name = f"spare-{self._spares}"
+        await self.site.register(name)
+        keep(self.pool.texts, SPARE, name)
 
     async def _begin(self, kind: str, queue: TaskQueue) -> None:
         request = StartWorkflowExecutionRequest(
