@@ -67,6 +67,8 @@ async def test_policy_fail_leaves_the_run_alone(client: Client, worker: Worker) 
 
     with pytest.raises(WorkflowAlreadyStartedError):
         await client.execute_update_with_start_workflow(Counter.add, 1, start_workflow_operation=second)
+    with pytest.raises(WorkflowAlreadyStartedError):
+        await second.workflow_handle()
     assert await (await first.workflow_handle()).query(Counter.entries) == ["add 1"]
 
 
