@@ -47,7 +47,8 @@ async def check(world: World) -> None:
         pictures = {name: await _picture(life, workflow_id) for name, life in world.lives.items()}
         for name, picture in pictures.items():
             _one_current_run(f"{name}, {workflow_id}", picture)
-            for run in picture.values():
+            for run_id, run in picture.items():
+                _highest_wins(f"{name}, {workflow_id}/{run_id}", run)
                 present |= {(workflow_id, signal) for signal in run["signals"]}
         first, *others = pictures.items()
         for other in others:
@@ -57,6 +58,27 @@ async def check(world: World) -> None:
     lost = world.acknowledged - present
     if lost:
         raise Broken(f"NoBranchLost: acknowledged signals that no branch has: {sorted(lost)}")
+    await _idempotent(world)
+
+
+async def _idempotent(world: World) -> None:
+    """Everything that was ever applied, applied once more in its order, changes nothing."""
+    for name, life in world.lives.items():
+        before = await life.store.read(_content)
+        for namespace_id, source, workflow_id, tasks in tuple(world.witness.applied.get(name, ())):
+            await life.replication._apply.apply_tasks(namespace_id, source, workflow_id, tasks)
+        after = await life.store.read(_content)
+        for table, rows in before.items():
+            if after[table] != rows:
+                changed = sorted(set(after[table]) ^ set(rows))
+                raise Broken(f"IdempotentApply: {table} of {name} changed: {changed[:2]}")
+
+
+def _content(connection):  # type: ignore[no-untyped-def]
+    return {
+        table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+        for table in ("runs", "current_runs", "branches", "nodes", "dead_letters", "parked")
+    }
 
 
 async def _nothing_waits(name: str, life: Life) -> None:
@@ -91,6 +113,7 @@ async def _picture(life: Life, workflow_id: str) -> dict[str, dict]:  # type: ig
                     for event in History.FromString(batch.data).events
                 ]
                 _contiguous(f"{workflow_id}/{row.run_id}", events)
+                _timers(f"{workflow_id}/{row.run_id}", events)
                 signals |= set(_signals(events))
                 items = tuple((item.event_id, item.version) for item in values(branch.items))
                 branches.append(
@@ -121,6 +144,25 @@ def _contiguous(where: str, events: list[HistoryEvent]) -> None:
     versions = [event.version for event in events]
     if versions != sorted(versions):
         raise Broken(f"Contiguous: versions fall in {where}: {versions}")
+
+
+def _highest_wins(where: str, run: dict) -> None:  # type: ignore[type-arg]
+    last = [items[-1][1] for items, _ in run["branches"]]
+    if last[0] != max(last):
+        raise Broken(f"HighestWins: {where}: versions of its branches {last}, the current one first")
+
+
+def _timers(where: str, events: list[HistoryEvent]) -> None:
+    """No timer fires before its time."""
+    due: dict[int, int] = {}
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
+            wait = event.timer_started_event_attributes.start_to_fire_timeout
+            due[event.event_id] = event.event_time.ToNanoseconds() + wait.ToNanoseconds()
+        elif event.event_type == EventType.EVENT_TYPE_TIMER_FIRED:
+            started = event.timer_fired_event_attributes.started_event_id
+            if event.event_time.ToNanoseconds() < due[started]:
+                raise Broken(f"TimersNotEarly: {where}, event {event.event_id}")
 
 
 def _one_current_run(where: str, picture: dict[str, dict]) -> None:  # type: ignore[type-arg]

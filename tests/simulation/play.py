@@ -45,8 +45,12 @@ async def _play(world: World, steps: Sequence[Step]) -> None:
     for step in steps:
         await asyncio.sleep(max(0.0, begin + step.at - loop.time()))
         await world.take(step)
+        await world.look()
     await asyncio.sleep(max(0.0, begin + SECONDS - loop.time()))
     await _quiesce(world)
+    await world.look()
+    if world.witness.problems:
+        raise Broken(world.witness.problems[0])
     await check(world)
     await world.close()
 

@@ -19,10 +19,10 @@ class Step:
     """One thing that happens at a moment."""
 
     at: float  # seconds
-    kind: str  # start, signal, cancel, terminate, update, reset, fault, heal, crash, failover
+    kind: str  # start, signal, cancel, terminate, update, reset, fault, heal, crash, disk, failover
     region: str = ""  # whose endpoint is called, who crashes, who becomes active
     workflow_id: str = ""
-    detail: str = ""  # script of a start; kind of a fault; "forced" or "graceful"
+    detail: str = ""  # script of a start; kind of a fault; "forced" or "graceful"; "slow", "before", "after"
     target: str = ""  # other end of a link
     amount: float = 0.0  # seconds of a delay or an outage, probability
 
@@ -46,6 +46,7 @@ def schedule(seed: int, regions: Sequence[str], steps: int = _STEPS) -> list[Ste
         "fault": rng.choice([0, 3, 6]),
         "heal": rng.choice([1, 4]),
         "crash": rng.choice([0, 1, 3]),
+        "disk": rng.choice([0, 0, 3]),
         "failover": rng.choice([1, 2, 4]),
     }
     kinds = rng.choices(list(weights), weights=list(weights.values()), k=steps)
@@ -69,6 +70,10 @@ def _step(rng: random.Random, kind: str, regions: Sequence[str], workflows: Sequ
             return Step(at, kind, region, detail=fault, target=target, amount=round(amount, 2))
         case "crash":
             return Step(at, kind, region, amount=round(rng.choice([0.0, 1.0, rng.uniform(0, 10)]), 2))
+        case "disk":
+            detail = rng.choice(["slow", "before", "after"])
+            amount = rng.choice([0.01, 0.2, 1.0]) if detail == "slow" else rng.choice([0.0, 1.0, 5.0])
+            return Step(at, kind, region, detail=detail, amount=amount)
         case "failover":
             return Step(at, kind, region, detail=rng.choice(["forced", "graceful"]))
         case "heal":

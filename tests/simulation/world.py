@@ -53,8 +53,10 @@ from mockcloud.rpc.transport import Handlers
 from mockcloud.store import log, positions
 from mockcloud.store.database import Store
 from tests.simulation import model
+from tests.simulation.disk import Disk
 from tests.simulation.loop import SimulatedClock, SimulatedLoop
 from tests.simulation.schedule import Step
+from tests.simulation.witness import Witness
 from tests.support import Site
 
 NAMESPACE: Final = "ns"
@@ -71,6 +73,7 @@ class Life:
     replication: Replication
     transport: FaultyTransport
     site: Site
+    disk: Disk
     workers: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -89,6 +92,9 @@ class World:
         self.clock: Final = SimulatedClock(loop)
         self.clusters: Final = Clusters.of(regions)
         self.rng: Final = random.Random(f"world-{seed}")
+        self.witness: Final = Witness()
+        self._disk_rng: Final = random.Random(f"disk-{seed}")
+        self._buried: Final[dict[str, asyncio.Task[None]]] = {}
         self.links: Final = Links(random.Random(f"links-{seed}"))
         self.peers: Final = MemoryPeers()
         self.lives: Final[dict[str, Life]] = {}
@@ -117,13 +123,17 @@ class World:
             life.region.namespaces.find(NAMESPACE) is None for life in self.lives.values()
         ):
             await asyncio.sleep(0.01)
+        self._namespace_id = self.lives[self.names[0]].namespace.id
         for name in self.names:
             self._put_to_work(name)
 
     async def bear(self, name: str) -> None:
         """Bring a region up from its file."""
         self._births += 1
+        if name in self._buried:
+            await self._buried.pop(name)
         store = await Store.open(self.directory / f"{name}.db", durable=False, writer="inline")
+        disk = Disk(store, self._disk_rng, lambda: self._die(name))
         ports = Ports(clock=self.clock, rng=random.Random(f"{self.rng.random()}-{name}-{self._births}"))
         region = await Region.open(name, self.clusters, store, ports, Limits(task_poll=20_000_000_000))
         transport = FaultyTransport(self.peers.transport(), name, self.links)
@@ -133,7 +143,8 @@ class World:
         replication.register(handlers)
         handlers.services(SERVICES, frontend.dispatch)
         self.peers.serve(name, handlers)
-        self.lives[name] = Life(region, store, replication, transport, Site(region, frontend))
+        self.lives[name] = Life(region, store, replication, transport, Site(region, frontend), disk)
+        self.witness.watch(region, replication)
         await region.start()
         await replication.start()
         if region.namespaces.find(NAMESPACE) is not None:
@@ -141,6 +152,11 @@ class World:
 
     async def crash(self, name: str) -> None:
         """End a region in the middle of whatever it does."""
+        self._die(name)
+        if name in self._buried:
+            await self._buried.pop(name)
+
+    def _die(self, name: str) -> None:
         life = self.lives.pop(name, None)
         if life is None:
             return
@@ -150,8 +166,16 @@ class World:
         self.peers.kill(name)
         for worker in life.workers:
             worker.cancel()
+        self._buried[name] = asyncio.get_running_loop().create_task(self._bury(life))
+
+    async def _bury(self, life: Life) -> None:
         await life.transport.close()
         await life.store.wait_closed()
+
+    async def look(self) -> None:
+        """Look at what must hold at each moment."""
+        regions = {name: life.region for name, life in self.lives.items()}
+        await self.witness.look(regions, self._namespace_id)
 
     async def close(self) -> None:
         for task in tuple(self._tasks):
@@ -179,6 +203,8 @@ class World:
                 self._fault(step)
             case "heal":
                 self.heal()
+            case "disk":
+                self._disk(step)
             case "crash":
                 if step.region in self.lives:
                     await self.crash(step.region)
@@ -202,10 +228,30 @@ class World:
             parameters = {"probability": step.amount}
         self.faults.append(self.links.add(kind, step.region, step.target, one_way=one_way, **parameters))
 
+    def _disk(self, step: Step) -> None:
+        if step.region not in self.lives:
+            return
+        disk = self.lives[step.region].disk
+        if step.detail == "slow":
+            disk.seconds = step.amount
+            return
+        disk.crash_at = step.detail
+        self.background(self._after_disk_crash(step.region, disk, step.amount))
+
+    async def _after_disk_crash(self, name: str, disk: Disk, after: float) -> None:
+        while name in self.lives and self.lives[name].disk is disk:
+            if not disk.crash_at:
+                return  # nothing was written before the end of all faults
+            await asyncio.sleep(0.1)
+        await self._again(name, after)
+
     def heal(self) -> None:
         """Take all faults away."""
         self.links.reset()
         self.faults.clear()
+        for life in self.lives.values():
+            life.disk.seconds = 0.0
+            life.disk.crash_at = ""
 
     async def _fail_over(self, target: str, *, graceful: bool) -> None:
         """As the control plane does it: it reaches every region that is up, whatever the links do."""
@@ -236,8 +282,10 @@ class World:
             async with asyncio.timeout(_GRACEFUL):
                 await self._set_state(old, ReplicationState.REPLICATION_STATE_HANDOVER)
                 position = await old.region.changes.drained_position(old.namespace)
+                self.witness.drained.add((active, old.namespace.id))
                 await old.replication.wait_acked(old.namespace.id, target, position)
         except (TimeoutError, MockcloudError):
+            self.witness.drained.discard((active, old.namespace.id))
             try:
                 await self._set_state(old, ReplicationState.REPLICATION_STATE_NORMAL)
             except MockcloudError:
@@ -327,6 +375,7 @@ class World:
                 task = await life.site.ask(request, PollWorkflowTaskQueueResponse, timeout=30.0)
                 if not task.task_token:
                     continue
+                self.witness.workflow_task(life.region, life.namespace, task)
                 history = await _whole(life.site, task)
                 answer = model.decide(task, history)
                 await asyncio.sleep(rng.choice([0.0, 0.01, 0.3]))
@@ -347,6 +396,7 @@ class World:
                 task = await life.site.ask(request, PollActivityTaskQueueResponse, timeout=30.0)
                 if not task.task_token:
                     continue
+                self.witness.activity_task(life.region, life.namespace, task)
                 await asyncio.sleep(rng.choice([0.0, 0.05, 0.5]))
                 chance = rng.random()
                 answer: Message

@@ -1,0 +1,143 @@
+"""What must hold at each moment of a simulated cloud, seen from inside of its regions, life after life.
+
+    Owned                what a region writes as the active one has a version of that region, what it takes from
+                         peers has another's
+    NoWriteInHandover    once HANDOVER is in force and drained, nothing is written under the namespace's version
+    SingleDispatch       a region hands out each attempt of a task once under each failover version
+    AckMonotone          positions never fall, and nobody acknowledges what is not applied
+
+It also keeps every task that was applied, so that they can be applied once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse
+
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.engine.commit import Committed
+from mockcloud.engine.namespaces import Namespace
+from mockcloud.engine.region import Region
+from mockcloud.replication.service import Replication
+from mockcloud.store import log, positions
+
+Applied = tuple[str, str, str, list[ReplicationTask]]  # namespace id, source, workflow id, tasks
+
+
+class Witness:
+    """Watches all lives of all regions; `problems` says what it saw, each with the invariant's name first."""
+
+    def __init__(self) -> None:
+        self.problems: Final[list[str]] = []
+        self.applied: Final[dict[str, list[Applied]]] = {}  # by region
+        self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
+        self._dispatched: Final[set[tuple[object, ...]]] = set()
+        self._positions: Final[dict[tuple[str, ...], int]] = {}
+
+    def watch(self, region: Region, replication: Replication) -> None:
+        """Watch one more life of a region."""
+        owner = {version: name for name, version in region.clusters.initial_versions.items()}
+        increment = region.clusters.increment
+
+        def committed(namespace: Namespace, what: Committed) -> None:
+            for batch in what.batches:
+                mine = owner[batch.version % increment] == region.name
+                where = f"{region.name}, {what.run.key.workflow_id}/{what.run.key.run_id}"
+                if mine != what.made_here:
+                    how = "writes" if what.made_here else "is sent"
+                    self.problems.append(
+                        f"Owned: {where} {how} events {batch.first_event_id} to {batch.last_event_id}"
+                        f" of version {batch.version}"
+                    )
+                held = namespace.handover and (region.name, namespace.id) in self.drained
+                if what.made_here and held and batch.version == namespace.record.failover_version:
+                    self.problems.append(f"NoWriteInHandover: {where} writes event {batch.first_event_id}")
+
+        region.changes.listeners.append(committed)
+        self._keep_applied(region.name, replication)
+
+    def _keep_applied(self, region: str, replication: Replication) -> None:
+        apply = replication._apply
+        together, alone = apply.apply_together, apply.apply_tasks
+        kept = self.applied.setdefault(region, [])
+
+        async def apply_together(
+            namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None
+        ) -> set[str]:
+            kept.extend((namespace_id, source, workflow_id, own) for workflow_id, own in tasks.items())
+            return await together(namespace_id, source, tasks, position)
+
+        async def apply_tasks(
+            namespace_id: str, source: str, workflow_id: str, tasks: list[ReplicationTask]
+        ) -> None:
+            kept.append((namespace_id, source, workflow_id, tasks))
+            await alone(namespace_id, source, workflow_id, tasks)
+
+        apply.apply_together = apply_together  # type: ignore[method-assign]
+        apply.apply_tasks = apply_tasks  # type: ignore[method-assign]
+
+    def workflow_task(
+        self, region: Region, namespace: Namespace, task: PollWorkflowTaskQueueResponse
+    ) -> None:
+        """A worker has got a workflow task, in one life of a region."""
+        self._dispatch(
+            region.name,
+            namespace,
+            id(region),
+            task.workflow_execution.run_id,
+            task.started_event_id,
+            task.attempt,
+        )
+
+    def activity_task(
+        self, region: Region, namespace: Namespace, task: PollActivityTaskQueueResponse
+    ) -> None:
+        """A worker has got an activity's attempt."""
+        self._dispatch(
+            region.name, namespace, task.workflow_execution.run_id, task.activity_id, task.attempt, 0
+        )
+
+    def _dispatch(self, region: str, namespace: Namespace, *what: object) -> None:
+        key = (region, namespace.id, namespace.record.failover_version, *what)
+        if key in self._dispatched:
+            self.problems.append(f"SingleDispatch: {key} is handed out again")
+        self._dispatched.add(key)
+
+    async def look(self, regions: Mapping[str, Region], namespace_id: str) -> None:
+        """Compare the positions of all regions that are up with each other, and with earlier ones."""
+        last: dict[str, int] = {}
+        applied: dict[tuple[str, str], int] = {}  # (source, target)
+        acked: dict[tuple[str, str], int] = {}
+        for name, region in regions.items():
+            others = [other for other in region.clusters.initial_versions if other != name]
+            last[name] = await region.store.read(lambda c: log.last_position(c, namespace_id))
+            for other in others:
+                acked[name, other] = await region.store.read(
+                    lambda c, peer=other: positions.acked(c, namespace_id, peer)  # type: ignore[misc]
+                )
+                applied[other, name] = await region.store.read(
+                    lambda c, peer=other: positions.applied(c, namespace_id, peer)  # type: ignore[misc]
+                )
+        for kind, values in (("acked", acked), ("applied", applied)):
+            for (source, target), value in values.items():
+                self._rises(value, kind, namespace_id, source, target)
+        for name, value in last.items():
+            self._rises(value, "written", namespace_id, name)
+        for (source, target), value in acked.items():
+            if value > applied.get((source, target), value):
+                self.problems.append(
+                    f"AckMonotone: {source} takes {value} for applied in {target}: {applied[source, target]}"
+                )
+        for (source, target), value in applied.items():
+            if value > last.get(source, value):
+                self.problems.append(
+                    f"AckMonotone: {target} has {value} of {source}, which has {last[source]}"
+                )
+
+    def _rises(self, value: int, *what: str) -> None:
+        before = self._positions.get(what, 0)
+        if value < before:
+            self.problems.append(f"AckMonotone: {what} falls from {before} to {value}")
+        self._positions[what] = value
