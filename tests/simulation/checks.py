@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -14,9 +12,8 @@ from mockcloud.core.version_history import values
 from mockcloud.engine.cache import RunCache
 from mockcloud.engine.loader import Loader
 from mockcloud.store import dead_letters, history, parked, runs
+from tests.simulation import survival
 from tests.simulation.world import Life, World
-
-_SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 
 # (items, events as bytes) of a branch
 Branch = tuple[tuple[tuple[int, int], ...], tuple[bytes, ...]]
@@ -50,6 +47,7 @@ async def check(world: World) -> None:
             for run_id, run in picture.items():
                 _highest_wins(f"{name}, {workflow_id}/{run_id}", run)
                 present |= {(workflow_id, signal) for signal in run["signals"]}
+        _survived(world, workflow_id, pictures)
         first, *others = pictures.items()
         for other in others:
             _converged(workflow_id, first, other)
@@ -81,6 +79,19 @@ def _content(connection):  # type: ignore[no-untyped-def]
     }
 
 
+def _survived(world: World, workflow_id: str, pictures: dict[str, dict]) -> None:  # type: ignore[type-arg]
+    name, picture = next(iter(pictures.items()))
+    versions = sorted(world.witness.versions[world.lives[name].namespace.id])
+    for problem in survival.lost(
+        {run_id: run["histories"] for run_id, run in picture.items()},
+        {signal for workflow, signal in world.acknowledged if workflow == workflow_id},
+        {update for workflow, update in world.updated if workflow == workflow_id},
+        world.clusters,
+        versions,
+    ):
+        raise Broken(f"SignalsSurvive: {workflow_id} in {name}: {problem}; versions {versions}")
+
+
 async def _nothing_waits(name: str, life: Life) -> None:
     def read(connection):  # type: ignore[no-untyped-def]
         namespace_id = life.namespace.id
@@ -103,10 +114,11 @@ async def _picture(life: Life, workflow_id: str) -> dict[str, dict]:  # type: ig
         found = {}
         for row in runs.runs_of(connection, namespace_id, workflow_id):
             record = RunRecord.FromString(row.record)
-            histories = record.version_histories
+            versions = record.version_histories
             branches = []
-            signals = set()
-            for branch in histories.histories:
+            signals: set[str] = set()
+            histories: list[list[HistoryEvent]] = []
+            for branch in versions.histories:
                 events = [
                     event
                     for batch in history.read_branch(connection, branch.branch_id)
@@ -114,28 +126,25 @@ async def _picture(life: Life, workflow_id: str) -> dict[str, dict]:  # type: ig
                 ]
                 _contiguous(f"{workflow_id}/{row.run_id}", events)
                 _timers(f"{workflow_id}/{row.run_id}", events)
-                signals |= set(_signals(events))
+                signals |= set(filter(None, map(survival.signal_name, events)))
+                histories.append(events)
                 items = tuple((item.event_id, item.version) for item in values(branch.items))
                 branches.append(
                     (items, tuple(event.SerializeToString(deterministic=True) for event in events))
                 )
-            branches.insert(0, branches.pop(histories.current_index))
+            branches.insert(0, branches.pop(versions.current_index))
+            histories.insert(0, histories.pop(versions.current_index))
             found[row.run_id] = {
                 "status": row.status,
                 "zombie": row.zombie,
                 "current": current is not None and current.run_id == row.run_id,
                 "branches": branches,
                 "signals": signals,
+                "histories": histories,
             }
         return found
 
     return await life.store.read(read)
-
-
-def _signals(events: list[HistoryEvent]) -> Iterator[str]:
-    for event in events:
-        if event.event_type == _SIGNALED:
-            yield event.workflow_execution_signaled_event_attributes.signal_name
 
 
 def _contiguous(where: str, events: list[HistoryEvent]) -> None:

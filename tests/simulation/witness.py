@@ -17,6 +17,7 @@ from typing import Final
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
@@ -33,6 +34,7 @@ class Witness:
         self.problems: Final[list[str]] = []
         self.applied: Final[dict[str, list[Applied]]] = {}  # by region
         self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
+        self.versions: Final[dict[str, set[int]]] = {}  # failover versions there were, by namespace id
         self._dispatched: Final[set[tuple[object, ...]]] = set()
         self._positions: Final[dict[tuple[str, ...], int]] = {}
 
@@ -55,7 +57,13 @@ class Witness:
                 if what.made_here and held and batch.version == namespace.record.failover_version:
                     self.problems.append(f"NoWriteInHandover: {where} writes event {batch.first_event_id}")
 
+        def changed(namespace: Namespace, before: NamespaceRecord | None) -> None:
+            self.versions.setdefault(namespace.id, set()).add(namespace.record.failover_version)
+            if not namespace.handover:
+                self.drained.discard((region.name, namespace.id))
+
         region.changes.listeners.append(committed)
+        region.namespaces.listeners.append(changed)
         self._keep_applied(region.name, replication)
 
     def _keep_applied(self, region: str, replication: Replication) -> None:

@@ -35,6 +35,7 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
     UpdateNamespaceRequest,
     UpdateWorkflowExecutionRequest,
+    UpdateWorkflowExecutionResponse,
 )
 
 from mockcloud.core.cluster import Clusters
@@ -100,7 +101,9 @@ class World:
         self.lives: Final[dict[str, Life]] = {}
         self.faults: Final[list[Fault]] = []
         self.acknowledged: Final[set[tuple[str, str]]] = set()  # (workflow id, signal name)
-        self.switches = 0
+        self.updated: Final[set[tuple[str, str]]] = (
+            set()
+        )  # (workflow id, update id) that was answered with its outcome
         self.problems: Final[list[str]] = []  # of the model itself
         self._births = 0
         self._signals = 0
@@ -274,7 +277,6 @@ class World:
                 else:
                     break
             await asyncio.sleep(0.5)
-        self.switches += 1
 
     async def _hand_over(self, active: str, target: str) -> None:
         old = self.lives[active]
@@ -331,7 +333,9 @@ class World:
                 )
                 request.request.meta.update_id = f"u-{step.at}"
                 request.request.input.name = "update"
-                await site.call(request)
+                answer = await site.ask(request, UpdateWorkflowExecutionResponse)
+                if answer.outcome.HasField("success"):
+                    self.updated.add((step.workflow_id, request.request.meta.update_id))
             case "reset":
                 await site.call(
                     ResetWorkflowExecutionRequest(

@@ -1,0 +1,131 @@
+"""What clients were told is done must be somewhere, or lost by a rule that has a name.
+
+A signal or an update that was acknowledged is on the current branch of some run of its workflow id that was not
+suppressed, or one of `_RULES` says why it is not. Each rule is one of the real server, told in semantics §3.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from mockcloud.core.cluster import Clusters
+from mockcloud.core.two_runs import REASON
+
+_SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+_ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+_ADMITTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
+_COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
+_TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+_INITIATED = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+_TASK_SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+
+Branches = Sequence[Sequence[HistoryEvent]]  # of one run, the current one first
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something acknowledged that no current branch has."""
+
+    runs: Mapping[str, Branches]  # of its workflow id, by run id
+    found: Sequence[HistoryEvent]  # it, on losing branches and suppressed runs
+    clusters: Clusters
+    versions: Sequence[int]  # failover versions of the namespace, rising
+
+
+def lost(
+    runs: Mapping[str, Branches],
+    signals: set[str],
+    updates: set[str],
+    clusters: Clusters,
+    versions: Sequence[int],
+) -> Iterator[str]:
+    """What of a workflow id's acknowledged signals and updates is gone without a rule, or is there twice."""
+    for kind, wanted, key in (("signal", signals, signal_name), ("update", updates, _update_id)):
+        kept: Counter[str] = Counter()
+        for branches in runs.values():
+            if _suppressed(branches[0]):
+                continue
+            there = Counter(filter(None, map(key, branches[0])))
+            kept.update(there)
+            for name, times in there.items():
+                if kind == "signal" and times > max(1, _originals(runs, branches[0], name)):
+                    yield f"signal {name} is there {times} times"
+        for name in sorted(wanted - kept.keys()):
+            found = [
+                event
+                for branches in runs.values()
+                for branch in branches
+                for event in branch
+                if key(event) == name
+            ]
+            if not any(rule(Case(runs, found, clusters, versions)) for rule in _RULES):
+                yield f"{kind} {name} is lost, found {[(e.event_id, e.version) for e in found]}"
+
+
+def _originals(runs: Mapping[str, Branches], winner: Sequence[HistoryEvent], name: str) -> int:
+    """From how many events a signal may have come to a branch: a reset, or a third switch, makes copies of copies."""
+    own = {id(event) for event in winner}
+    return len(
+        {
+            (run_id, event.event_id, event.version)
+            for run_id, branches in runs.items()
+            for branch in branches
+            for event in branch
+            if signal_name(event) == name and id(event) not in own
+        }
+    )
+
+
+def signal_name(event: HistoryEvent) -> str:
+    """The name of the signal, of those that clients sent; empty: it is none."""
+    if event.event_type != _SIGNALED:
+        return ""
+    attributes = event.workflow_execution_signaled_event_attributes
+    return "" if attributes.HasField("external_workflow_execution") else attributes.signal_name
+
+
+def _update_id(event: HistoryEvent) -> str:
+    if event.event_type == _ACCEPTED:
+        return event.workflow_execution_update_accepted_event_attributes.protocol_instance_id
+    if event.event_type == _ADMITTED:
+        return event.workflow_execution_update_admitted_event_attributes.request.meta.update_id
+    if event.event_type == _COMPLETED:
+        return event.workflow_execution_update_completed_event_attributes.meta.update_id
+    return ""
+
+
+def _suppressed(events: Sequence[HistoryEvent]) -> bool:
+    last = events[-1]
+    return (
+        last.event_type == _TERMINATED
+        and last.workflow_execution_terminated_event_attributes.reason == REASON
+    )
+
+
+def _own_version(case: Case) -> bool:
+    """The region that wrote it became active once more: it does not take its own events from others [09b]."""
+    return any(
+        later > event.version and case.clusters.owner(later) == case.clusters.owner(event.version)
+        for event in case.found
+        for later in case.versions
+    )
+
+
+def _pending_child(case: Case) -> bool:
+    """A closed run that has children is not reset where they would be pending again [04e]."""
+    return any(event.event_type == _INITIATED for branches in case.runs.values() for event in branches[0])
+
+
+def _no_workflow_task(case: Case) -> bool:
+    """A closed run that never had a workflow task cannot be reset."""
+    return any(
+        all(event.event_type != _TASK_SCHEDULED for event in branches[0]) for branches in case.runs.values()
+    )
+
+
+_RULES: tuple[Callable[[Case], bool], ...] = (_own_version, _pending_child, _no_workflow_task)
