@@ -4,6 +4,7 @@
                          peers has another's
     NoWriteInHandover    once HANDOVER is in force and drained, nothing is written under the namespace's version
     SingleDispatch       a region hands out each attempt of a task once under each failover version
+                         (of a workflow task: in each of its lives)
     AckMonotone          positions never fall, and nobody acknowledges what is not applied
 
 It also keeps every task that was applied, so that they can be applied once more.
@@ -12,12 +13,20 @@ It also keeps every task that was applied, so that they can be applied once more
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse, PollWorkflowTaskQueueResponse
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollActivityTaskQueueResponse,
+    PollWorkflowTaskQueueResponse,
+)
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.task_start import StartedTask
+from mockcloud.core.tokens import TaskToken
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
@@ -35,7 +44,8 @@ class Witness:
         self.applied: Final[dict[str, list[Applied]]] = {}  # by region
         self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
         self.versions: Final[dict[str, set[int]]] = {}  # failover versions there were, by namespace id
-        self._dispatched: Final[set[tuple[object, ...]]] = set()
+        self._lives = 0
+        self._dispatched: Final[set[tuple[str, bytes]]] = set()
         self._positions: Final[dict[tuple[str, ...], int]] = {}
 
     def watch(self, region: Region, replication: Replication) -> None:
@@ -65,6 +75,7 @@ class Witness:
         region.changes.listeners.append(committed)
         region.namespaces.listeners.append(changed)
         self._keep_applied(region.name, replication)
+        self._watch_dispatch(region)
 
     def _keep_applied(self, region: str, replication: Replication) -> None:
         apply = replication._apply
@@ -86,31 +97,32 @@ class Witness:
         apply.apply_together = apply_together  # type: ignore[method-assign]
         apply.apply_tasks = apply_tasks  # type: ignore[method-assign]
 
-    def workflow_task(
-        self, region: Region, namespace: Namespace, task: PollWorkflowTaskQueueResponse
-    ) -> None:
-        """A worker has got a workflow task, in one life of a region."""
-        self._dispatch(
-            region.name,
-            namespace,
-            id(region),
-            task.workflow_execution.run_id,
-            task.started_event_id,
-            task.attempt,
-        )
+    def _watch_dispatch(self, region: Region) -> None:
+        self._lives += 1
+        life = f"{region.name}, life {self._lives}"
+        workflow_task, poll_activity = region.answers.workflow_task, region.matching.poll_activity_task
 
-    def activity_task(
-        self, region: Region, namespace: Namespace, task: PollActivityTaskQueueResponse
-    ) -> None:
-        """A worker has got an activity's attempt."""
-        self._dispatch(
-            region.name, namespace, task.workflow_execution.run_id, task.activity_id, task.attempt, 0
-        )
+        async def answer(
+            started: StartedTask, queries: Mapping[str, WorkflowQuery], backlog: int
+        ) -> PollWorkflowTaskQueueResponse:
+            self._dispatch(life, started.token)
+            return await workflow_task(started, queries, backlog)
 
-    def _dispatch(self, region: str, namespace: Namespace, *what: object) -> None:
-        key = (region, namespace.id, namespace.record.failover_version, *what)
+        async def poll(
+            namespace: Namespace, request: PollActivityTaskQueueRequest, timeout: float
+        ) -> PollActivityTaskQueueResponse:
+            found = await poll_activity(namespace, request, timeout)
+            if found.task_token:
+                self._dispatch(region.name, TaskToken.load(found.task_token))
+            return found
+
+        region.answers.workflow_task = answer  # type: ignore[method-assign]
+        region.matching.poll_activity_task = poll  # type: ignore[method-assign]
+
+    def _dispatch(self, where: str, token: TaskToken) -> None:
+        key = (where, replace(token, started_time=0).dump())
         if key in self._dispatched:
-            self.problems.append(f"SingleDispatch: {key} is handed out again")
+            self.problems.append(f"SingleDispatch: {where} hands {token} out again")
         self._dispatched.add(key)
 
     async def look(self, regions: Mapping[str, Region], namespace_id: str) -> None:

@@ -379,7 +379,6 @@ class World:
                 task = await life.site.ask(request, PollWorkflowTaskQueueResponse, timeout=30.0)
                 if not task.task_token:
                     continue
-                self.witness.workflow_task(life.region, life.namespace, task)
                 history = await _whole(life.site, task)
                 answer = model.decide(task, history)
                 await asyncio.sleep(rng.choice([0.0, 0.01, 0.3]))
@@ -400,7 +399,6 @@ class World:
                 task = await life.site.ask(request, PollActivityTaskQueueResponse, timeout=30.0)
                 if not task.task_token:
                     continue
-                self.witness.activity_task(life.region, life.namespace, task)
                 await asyncio.sleep(rng.choice([0.0, 0.05, 0.5]))
                 chance = rng.random()
                 answer: Message
