@@ -313,8 +313,13 @@ class ErrandHands:
         with contextlib.suppress(NotFound):  # nobody is there, or it was told before
             parent = await self._told(owner, parent, child)
         event_id = child.link.parent_initiated_event_id
+
+        def not_yet(run: Run) -> bool:
+            # A zombie hears nothing, and is not gone: it may be revived, by a region that still counts it as current.
+            return children.end_is_buffered(run, event_id) or (run.open and run.record.zombie)
+
         with contextlib.suppress(NotFound):
-            if await self._read(owner, parent, lambda run: children.end_is_buffered(run, event_id)):
+            if await self._read(owner, parent, not_yet):
                 raise NotYetError
 
     async def _told(self, owner: Namespace, parent: RunKey, child: ClosedChild) -> RunKey:
