@@ -28,7 +28,8 @@ def noted(
 ) -> Mapping[str, Payload]:
     """`attributes` with the build that completed a workflow task among BuildIds; unchanged ones stay the object.
 
-    `overridden`: the run has a versioning override, so it is not unversioned.
+    `overridden`: the run has a versioning override, so it is not unversioned. An event of another kind tells of
+    no build, but sets or takes away what says so.
     """
     event = completed.workflow_task_completed_event_attributes
     stamp = event.worker_version

@@ -158,11 +158,15 @@ def _unpaused(run: Run, event: HistoryEvent) -> None:
 
 def _options_updated(run: Run, event: HistoryEvent) -> None:
     attributes = event.workflow_execution_options_updated_event_attributes
+    was_overridden = run.versioning_override is not None
     if attributes.unset_versioning_override:
         run.versioning_override = None
     elif attributes.HasField("versioning_override"):
         # The only kind that is accepted; older clients write it into `behavior`.
         run.versioning_override = VersioningOverride(auto_upgrade=True)
+    overridden = run.versioning_override is not None
+    if overridden != was_overridden:
+        run.search_attributes = build_ids.noted(run.search_attributes, event, overridden=overridden)
     if attributes.HasField("priority"):
         run.changed_priority = attributes.priority
     if attributes.attached_request_id:

@@ -36,6 +36,10 @@ def test_a_run_with_a_versioning_override_is_not_unversioned() -> None:
     found = build_ids.noted({}, completed("b1"))
     found = build_ids.noted(found, completed("b2"), overridden=True)
     assert json.loads(found["BuildIds"].data) == ["unversioned:b1", "unversioned:b2"]
+    found = build_ids.noted(found, HistoryEvent())
+    assert json.loads(found["BuildIds"].data) == ["unversioned", "unversioned:b1", "unversioned:b2"]
+    found = build_ids.noted(found, HistoryEvent(), overridden=True)
+    assert json.loads(found["BuildIds"].data) == ["unversioned:b1", "unversioned:b2"]
 
 
 def test_the_oldest_builds_give_way_when_the_value_grows_too_long() -> None:
