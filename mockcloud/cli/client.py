@@ -30,7 +30,9 @@ class Connection:
         """
         import grpc
 
-        with grpc.insecure_channel(self._address) as channel:
+        # Histories and reports are as long as they are.
+        unlimited = [("grpc.max_receive_message_length", -1)]
+        with grpc.insecure_channel(self._address, options=unlimited) as channel:
             call = channel.unary_unary(f"/mockcloud.admin.v1.CloudAdmin/{method}", None, None)
             try:
                 return answer.FromString(call(request.SerializeToString(), timeout=TIMEOUT_SECONDS))

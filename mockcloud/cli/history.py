@@ -9,11 +9,12 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 from rich.table import Table
-from temporalio.api.enums.v1 import EventType, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.history.v1 import History, HistoryEvent
 
 from mockcloud.api.admin.v1.cloud_admin_pb2 import HistoryResponse
 from mockcloud.api.admin.v1.region_admin_pb2 import BranchView, EventFate, RunTree
+from mockcloud.core.event_kinds import name_of
 
 
 def values(answer: HistoryResponse) -> dict[str, Any]:
@@ -161,14 +162,8 @@ def _fork(branch: BranchView) -> tuple[int, int] | None:
     return None
 
 
-def event_name(event_type: EventType.ValueType | int) -> str:
-    """An event's type as people read it."""
-    name = EventType.Name(EventType.ValueType(event_type))
-    return name.removeprefix("EVENT_TYPE_").replace("_", " ").lower()
-
-
 def _event(event: HistoryEvent) -> str:
-    name = event_name(event.event_type)
+    name = name_of(event.event_type).replace("_", " ").lower()
     if event.HasField("workflow_execution_signaled_event_attributes"):
         name += f" ({event.workflow_execution_signaled_event_attributes.signal_name})"
     return f"v{event.version} {name}"

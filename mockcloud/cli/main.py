@@ -88,7 +88,7 @@ def lag(connection: Any, namespace: str) -> None:
 def failover(connection: Any, namespace: str, region: str, *, forced: bool) -> None:
     """Fail NAMESPACE over to REGION; ends when the operation has ended."""
     from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoverRequest, FailoverResponse
-    from mockcloud.cli import text
+    from mockcloud.cli import report, text
     from mockcloud.cli.client import plain
 
     request = FailoverRequest(namespace=namespace, region=region, forced=forced, who="mockcloud failover")
@@ -97,8 +97,30 @@ def failover(connection: Any, namespace: str, region: str, *, forced: bool) -> N
         connection.print_json(plain(operation))
     else:
         click.echo(text.operation_line(operation))
+        if operation.HasField("unreplicated"):
+            click.echo(report.summary_line(operation.unreplicated))
+            if operation.unreplicated.events:
+                click.echo(f"see `mockcloud report {operation.id}`")
     if operation.state != "FULFILLED":
         raise SystemExit(1)
+
+
+@main.command("report")
+@click.argument("name", metavar="FAILOVER")
+@talks_to_cloud
+def show_report(connection: Any, name: str) -> None:
+    """What a forced failover left unreplicated, by workflow: at the switch, and what became of it.
+
+    FAILOVER is the id of an operation, or a namespace: then it is the last one that was forced.
+    """
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoverReport, ReportRequest
+    from mockcloud.cli import report, text
+
+    answer = connection.call("Report", ReportRequest(name=name), FailoverReport)
+    if connection.json_output:
+        connection.print_json(report.values(answer))
+    else:
+        report.show(answer, text.console())
 
 
 @main.command("history")

@@ -44,6 +44,7 @@ class CloudAdmin:
         self._serve(handlers, "ReplayCloudDeadLetters", admin.CloudDeadLettersRequest, self._replay)
         self._serve(handlers, "PurgeCloudDeadLetters", admin.CloudDeadLettersRequest, self._purge)
         self._serve(handlers, "Failover", admin.FailoverRequest, self._failover)
+        self._serve(handlers, "Report", admin.ReportRequest, self._report)
         self._serve(handlers, "CreateNamespace", admin.CreateNamespaceRequest, self._create_namespace)
 
     def _serve(
@@ -127,6 +128,9 @@ class CloudAdmin:
 
     async def _failover(self, request: admin.FailoverRequest) -> Message:
         return admin.FailoverResponse(operation=await self._cloud.failover_message(request))
+
+    async def _report(self, request: admin.ReportRequest) -> Message:
+        return await self._cloud.report_message(request.name)
 
     async def _create_namespace(self, request: admin.CreateNamespaceRequest) -> Message:
         return await self._cloud.create_namespace_message(request)

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
@@ -21,7 +22,9 @@ from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
 from mockcloud.cloud import search_attributes
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
+from mockcloud.cloud.failover_views import FailoverReport, Operation, operation, report
 from mockcloud.cloud.files import Files
+from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, CloudSettings
@@ -31,7 +34,6 @@ from mockcloud.cloud.views import (
     Lag,
     NamespaceStatus,
     NamespaceView,
-    Operation,
     ParkedRun,
     RegionStatus,
     RunView,
@@ -105,6 +107,7 @@ class Cloud:
                 settings=self.settings,
                 transport=self._transport,
                 endpoints=self.endpoints,
+                files=DatabaseFiles(self.database),
                 admin=CloudAdmin(self),
                 rng=self._rng,
             )
@@ -158,10 +161,9 @@ class Cloud:
                 raise failure
 
     async def _start_node(self, name: str) -> None:
-        assert self._files is not None, "the files come first"
         node = await RegionNode.start(
             name,
-            self._files.database(name),
+            self.database(name),
             self._ports[name],
             settings=self.settings,
             clusters=self._clusters,
@@ -195,6 +197,11 @@ class Cloud:
         """HOST:PORT of the regional endpoint, also while the region is down."""
         self.require_region(name)
         return f"{self.settings.host}:{self._ports[name]}"
+
+    def database(self, name: str) -> Path:
+        """The database file of a region, up or down."""
+        assert self._files is not None, "the cloud has been started"
+        return self._files.database(name)
 
     def node(self, name: str) -> RegionNode:
         """A region that is up. Raises Unavailable."""
@@ -269,19 +276,19 @@ class Cloud:
         """Fail over; returns when the operation has ended."""
         request = admin.FailoverRequest(namespace=namespace, region=region, forced=forced, who="MockCloud")
         view = await self.failover_message(request)
-        return Operation(
-            id=view.id,
-            namespace=view.namespace,
-            region=view.region,
-            state=view.state,
-            reason=view.reason,
-            mode=view.mode,
-            seconds=max(0, view.finished_time - view.started_time) / times.SECOND,
-        )
+        return operation(view)
 
     async def failover_message(self, request: admin.FailoverRequest) -> admin.OperationView:
         """`failover`, in messages."""
         return await self.control.plane.failover(request)
+
+    async def report_message(self, name: str) -> admin.FailoverReport:
+        """What a failover left unreplicated, of an operation's id or a namespace's last forced one. NotFound."""
+        return await self.control.plane.report(name)
+
+    async def report(self, name: str) -> FailoverReport:
+        """`report_message`, as plain values."""
+        return report(await self.report_message(name))
 
     async def replicated(self, namespace: str) -> None:
         """Wait until every region that is up has applied what the others have written, reapplied events included."""

@@ -14,6 +14,7 @@ from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
 from mockcloud.control.plane import ControlPlane
+from mockcloud.control.reports import RegionFiles
 from mockcloud.control.settings import ControlSettings
 from mockcloud.core import times
 from mockcloud.core.errors import Unavailable
@@ -37,6 +38,7 @@ class ControlNode:
         settings: CloudSettings,
         transport: GrpcTransport,
         endpoints: NamespaceEndpoints,
+        files: RegionFiles,
         admin: CloudAdmin,
         rng: random.Random,
     ) -> None:
@@ -44,6 +46,7 @@ class ControlNode:
         self._settings: Final = settings
         self._transport: Final = transport
         self._endpoints: Final = endpoints
+        self._files: Final = files
         self._rng: Final = rng
         self._plane: ControlPlane | None = None
         handlers = Handlers()
@@ -91,6 +94,7 @@ class ControlNode:
             regions=self._settings.regions,
             transport=self._transport,
             endpoints=self._endpoints,
+            files=self._files,
             ports=Ports(rng=self._rng),
             settings=ControlSettings(
                 graceful=int(self._settings.failover_timeout * times.SECOND),

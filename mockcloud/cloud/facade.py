@@ -14,9 +14,10 @@ from typing import Any, Self, TypeVar
 from temporalio.client import Client
 
 from mockcloud.cloud.composition import Cloud
+from mockcloud.cloud.failover_views import FailoverReport, Operation
 from mockcloud.cloud.runtime import LoopThread
 from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
-from mockcloud.cloud.views import Lag, Operation, RunView, Status
+from mockcloud.cloud.views import Lag, RunView, Status
 from mockcloud.rpc.faults import Fault, FaultKind
 
 T = TypeVar("T")
@@ -206,6 +207,13 @@ class Namespace:
         """Fail over to `region`; returns when the operation has ended, whichever way."""
         return await self._owner.run(self._owner.cloud.failover(self.name, region, forced=forced))
 
+    async def report(self, operation: Operation | None = None) -> FailoverReport:
+        """What a failover, by default the last forced one, left unreplicated, and what became of it by now.
+
+        Raises NotFound when no failover of the namespace was forced.
+        """
+        return await self._owner.run(self._owner.cloud.report(operation.id if operation else self.name))
+
     async def history(self, workflow_id: str) -> Mapping[str, Sequence[RunView]]:
         """Runs, branches and events of a workflow id, per region that is up."""
         return await self._owner.run(self._owner.cloud.history(self.name, workflow_id))
@@ -391,6 +399,10 @@ class BlockingNamespace:
     def failover(self, region: str, *, forced: bool = False) -> Operation:
         """Fail over to `region`; returns when the operation has ended, whichever way."""
         return self._owner.wait(self._owner.cloud.failover(self.name, region, forced=forced))
+
+    def report(self, operation: Operation | None = None) -> FailoverReport:
+        """What a failover, by default the last forced one, left unreplicated, and what became of it by now."""
+        return self._owner.wait(self._owner.cloud.report(operation.id if operation else self.name))
 
     def history(self, workflow_id: str) -> Mapping[str, Sequence[RunView]]:
         """Runs, branches and events of a workflow id, per region that is up."""

@@ -8,19 +8,6 @@ from temporalio.api.history.v1 import HistoryEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """A failover that has ended, as the control plane records it."""
-
-    id: str
-    namespace: str
-    region: str
-    state: str  # FULFILLED, FAILED, …
-    reason: str  # why it failed; empty otherwise
-    mode: str  # graceful, forced, or none when the region was active already
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class EventFate:
     """What became of an event of a losing branch or run."""
 

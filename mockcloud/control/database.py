@@ -51,6 +51,17 @@ CREATE TABLE operations (
     after_id     TEXT NOT NULL
 );
 CREATE INDEX operations_running ON operations (number) WHERE finished = 0;
+CREATE TABLE reports (
+    operation_id TEXT PRIMARY KEY,
+    summary      BLOB NOT NULL    -- mockcloud.admin.v1.Unreplicated
+) WITHOUT ROWID;
+CREATE TABLE report_runs (
+    operation_id TEXT NOT NULL,
+    workflow_id  TEXT NOT NULL,
+    run_id       TEXT NOT NULL,
+    report       BLOB NOT NULL,   -- mockcloud.admin.v1.RunReport
+    PRIMARY KEY (operation_id, workflow_id, run_id)
+) WITHOUT ROWID;
 CREATE TABLE owed_releases (
     namespace_id TEXT NOT NULL,
     region       TEXT NOT NULL,   -- left in HANDOVER because it could not be reached

@@ -20,6 +20,8 @@ Steps, each on disk before it is taken, and each safe to be taken again from its
     FOLLOWING    another failover to the same target does the    → ENDED
                  work
 
+Beside a forced switch what it leaves behind is taken down (`control.reports`); no step waits for that.
+
 The waits are long calls that regions answer when the moment has come: nothing here polls. After HANDOVER the source
 learns of the switch either from here or by its link, and either clears that state. A source that could not be set back
 to NORMAL is owed that, on disk (`owed_releases`), and gets it as soon as it answers: never stuck in HANDOVER.
@@ -44,6 +46,7 @@ from mockcloud.control.database import Closed, Database
 from mockcloud.control.namespaces import Directory, KnownNamespace
 from mockcloud.control.operations import Mode, Operation, Operations, State, Step
 from mockcloud.control.regions import HANDOVER, NORMAL, RegionClient
+from mockcloud.control.reports import Reports
 from mockcloud.control.settings import ControlSettings
 from mockcloud.control.waiting import wait_for
 from mockcloud.core import times
@@ -83,6 +86,7 @@ class Failovers:
         regions: Mapping[str, RegionClient],
         directory: Directory,
         operations: Operations,
+        reports: Reports,
         ports: Ports,
         settings: ControlSettings,
     ) -> None:
@@ -90,6 +94,7 @@ class Failovers:
         self._regions: Final = regions
         self._directory: Final = directory
         self._operations: Final = operations
+        self._reports: Final = reports
         self._ports: Final = ports
         self._settings: Final = settings
         self._accepting: Final[dict[str, asyncio.Lock]] = {}
@@ -300,6 +305,7 @@ class Failovers:
             seen = self._seen[operation.target]
             try:
                 await self._prepare(known, operation.target)
+                self._reports.begin(operation)
                 version = await self._make_active(known, operation.target, self._settings.call_timeout)
             except ServiceError as error:
                 if error.code not in _TRANSIENT or isinstance(error, Closed):

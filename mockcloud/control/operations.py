@@ -114,6 +114,7 @@ _PUT: Final = (
     + ", ".join(f"{name} = excluded.{name}" for name in _FIELDS if name != "id")
 )
 _GET: Final = f"SELECT {_COLUMNS} FROM operations WHERE id = ?"  # noqa: S608 constants
+_FORCED: Final = f"SELECT {_COLUMNS} FROM operations WHERE mode = ? ORDER BY number"  # noqa: S608 constants
 _RUNNING: Final = f"SELECT {_COLUMNS} FROM operations WHERE finished = 0 ORDER BY number"  # noqa: S608 constants
 
 
@@ -135,6 +136,15 @@ class Operations:
         found = await self._database.transact(work)
         self._running.update((operation.id, operation) for operation in found)
         return found
+
+    async def forced(self) -> dict[str, Operation]:
+        """Those that have ended by force, by id, in the order in which they were accepted."""
+
+        async def work(connection: aiosqlite.Connection) -> list[Operation]:
+            async with connection.execute(_FORCED, (Mode.FORCED,)) as cursor:
+                return [_operation(row) for row in await cursor.fetchall()]
+
+        return {operation.id: operation for operation in await self._database.transact(work)}
 
     def running(self, namespace_id: str) -> Operation | None:
         """The failover of a namespace that does the work now."""

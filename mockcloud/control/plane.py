@@ -23,12 +23,13 @@ from mockcloud.control.cloud_ops import CloudOps
 from mockcloud.control.database import Closed, Database
 from mockcloud.control.failover import Failovers
 from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
-from mockcloud.control.operations import Operation, Operations
+from mockcloud.control.operations import Mode, Operation, Operations
 from mockcloud.control.regions import RegionClient
+from mockcloud.control.reports import NoFiles, RegionFiles, Reports
 from mockcloud.control.settings import ControlSettings
 from mockcloud.control.waiting import wait_for
 from mockcloud.core import times
-from mockcloud.core.errors import InvalidArgument, ServiceError, Unavailable
+from mockcloud.core.errors import InvalidArgument, NotFound, ServiceError, Unavailable
 from mockcloud.core.ports import Ports
 from mockcloud.rpc.methods import Call
 from mockcloud.rpc.transport import Transport
@@ -46,6 +47,7 @@ class ControlPlane:
         regions: Sequence[str],
         transport: Transport,
         endpoints: Endpoints,
+        files: RegionFiles | None = None,
         ports: Ports | None = None,
         settings: ControlSettings | None = None,
         durable: bool = True,
@@ -57,6 +59,7 @@ class ControlPlane:
             regions: of the cloud, in their order.
             transport: the way to the regions' peer servers; whoever made it closes it.
             endpoints: of namespaces.
+            files: of regions that are down, for what they had not replicated.
             ports: time and ids.
             settings: figures.
             durable: whether what was answered survives loss of power.
@@ -64,6 +67,7 @@ class ControlPlane:
         self._path: Final = path
         self._durable: Final = durable
         self._endpoints: Final = endpoints
+        self._files: Final = files or NoFiles()
         self._ports: Final = ports or Ports()
         self._settings: Final = settings or ControlSettings()
         self._regions: Final = {name: RegionClient(name, transport) for name in regions}
@@ -77,9 +81,12 @@ class ControlPlane:
         """Recover and begin. StartupError: the file cannot be used, or an endpoint's port is taken."""
         assert self._parts is None, "a control plane starts once"
         database = await Database.open(self._path, durable=self._durable)
-        parts = self._parts = _Parts(database, self._regions, self._endpoints, self._ports, self._settings)
+        parts = self._parts = _Parts(
+            database, self._regions, self._endpoints, self._files, self._ports, self._settings
+        )
         try:
             await parts.directory.load()
+            await parts.reports.resume(await parts.operations.forced())
             await parts.failovers.resume()
         except BaseException:
             await self.kill()
@@ -108,7 +115,12 @@ class ControlPlane:
         await self._end(parts)
 
     async def _end(self, parts: _Parts) -> None:
-        tasks = [*self._watches.values(), *parts.failovers.stop(), *parts.directory.stop()]
+        tasks = [
+            *self._watches.values(),
+            *parts.failovers.stop(),
+            *parts.reports.stop(),
+            *parts.directory.stop(),
+        ]
         for task in self._watches.values():
             task.cancel()
         parts.operations.drop(Closed())
@@ -135,6 +147,7 @@ class ControlPlane:
                 async for change in region.watch():
                     if change.complete:
                         parts.failovers.region_seen(region.name)
+                        parts.reports.region_seen(region.name)
                     else:
                         parts.directory.observe(region.name, change.record)
             except Closed:
@@ -217,11 +230,36 @@ class ControlPlane:
         )
         if not operation.ended and not request.no_wait:
             operation = await parts.operations.end_of(operation.id)
-        return operation_view(operation)
+            await parts.reports.taken(operation.id, self._settings.report_wait)
+        return await self._view(operation)
 
     async def operation(self, operation_id: str) -> admin.OperationView:
         """How far an operation is. NotFound."""
-        return operation_view(await self._running.operations.get(operation_id))
+        return await self._view(await self._running.operations.get(operation_id))
+
+    async def report(self, name: str) -> admin.FailoverReport:
+        """What a failover left unreplicated: of an operation's id, or the last forced one of a namespace.
+
+        Raises:
+            NotFound: there is no such operation, and no namespace of that name has been failed over by force.
+        """
+        parts = self._running
+        operation = await parts.operations.find(name)
+        if operation is None:
+            known = parts.directory.find(name)
+            if known is None:
+                raise NotFound(f"there is no failover {name}, nor a namespace of that name")
+            operation = await parts.operations.get(await parts.reports.last_of(known.id))
+        await parts.reports.taken(operation.id, self._settings.report_wait)
+        runs = await parts.reports.runs(operation)
+        return admin.FailoverReport(operation=await self._view(operation), runs=runs)
+
+    async def _view(self, operation: Operation) -> admin.OperationView:
+        view = operation_view(operation)
+        summary = await self._running.reports.summary(operation.id) if operation.mode is Mode.FORCED else None
+        if summary is not None:
+            view.unreplicated.CopyFrom(summary)
+        return view
 
     def running_operation(self, namespace: str) -> admin.OperationView | None:
         """The failover of a namespace that runs now. NamespaceNotFound."""
@@ -238,17 +276,27 @@ class _Parts:
         database: Database,
         regions: dict[str, RegionClient],
         endpoints: Endpoints,
+        files: RegionFiles,
         ports: Ports,
         settings: ControlSettings,
     ) -> None:
         self.database: Final = database
         self.directory: Final = Directory(database, endpoints, ports.clock)
         self.operations: Final = Operations(database)
+        self.reports: Final = Reports(
+            database=database,
+            regions=regions,
+            files=files,
+            directory=self.directory,
+            ports=ports,
+            settings=settings,
+        )
         self.failovers: Final = Failovers(
             database=database,
             regions=regions,
             directory=self.directory,
             operations=self.operations,
+            reports=self.reports,
             ports=ports,
             settings=settings,
         )

@@ -79,6 +79,28 @@ class RegionClient:
         method = f"/{REGION_ADMIN}/NamespaceStatus"
         return await self._call(method, request, admin.NamespaceStatusResponse, timeout)
 
+    async def applied(self, namespace: str, source: str, timeout: int) -> int:
+        """How far this region has made the log of `source` durable."""
+        request = admin.GetAppliedRequest(namespace=namespace, source=source)
+        method = f"/{REGION_ADMIN}/GetApplied"
+        return (await self._call(method, request, admin.GetAppliedResponse, timeout)).position
+
+    async def read_tail(self, request: admin.ReadTailRequest, timeout: int) -> admin.ReadTailResponse:
+        """A page of what a peer has not acknowledged."""
+        return await self._call(f"/{REGION_ADMIN}/ReadTail", request, admin.ReadTailResponse, timeout)
+
+    async def read_written(
+        self, request: admin.ReadWrittenRequest, timeout: int
+    ) -> admin.ReadWrittenResponse:
+        """A page of what was written since a moment."""
+        return await self._call(f"/{REGION_ADMIN}/ReadWritten", request, admin.ReadWrittenResponse, timeout)
+
+    async def history_tree(self, namespace: str, workflow_id: str, timeout: int) -> list[admin.RunTree]:
+        """Every run and branch of a workflow id here."""
+        request = admin.HistoryTreeRequest(namespace=namespace, workflow_id=workflow_id)
+        method = f"/{REGION_ADMIN}/HistoryTree"
+        return list((await self._call(method, request, admin.HistoryTreeResponse, timeout)).runs)
+
     async def watch(self) -> AsyncIterator[admin.NamespaceChange]:
         """All records, then each that changes, until the region or the link to it ends."""
         stream = await self._transport.stream(self.name, f"/{REGION_ADMIN}/WatchNamespaces", metadata={})

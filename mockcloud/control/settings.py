@@ -19,6 +19,9 @@ class ControlSettings:
     check_after: int = (
         100 * times.MILLISECOND
     )  # what a client is told to wait before it asks for an operation again
+    report_wait: int = (
+        5 * times.SECOND
+    )  # the most that an answer waits for what a forced failover left behind
     retention: int = 3 * times.DAY  # of namespaces made without one
 
     @property

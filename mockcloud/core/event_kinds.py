@@ -2,7 +2,7 @@
 
 from temporalio.api.enums.v1 import EventType
 
-__all__ = ["ATTRIBUTES_FIELD", "CLOSING", "FLUSHED_LAST", "NEVER_BUFFERED"]
+__all__ = ["ATTRIBUTES_FIELD", "CLOSING", "FLUSHED_LAST", "KINDS", "NEVER_BUFFERED", "kind_of", "name_of"]
 
 # Event types that are written at once even while a worker has the workflow task. Everything else waits in the
 # buffer. Real: historybuilder.EventStore.bufferEvent.
@@ -61,3 +61,51 @@ FLUSHED_LAST = {
     )
     for end in ends
 }
+
+# What people count events by. What is not here is "other".
+KINDS: dict[int, str] = {
+    EventType.Value(f"EVENT_TYPE_{name}"): kind
+    for kind, names in {
+        "starts": ("WORKFLOW_EXECUTION_STARTED",),
+        "signals": ("WORKFLOW_EXECUTION_SIGNALED",),
+        "updates": tuple(
+            f"WORKFLOW_EXECUTION_UPDATE_{step}" for step in ("ADMITTED", "ACCEPTED", "REJECTED", "COMPLETED")
+        ),
+        "cancel requests": ("WORKFLOW_EXECUTION_CANCEL_REQUESTED",),
+        "activity results": tuple(
+            f"ACTIVITY_TASK_{end}" for end in ("STARTED", "COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")
+        ),
+        "activities": ("ACTIVITY_TASK_SCHEDULED", "ACTIVITY_TASK_CANCEL_REQUESTED"),
+        "timers": ("TIMER_STARTED", "TIMER_FIRED", "TIMER_CANCELED"),
+        "children": (
+            "START_CHILD_WORKFLOW_EXECUTION_INITIATED",
+            "START_CHILD_WORKFLOW_EXECUTION_FAILED",
+            *(
+                f"CHILD_WORKFLOW_EXECUTION_{end}"
+                for end in ("STARTED", "COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED")
+            ),
+        ),
+        "markers": ("MARKER_RECORDED",),
+        "workflow tasks": tuple(
+            f"WORKFLOW_TASK_{step}" for step in ("SCHEDULED", "STARTED", "COMPLETED", "FAILED", "TIMED_OUT")
+        ),
+        "closes": tuple(
+            f"WORKFLOW_EXECUTION_{end}"
+            for end in ("COMPLETED", "FAILED", "TIMED_OUT", "TERMINATED", "CONTINUED_AS_NEW", "CANCELED")
+        ),
+    }.items()
+    for name in names
+}
+
+
+def kind_of(event_type: int) -> str:
+    """What people count an event of that type by."""
+    return KINDS.get(event_type, "other")
+
+
+def name_of(event_type: int) -> str:
+    """The name of an event type without its prefix; its number where this version does not know it."""
+    try:
+        return EventType.Name(EventType.ValueType(event_type)).removeprefix("EVENT_TYPE_")
+    except ValueError:
+        return str(event_type)

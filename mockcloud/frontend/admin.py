@@ -21,10 +21,10 @@ from mockcloud.core.run import OPEN_STATUSES
 from mockcloud.core.search_attribute_values import KEYWORD
 from mockcloud.core.visibility_filter import Field, FieldTest
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
-from mockcloud.frontend import history_tree
+from mockcloud.frontend import history_tree, tail
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.transport import Handlers, Stream
-from mockcloud.store import dead_letters, log, parked, visibility
+from mockcloud.store import dead_letters, log, parked, positions, visibility
 from mockcloud.store.database import Store
 from mockcloud.store.dead_letters import DeadLetter
 from mockcloud.store.parked import ParkedTask
@@ -82,6 +82,9 @@ class RegionAdmin:
         _serve(handlers, "AwaitReplicated", admin.AwaitReplicatedRequest, self._await_replicated)
         _serve(handlers, "Lag", admin.LagRequest, self._lag)
         _serve(handlers, "HistoryTree", admin.HistoryTreeRequest, self._history_tree)
+        _serve(handlers, "GetApplied", admin.GetAppliedRequest, self._get_applied)
+        _serve(handlers, "ReadTail", admin.ReadTailRequest, self._read_tail)
+        _serve(handlers, "ReadWritten", admin.ReadWrittenRequest, self._read_written)
         _serve(handlers, "ListParked", admin.ListParkedRequest, self._list_parked)
         _serve(handlers, "ListDeadLetters", admin.ListDeadLettersRequest, self._list_dead_letters)
         _serve(handlers, "ShowDeadLetter", admin.ShowDeadLetterRequest, self._show_dead_letter)
@@ -208,6 +211,23 @@ class RegionAdmin:
         history_tree.tell_fates(trees, self._region.clusters, namespace.record.active_cluster)
         wanted = [tree.message for tree in trees if request.run_id in {"", tree.message.run_id}]
         return admin.HistoryTreeResponse(region=self._region.name, runs=wanted)
+
+    async def _get_applied(self, request: admin.GetAppliedRequest) -> Message:
+        namespace_id = self._find(request.namespace).id
+        position = await self._region.store.read(
+            lambda connection: positions.applied(connection, namespace_id, request.source)
+        )
+        return admin.GetAppliedResponse(position=position)
+
+    async def _read_tail(self, request: admin.ReadTailRequest) -> Message:
+        record = self._find(request.namespace).record
+        return await self._region.store.read(lambda connection: tail.read_tail(connection, record, request))
+
+    async def _read_written(self, request: admin.ReadWrittenRequest) -> Message:
+        record = self._find(request.namespace).record
+        return await self._region.store.read(
+            lambda connection: tail.read_written(connection, record, request)
+        )
 
     # What waits, and what failed
 

@@ -57,7 +57,7 @@ class Store:
         opened: list[sqlite3.Connection] = []
         try:
             opened.append(_connect_writer(path, durable=durable))
-            opened.append(_connect_reader(path))
+            opened.append(connect_reader(path))
             threaded = durable and writer == "thread"
             lane = await ThreadLane.open(opened[0]) if threaded else InlineLane(opened[0])
         except BaseException as error:
@@ -152,7 +152,8 @@ def _connect_writer(path: Path, *, durable: bool) -> sqlite3.Connection:
     return connection
 
 
-def _connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read, beside whoever else has the file open. sqlite3.Error: it cannot be read."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro",
         uri=True,

@@ -36,6 +36,12 @@ _RANGE = (
     " AND last_event_id >= ?3 ORDER BY first_event_id"
 )
 _RANGE_REVERSE = _RANGE + " DESC"
+_WRITTEN = (
+    "SELECT runs.workflow_id, runs.run_id, nodes.version, nodes.data FROM nodes"
+    " JOIN branches ON branches.branch_id = nodes.branch_id JOIN runs ON runs.run_key = branches.run_key"
+    " WHERE nodes.node_id > ? AND nodes.node_id <= ? AND nodes.version = ? AND runs.namespace_id = ?"
+    " ORDER BY nodes.node_id"
+)
 
 
 def add_forks(connection: sqlite3.Connection, run_key: int, forks: Iterable[Fork]) -> None:
@@ -50,6 +56,18 @@ def append(connection: sqlite3.Connection, batches: Iterable[Batch]) -> None:
         connection.execute(
             _APPEND, (batch.branch_id, batch.first_event_id, batch.last_event_id, batch.version, batch.data)
         )
+
+
+def last_node(connection: sqlite3.Connection) -> int:
+    """A mark in what this region writes: batches written later have higher ones. 0 before the first."""
+    return int(connection.execute("SELECT coalesce(max(node_id), 0) FROM nodes").fetchone()[0])
+
+
+def written(
+    connection: sqlite3.Connection, namespace_id: str, after_node: int, up_to_node: int, version: int
+) -> list[tuple[str, str, int, bytes]]:
+    """(workflow id, run id, version, History) of the batches between two marks that have that version."""
+    return connection.execute(_WRITTEN, (after_node, up_to_node, version, namespace_id)).fetchall()
 
 
 def read_branch(

@@ -45,8 +45,9 @@ from temporalio.client import Client
 
 from mockcloud import MockCloud
 from mockcloud.cloud.facade import Namespace
+from mockcloud.cloud.failover_views import Operation
 from mockcloud.cloud.settings import CloudSettings
-from mockcloud.cloud.views import Operation, RunView
+from mockcloud.cloud.views import RunView
 from tests.scenarios.invariants import settled
 from tests.scenarios.workflows import QUEUE
 

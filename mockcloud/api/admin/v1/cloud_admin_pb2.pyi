@@ -56,6 +56,32 @@ class CreateNamespaceResponse(_message.Message):
     namespace_id: str
     def __init__(self, endpoint: _Optional[str] = ..., namespace_id: _Optional[str] = ...) -> None: ...
 
+class EventsOutcome(_message.Message):
+    __slots__ = ["after_switch", "event_ids", "outcome", "reason", "run_id", "to_event_ids", "types"]
+    AFTER_SWITCH_FIELD_NUMBER: _ClassVar[int]
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    after_switch: bool
+    event_ids: _containers.RepeatedScalarFieldContainer[int]
+    outcome: str
+    reason: str
+    run_id: str
+    to_event_ids: _containers.RepeatedScalarFieldContainer[int]
+    types: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, outcome: _Optional[str] = ..., reason: _Optional[str] = ..., run_id: _Optional[str] = ..., after_switch: bool = ..., event_ids: _Optional[_Iterable[int]] = ..., types: _Optional[_Iterable[int]] = ..., to_event_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class FailoverReport(_message.Message):
+    __slots__ = ["operation", "runs"]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    operation: OperationView
+    runs: _containers.RepeatedCompositeFieldContainer[RunReport]
+    def __init__(self, operation: _Optional[_Union[OperationView, _Mapping]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ...) -> None: ...
+
 class FailoverRequest(_message.Message):
     __slots__ = ["forced", "namespace", "no_wait", "operation_id", "region", "who"]
     FORCED_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +156,26 @@ class KillRegionResponse(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
 
+class KindCount(_message.Message):
+    __slots__ = ["count", "kind"]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    kind: str
+    def __init__(self, kind: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class LeftEvents(_message.Message):
+    __slots__ = ["after_switch", "first_event_id", "types", "version"]
+    AFTER_SWITCH_FIELD_NUMBER: _ClassVar[int]
+    FIRST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    after_switch: bool
+    first_event_id: int
+    types: _containers.RepeatedScalarFieldContainer[int]
+    version: int
+    def __init__(self, version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ..., after_switch: bool = ...) -> None: ...
+
 class ListCloudDeadLettersRequest(_message.Message):
     __slots__ = ["namespace", "region"]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -169,7 +215,7 @@ class NamespaceOverview(_message.Message):
     def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
 
 class OperationView(_message.Message):
-    __slots__ = ["finished_time", "id", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "version", "who"]
+    __slots__ = ["finished_time", "id", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "unreplicated", "version", "who"]
     FINISHED_TIME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +226,7 @@ class OperationView(_message.Message):
     STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    UNREPLICATED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
     finished_time: int
@@ -192,9 +239,10 @@ class OperationView(_message.Message):
     started_time: int
     state: str
     step: str
+    unreplicated: Unreplicated
     version: int
     who: str
-    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
 
 class RegionState(_message.Message):
     __slots__ = ["address", "name", "up"]
@@ -216,6 +264,12 @@ class RemoveFaultResponse(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
 
+class ReportRequest(_message.Message):
+    __slots__ = ["name"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
 class ResetFaultsRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
@@ -225,6 +279,18 @@ class ResetFaultsResponse(_message.Message):
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     removed: _containers.RepeatedCompositeFieldContainer[Fault]
     def __init__(self, removed: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
+
+class RunReport(_message.Message):
+    __slots__ = ["left", "outcomes", "run_id", "workflow_id"]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    left: _containers.RepeatedCompositeFieldContainer[LeftEvents]
+    outcomes: _containers.RepeatedCompositeFieldContainer[EventsOutcome]
+    run_id: str
+    workflow_id: str
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., left: _Optional[_Iterable[_Union[LeftEvents, _Mapping]]] = ..., outcomes: _Optional[_Iterable[_Union[EventsOutcome, _Mapping]]] = ...) -> None: ...
 
 class ShowCloudDeadLetterRequest(_message.Message):
     __slots__ = ["id", "region"]
@@ -275,3 +341,27 @@ class StatusResponse(_message.Message):
     namespaces: _containers.RepeatedCompositeFieldContainer[NamespaceOverview]
     regions: _containers.RepeatedCompositeFieldContainer[RegionState]
     def __init__(self, regions: _Optional[_Iterable[_Union[RegionState, _Mapping]]] = ..., control_up: bool = ..., cloud_ops: _Optional[str] = ..., namespaces: _Optional[_Iterable[_Union[NamespaceOverview, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
+
+class Unreplicated(_message.Message):
+    __slots__ = ["events", "failover_version", "from_file", "kinds", "last_node", "other_changes", "problem", "settled_time", "taken_time", "workflows"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    FAILOVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FROM_FILE_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    LAST_NODE_FIELD_NUMBER: _ClassVar[int]
+    OTHER_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_TIME_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
+    events: int
+    failover_version: int
+    from_file: bool
+    kinds: _containers.RepeatedCompositeFieldContainer[KindCount]
+    last_node: int
+    other_changes: int
+    problem: str
+    settled_time: int
+    taken_time: int
+    workflows: int
+    def __init__(self, events: _Optional[int] = ..., workflows: _Optional[int] = ..., kinds: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., other_changes: _Optional[int] = ..., taken_time: _Optional[int] = ..., from_file: bool = ..., problem: _Optional[str] = ..., settled_time: _Optional[int] = ..., last_node: _Optional[int] = ..., failover_version: _Optional[int] = ...) -> None: ...

@@ -90,6 +90,20 @@ class EventFate(_message.Message):
     to_event_id: int
     def __init__(self, event_id: _Optional[int] = ..., fate: _Optional[str] = ..., run_id: _Optional[str] = ..., to_event_id: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class GetAppliedRequest(_message.Message):
+    __slots__ = ["namespace", "source"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    source: str
+    def __init__(self, namespace: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+
+class GetAppliedResponse(_message.Message):
+    __slots__ = ["position"]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...
+
 class GetNamespaceRequest(_message.Message):
     __slots__ = ["namespace"]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -276,6 +290,52 @@ class PurgeDeadLettersResponse(_message.Message):
     purged: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, purged: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class ReadTailRequest(_message.Message):
+    __slots__ = ["after_position", "namespace", "peer", "up_to_position"]
+    AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    UP_TO_POSITION_FIELD_NUMBER: _ClassVar[int]
+    after_position: int
+    namespace: str
+    peer: str
+    up_to_position: int
+    def __init__(self, namespace: _Optional[str] = ..., peer: _Optional[str] = ..., after_position: _Optional[int] = ..., up_to_position: _Optional[int] = ...) -> None: ...
+
+class ReadTailResponse(_message.Message):
+    __slots__ = ["events", "failover_version", "last_node", "last_position", "next_after_position", "other_changes"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    FAILOVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LAST_NODE_FIELD_NUMBER: _ClassVar[int]
+    LAST_POSITION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    OTHER_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[RunEvents]
+    failover_version: int
+    last_node: int
+    last_position: int
+    next_after_position: int
+    other_changes: int
+    def __init__(self, events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ..., other_changes: _Optional[int] = ..., next_after_position: _Optional[int] = ..., last_position: _Optional[int] = ..., last_node: _Optional[int] = ..., failover_version: _Optional[int] = ...) -> None: ...
+
+class ReadWrittenRequest(_message.Message):
+    __slots__ = ["after_node", "namespace", "version"]
+    AFTER_NODE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    after_node: int
+    namespace: str
+    version: int
+    def __init__(self, namespace: _Optional[str] = ..., after_node: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+
+class ReadWrittenResponse(_message.Message):
+    __slots__ = ["events", "next_after_node"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_AFTER_NODE_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[RunEvents]
+    next_after_node: int
+    def __init__(self, events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ..., next_after_node: _Optional[int] = ...) -> None: ...
+
 class ReplayDeadLettersRequest(_message.Message):
     __slots__ = ["ids"]
     IDS_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +349,20 @@ class ReplayDeadLettersResponse(_message.Message):
     applied: _containers.RepeatedScalarFieldContainer[int]
     failed: _containers.RepeatedCompositeFieldContainer[DeadLetter]
     def __init__(self, applied: _Optional[_Iterable[int]] = ..., failed: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ...) -> None: ...
+
+class RunEvents(_message.Message):
+    __slots__ = ["first_event_id", "run_id", "types", "version", "workflow_id"]
+    FIRST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    first_event_id: int
+    run_id: str
+    types: _containers.RepeatedScalarFieldContainer[int]
+    version: int
+    workflow_id: str
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RunTree(_message.Message):
     __slots__ = ["base_event_id", "base_run_id", "branches", "current", "dead_letter_reason", "parked_reason", "reset_run_id", "run_id", "status", "superseded", "zombie"]
