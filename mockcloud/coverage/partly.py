@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 RPCS: Final[Mapping[str, str]] = {
+    "PollNexusTaskQueue": "held and ended as the real server does; no task ever comes",
     "UpdateWorkflowExecutionOptions": "no versions that a run is pinned to, no time skipping",
     "FetchWorkerConfig": "UNIMPLEMENTED, as the real server answers",
     "UpdateWorkerConfig": "UNIMPLEMENTED, as the real server answers",

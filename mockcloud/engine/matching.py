@@ -15,7 +15,8 @@ recordworkflowtaskstarted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeVar
@@ -27,6 +28,8 @@ from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
+    PollNexusTaskQueueRequest,
+    PollNexusTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
     RespondQueryTaskCompletedRequest,
@@ -244,6 +247,33 @@ class Matching:
         found = await self._poll(namespace, queue, poll, timeout, start, ask, _Seen.of(request))
         return found or PollActivityTaskQueueResponse()
 
+    async def poll_nexus_task(
+        self, namespace: Namespace, request: PollNexusTaskQueueRequest, timeout: float
+    ) -> PollNexusTaskQueueResponse:
+        """Hold a poll for Nexus tasks, of which there are none; empty after `timeout` seconds or when it is ended.
+
+        Refusing it would keep a Worker that has a Nexus service from ever shutting down: SDKs ask again until
+        the server ends the poll.
+        """
+        poll = Poll(request.identity, request.worker_instance_key)
+        if not self._is_shut_down(poll):
+            with self._outstanding(namespace, poll):
+                poll.waiting = asyncio.get_running_loop().create_future()
+                await asyncio.wait([poll.waiting], timeout=timeout)
+        return PollNexusTaskQueueResponse()
+
+    def _is_shut_down(self, poll: Poll) -> bool:
+        return bool(poll.worker_instance_key) and poll.worker_instance_key in self._shut_down
+
+    @contextmanager
+    def _outstanding(self, namespace: Namespace, poll: Poll) -> Iterator[None]:
+        polls = self._polls.setdefault(namespace.id, set())
+        polls.add(poll)
+        try:
+            yield
+        finally:
+            polls.discard(poll)
+
     async def _poll(
         self,
         namespace: Namespace,
@@ -256,30 +286,28 @@ class Matching:
     ) -> T | None:
         clock = self._ports.clock
         deadline = asyncio.get_running_loop().time() + timeout
-        if poll.worker_instance_key and poll.worker_instance_key in self._shut_down:
+        if self._is_shut_down(poll):
             return None
         queue.pollers.saw(poll.identity, clock.now(), seen.rate, seen.capabilities, seen.options)
         queue.rates.polled(seen.rate, clock.now())
-        outstanding = self._polls.setdefault(namespace.id, set())
-        outstanding.add(poll)
         try:
-            while not poll.ended:
-                began = clock.now()
-                item = await queue.take(poll, deadline)
-                if item is None:
-                    return None
-                advice = scaling.decide(queue, item, began, clock.now(), self._limits, sticky=seen.sticky)
-                if isinstance(item, QueryTask):
-                    found = await ask(item)
-                else:
-                    found = await self._start(namespace, poll, item, start)
-                if found is not None:
-                    if advice is not None:
-                        found.poller_scaling_decision.CopyFrom(advice)
-                    return found
+            with self._outstanding(namespace, poll):
+                while not poll.ended:
+                    began = clock.now()
+                    item = await queue.take(poll, deadline)
+                    if item is None:
+                        return None
+                    advice = scaling.decide(queue, item, began, clock.now(), self._limits, sticky=seen.sticky)
+                    if isinstance(item, QueryTask):
+                        found = await ask(item)
+                    else:
+                        found = await self._start(namespace, poll, item, start)
+                    if found is not None:
+                        if advice is not None:
+                            found.poller_scaling_decision.CopyFrom(advice)
+                        return found
             return None
         finally:
-            outstanding.discard(poll)
             if not poll.ended:  # else its worker may have shut down, and is forgotten
                 queue.pollers.saw(poll.identity, clock.now(), seen.rate, seen.capabilities, seen.options)
 

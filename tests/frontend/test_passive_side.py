@@ -19,6 +19,8 @@ from temporalio.api.workflowservice.v1 import (
     ListWorkflowExecutionsRequest,
     ListWorkflowExecutionsResponse,
     PollActivityTaskQueueRequest,
+    PollNexusTaskQueueRequest,
+    PollNexusTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
     RequestCancelWorkflowExecutionRequest,
@@ -249,10 +251,11 @@ async def test_polls_at_the_switch(sites: Sites, first: str) -> None:
     assert served.workflow_execution.workflow_id == "w"
 
 
-async def test_a_worker_that_shuts_down_ends_its_polls_wherever_they_wait(sites: Sites) -> None:
-    poll = PollWorkflowTaskQueueRequest(
-        namespace=NS, task_queue=TaskQueue(name="q"), identity="worker", worker_instance_key="key"
-    )
+@pytest.mark.parametrize("kind", [PollWorkflowTaskQueueRequest, PollNexusTaskQueueRequest])
+async def test_a_worker_that_shuts_down_ends_its_polls_wherever_they_wait(
+    sites: Sites, kind: type[PollWorkflowTaskQueueRequest | PollNexusTaskQueueRequest]
+) -> None:
+    poll = kind(namespace=NS, task_queue=TaskQueue(name="q"), identity="worker", worker_instance_key="key")
     there = asyncio.ensure_future(sites["B"].call(poll, timeout=60))
     here = asyncio.ensure_future(sites["B"].call(poll, timeout=60, metadata=LOCAL_ONLY))
     await parked(sites["A"])
@@ -262,8 +265,21 @@ async def test_a_worker_that_shuts_down_ends_its_polls_wherever_they_wait(sites:
         ShutdownWorkerRequest(namespace=NS, identity="worker", worker_instance_key="key", task_queue="q")
     )
 
-    assert await asyncio.wait_for(there, 5) == PollWorkflowTaskQueueResponse()
-    assert await asyncio.wait_for(here, 5) == PollWorkflowTaskQueueResponse()
+    assert not (await asyncio.wait_for(there, 5)).ByteSize()
+    assert not (await asyncio.wait_for(here, 5)).ByteSize()
+    assert not (await asyncio.wait_for(sites["A"].call(poll, timeout=60), 5)).ByteSize(), (
+        "one that was on its way"
+    )
+
+
+async def test_a_nexus_poll_ends_at_the_switch(sites: Sites) -> None:
+    poll = PollNexusTaskQueueRequest(namespace=NS, task_queue=TaskQueue(name="q"), identity="worker")
+    forwarded = asyncio.ensure_future(sites["B"].call(poll, timeout=60))
+    await parked(sites["A"])
+
+    await failover(sites["A"], "B")
+
+    assert await asyncio.wait_for(forwarded, 5) == PollNexusTaskQueueResponse()
 
 
 @pytest.mark.parametrize("policy", list(RedirectionPolicy))

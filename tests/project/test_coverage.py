@@ -27,7 +27,7 @@ def test_no_note_is_about_a_thing_that_is_not_served() -> None:
 def test_served_things_are_told_from_those_that_are_not() -> None:
     states = {entry.name: entry.state for entry in registry.rpcs()["WorkflowService"]}
     assert states["PollWorkflowTaskQueue"] == "served"
-    assert states["PollNexusTaskQueue"] == "not served"
+    assert states["CreateWorkerDeployment"] == "not served"
     clouds = {entry.name: entry.served for entry in registry.rpcs()["CloudService"]}
     assert clouds["FailoverNamespaceRegion"]
     assert not clouds["CreateApiKey"]
