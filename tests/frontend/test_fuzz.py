@@ -37,8 +37,8 @@ _INTERNAL_IN_FACT: Final = (_UNPARSABLE, "unknown reset reapply type: ")
 _MAY_CHANGE: Final = frozenset({"RespondWorkflowTaskCompleted"})
 
 _TOKENS: Final = {"WorkflowTask": WORKFLOW_TOKENS, "Query": QUERY_TOKENS}
-# Less than a day in all: no run is so old that it is deleted.
-_JUMPS: Final = tuple(seconds * times.SECOND for seconds in (1, 15, 60, 60, 600, 3600, 7200, 36_000))
+# Less than a day in all: no run is so old that it is deleted, and schedules do not outgrow everything else.
+_JUMPS: Final = tuple(seconds * times.SECOND for seconds in (1, 15, 60, 60, 600, 3600, 7200))
 # What time and replication have to do with most.
 _FRUITFUL: Final = (
     *("/StartWorkflowExecution", "/SignalWithStartWorkflowExecution", "/RespondWorkflowTaskCompleted"),
