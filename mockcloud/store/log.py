@@ -10,6 +10,8 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from mockcloud.api.replication.v1.replication_pb2 import HistoryBatch, ReplicationTask
+
 _APPEND = (
     "INSERT INTO replication_log (namespace_id, position, branch_id, first_event_id, new_run_branch_id,"
     " new_run_first_event_id, payload) VALUES (?1, 1 + max("
@@ -61,7 +63,9 @@ class LogRow(NamedTuple):
 
     position: int
     task: bytes  # serialised ReplicationTask, whole: position and events are in it
-    events_gone: bool  # the run was deleted meanwhile: the task has no events and must not be sent
+    # The run was deleted meanwhile: the task has no events and must not be sent. Of a run and the one that continues
+    # it the task is about the one that is left, if only one is.
+    events_gone: bool
 
 
 def append_log(connection: sqlite3.Connection, namespace_id: str, write: LogWrite) -> None:
@@ -96,9 +100,9 @@ def read_log(
         size += len(task)
         if page and size > limit_bytes:
             break
-        gone = (branch_id is not None and events is None) or (
-            new_branch_id is not None and new_events is None
-        )
+        gone = branch_id is not None and events is None
+        if new_branch_id is not None and gone != (new_events is None):
+            task, gone = _half(task, new_run=gone), False
         page.append(LogRow(position, task, gone))
     rows.close()
     return page
@@ -132,6 +136,16 @@ def _join(position: int, payload: bytes, events: bytes | None, new_events: bytes
     if history:
         parts += [_TASK_HISTORY, _varint(len(history)), history]
     return b"".join(parts)
+
+
+def _half(raw: bytes, *, new_run: bool) -> bytes:
+    """Of a task about a run and the one that continues it, what is about one of them."""
+    task = ReplicationTask.FromString(raw)
+    left = HistoryBatch()
+    left.CopyFrom(task.history.new_run if new_run else task.history)
+    left.ClearField("new_run")
+    task.history.CopyFrom(left)
+    return task.SerializeToString()
 
 
 def _varint(value: int) -> bytes:

@@ -125,3 +125,27 @@ def test_a_task_whose_run_was_deleted_says_so(connection: sqlite3.Connection) ->
     runs.delete_run(connection, 1)
 
     assert [row.events_gone for row in log.read_log(connection, NAMESPACE, 0)] == [True, False]
+
+
+def test_a_task_of_two_runs_is_about_the_one_that_is_left(connection: sqlite3.Connection) -> None:
+    """Or the peers would never hear that the first one closed, or that the second one began."""
+    for gone, left in ((10, "run-2"), (20, "run-1")):
+        history.add_forks(connection, 1, [Fork(10), Fork(20)])
+        end, first = batch(10, 3, 5), batch(20, 1, 2)
+        history.append(connection, [end, first])
+        whole = ReplicationTask(
+            history=HistoryBatch(run_id="run-1", new_run=HistoryBatch(run_id="run-2", create_request_id="c"))
+        )
+        write = LogWrite(whole.SerializeToString(), NodeRef(10, 3), NodeRef(20, 1))
+        log.append_log(connection, NAMESPACE, write)
+        connection.execute("DELETE FROM nodes WHERE branch_id = ?", (gone,))
+
+        *_, row = log.read_log(connection, NAMESPACE, 0)
+
+        assert not row.events_gone
+        assert task(row).history.run_id == left
+        assert task(row).history.events == (end.data if left == "run-1" else first.data)
+        assert not task(row).history.HasField("new_run")
+        connection.execute("DELETE FROM nodes")
+        connection.execute("DELETE FROM branches")
+        assert [row.events_gone for row in log.read_log(connection, NAMESPACE, 0)][-1:] == [True]
