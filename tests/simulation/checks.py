@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 
@@ -19,6 +21,10 @@ from tests.simulation.world import Life, World
 Branch = tuple[tuple[tuple[int, int], ...], tuple[bytes, ...]]
 
 
+# Of a workflow id, in one region, by run id: see `_picture`.
+Picture = dict[str, dict[str, Any]]
+
+
 class Broken(AssertionError):
     """An invariant does not hold; the text names it first."""
 
@@ -27,11 +33,17 @@ async def workflow_ids(world: World) -> list[str]:
     """Every workflow id that some region knows."""
     found: set[str] = set()
     for life in world.lives.values():
-        found.update(
-            await life.store.read(
-                lambda c: [row[0] for row in c.execute("SELECT DISTINCT workflow_id FROM runs")]
+        for namespace in life.namespaces():
+            found.update(
+                await life.store.read(
+                    lambda c, namespace_id=namespace.id: [  # type: ignore[misc]
+                        row[0]
+                        for row in c.execute(
+                            "SELECT DISTINCT workflow_id FROM runs WHERE namespace_id = ?", (namespace_id,)
+                        )
+                    ]
+                )
             )
-        )
     return sorted(found)
 
 
@@ -43,17 +55,22 @@ async def check(world: World) -> None:
     for workflow_id in await workflow_ids(world):
         pictures = {name: await _picture(life, workflow_id) for name, life in world.lives.items()}
         for name, picture in pictures.items():
-            _one_current_run(f"{name}, {workflow_id}", picture)
+            _one_current_run(f"{name}, {workflow_id}", picture, deleted=workflow_id in world.clients.deleted)
             for run_id, run in picture.items():
                 _highest_wins(f"{name}, {workflow_id}/{run_id}", run)
                 present |= {(workflow_id, signal) for signal in run["signals"]}
-        _survived(world, workflow_id, pictures)
+        if workflow_id not in world.clients.deleted:
+            _survived(world, workflow_id, pictures)
         first, *others = pictures.items()
         for other in others:
-            _converged(workflow_id, first, other)
+            _converged(workflow_id, first, other, deleted=workflow_id in world.clients.deleted)
         for name, life in world.lives.items():
             await _rebuildable(name, life, workflow_id)
-    lost = world.acknowledged - present
+    lost = {
+        (workflow_id, signal)
+        for workflow_id, signal in world.clients.acknowledged - present
+        if workflow_id not in world.clients.deleted
+    }
     if lost:
         raise Broken(f"NoBranchLost: acknowledged signals that no branch has: {sorted(lost)}")
     await _idempotent(world)
@@ -64,6 +81,8 @@ async def _idempotent(world: World) -> None:
     for name, life in world.lives.items():
         before = await life.store.read(_content)
         for namespace_id, source, workflow_id, tasks in tuple(world.witness.applied.get(name, ())):
+            if workflow_id in world.clients.deleted:
+                continue  # what is gone would come back until its deletion
             await life.replication._apply.apply_tasks(namespace_id, source, workflow_id, tasks)
         after = await life.store.read(_content)
         for table, rows in before.items():
@@ -79,13 +98,15 @@ def _content(connection):  # type: ignore[no-untyped-def]
     }
 
 
-def _survived(world: World, workflow_id: str, pictures: dict[str, dict]) -> None:  # type: ignore[type-arg]
+def _survived(world: World, workflow_id: str, pictures: dict[str, Picture]) -> None:
     name, picture = next(iter(pictures.items()))
-    versions = sorted(world.witness.versions[world.lives[name].namespace.id])
+    versions = sorted(world.witness.versions[world.lives[name].namespace(workflow_id).id])
+    if "+" in workflow_id and len(versions) == 1 and len(picture) > 1:
+        raise Broken(f"OneRunPerSlot: {workflow_id}, of a schedule, has the runs {sorted(picture)}")
     for problem in survival.lost(
         {run_id: run["histories"] for run_id, run in picture.items()},
-        {signal for workflow, signal in world.acknowledged if workflow == workflow_id},
-        {update for workflow, update in world.updated if workflow == workflow_id},
+        {signal for workflow, signal in world.clients.acknowledged if workflow == workflow_id},
+        {update for workflow, update in world.clients.updated if workflow == workflow_id},
         world.clusters,
         versions,
     ):
@@ -93,23 +114,24 @@ def _survived(world: World, workflow_id: str, pictures: dict[str, dict]) -> None
 
 
 async def _nothing_waits(name: str, life: Life) -> None:
-    def read(connection):  # type: ignore[no-untyped-def]
-        namespace_id = life.namespace.id
-        return (
-            [task.reason for task in parked.list_parked(connection, namespace_id)],
-            [letter.reason for letter in dead_letters.list_dead_letters(connection, namespace_id)],
-        )
+    for namespace in life.namespaces():
 
-    waiting, dead = await life.store.read(read)
-    if waiting or dead:
-        raise Broken(f"Applied: {name} has parked {waiting}, dead letters {dead}")
+        def read(connection, namespace_id=namespace.id):  # type: ignore[no-untyped-def]
+            return (
+                [task.reason for task in parked.list_parked(connection, namespace_id)],
+                [letter.reason for letter in dead_letters.list_dead_letters(connection, namespace_id)],
+            )
+
+        waiting, dead = await life.store.read(read)
+        if waiting or dead:
+            raise Broken(f"Applied: {name} has parked {waiting}, dead letters {dead}")
 
 
-async def _picture(life: Life, workflow_id: str) -> dict[str, dict]:  # type: ignore[type-arg]
+async def _picture(life: Life, workflow_id: str) -> Picture:
     """Per run id: status, whether it is current, its branches with the current one first, signals of all of them."""
 
     def read(connection):  # type: ignore[no-untyped-def]
-        namespace_id = life.namespace.id
+        namespace_id = life.namespace(workflow_id).id
         current = runs.load_current(connection, namespace_id, workflow_id)
         found = {}
         for row in runs.runs_of(connection, namespace_id, workflow_id):
@@ -155,7 +177,7 @@ def _contiguous(where: str, events: list[HistoryEvent]) -> None:
         raise Broken(f"Contiguous: versions fall in {where}: {versions}")
 
 
-def _highest_wins(where: str, run: dict) -> None:  # type: ignore[type-arg]
+def _highest_wins(where: str, run: dict[str, Any]) -> None:
     last = [items[-1][1] for items, _ in run["branches"]]
     if last[0] != max(last):
         raise Broken(f"HighestWins: {where}: versions of its branches {last}, the current one first")
@@ -174,23 +196,29 @@ def _timers(where: str, events: list[HistoryEvent]) -> None:
                 raise Broken(f"TimersNotEarly: {where}, event {event.event_id}")
 
 
-def _one_current_run(where: str, picture: dict[str, dict]) -> None:  # type: ignore[type-arg]
+def _one_current_run(where: str, picture: Picture, *, deleted: bool) -> None:
     current = [run_id for run_id, run in picture.items() if run["current"]]
-    opened = [run_id for run_id, run in picture.items() if run["status"] == 1 and not run["zombie"]]
+    opened = [run_id for run_id, run in picture.items() if run["status"] in (1, 8) and not run["zombie"]]
+    if deleted and not current and not opened:
+        return  # it was the current one that was deleted
     if len(current) != 1 or len(opened) > 1 or (opened and opened != current):
         raise Broken(f"OneCurrentRun: {where}: current {current}, open {opened}")
-    zombies = [run_id for run_id, run in picture.items() if run["status"] == 1 and run["zombie"]]
+    zombies = [run_id for run_id, run in picture.items() if run["status"] in (1, 8) and run["zombie"]]
     if zombies:
         raise Broken(f"OneCurrentRun: {where}: zombies that nobody has closed: {zombies}")
 
 
-def _converged(workflow_id: str, one: tuple[str, dict], other: tuple[str, dict]) -> None:  # type: ignore[type-arg]
+def _converged(
+    workflow_id: str, one: tuple[str, Picture], other: tuple[str, Picture], *, deleted: bool
+) -> None:
+    """The same everywhere. After a deletion, which run is current may differ: one of them, or none."""
     where = f"Converged: {workflow_id} in {one[0]} and {other[0]}"
     if one[1].keys() != other[1].keys():
         raise Broken(f"{where}: runs {sorted(one[1])} and {sorted(other[1])}")
     for run_id, run in one[1].items():
         there = other[1][run_id]
-        if (run["status"], run["current"]) != (there["status"], there["current"]):
+        current = deleted or run["current"] == there["current"]
+        if run["status"] != there["status"] or not current:
             raise Broken(
                 f"{where}: {run_id} is {run['status']}, {run['current']}; {there['status']}, {there['current']}"
             )
@@ -207,7 +235,7 @@ def _converged(workflow_id: str, one: tuple[str, dict], other: tuple[str, dict])
 
 async def _rebuildable(name: str, life: Life, workflow_id: str) -> None:
     """What is in memory is what folding again gives."""
-    namespace_id = life.namespace.id
+    namespace_id = life.namespace(workflow_id).id
     rows = await life.store.read(lambda c: runs.runs_of(c, namespace_id, workflow_id))
     for row in rows:
         key = RunKey(namespace_id, workflow_id, row.run_id)

@@ -10,14 +10,17 @@ from pathlib import Path
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
-from mockcloud.core.errors import MockcloudError
 from tests.simulation.checks import Broken, check, workflow_ids
+from tests.simulation.clients import NAMESPACE, namespace_of
 from tests.simulation.loop import SimulatedLoop, run
 from tests.simulation.schedule import SECONDS, Step
 from tests.simulation.world import World
 
 _PATIENCE = 1200.0  # simulated seconds after the faults in which all workflows must end
-_RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+_OPEN = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
+)
 
 
 def failure_of(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A", "B")) -> str:
@@ -30,7 +33,8 @@ def failure_of(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A"
     )
     with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory:
         try:
-            run(_play(World(Path(directory), seed, loop, regions), steps), loop)
+            namespaces = sorted({namespace_of(step.workflow_id) for step in steps} | {NAMESPACE})
+            run(_play(World(Path(directory), seed, loop, regions, tuple(namespaces)), steps), loop)
         except Broken as broken:
             return str(broken)
         except Exception as error:
@@ -72,14 +76,13 @@ async def _quiesce(world: World) -> None:
         if world.problems:
             raise Broken(f"Model: {world.problems[0]}")
         if loop.time() > deadline:
-            states = {name: life.namespace.record.active_cluster for name, life in world.lives.items()}
+            states = {
+                name: [namespace.record.active_cluster for namespace in life.namespaces()]
+                for name, life in world.lives.items()
+            }
             lag = "" if await world.replicated() else ", and replication has not caught up"
             raise Broken(f"Progress: still open after {_PATIENCE:g} s: {still_open}{lag}; active {states}")
-        for workflow_id in still_open:  # it may wait for a signal
-            try:
-                await world.signal(world.rng.choice(world.names), workflow_id)
-            except MockcloudError:
-                continue
+        await world.let_go(still_open)
         await asyncio.sleep(5.0)
 
 
@@ -90,7 +93,7 @@ async def _open(world: World) -> list[str]:
         found.update(
             await life.store.read(
                 lambda c: [
-                    row[0] for row in c.execute("SELECT workflow_id FROM runs WHERE status = ?", (_RUNNING,))
+                    row[0] for row in c.execute("SELECT workflow_id FROM runs WHERE status IN (?, ?)", _OPEN)
                 ]
             )
         )

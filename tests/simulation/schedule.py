@@ -11,7 +11,23 @@ SECONDS = 40.0  # of simulated time in which steps are taken
 _STEPS = 60
 
 # What a model workflow does, step by step: see `model`.
-_SCRIPTS = "atscxnk"
+_SCRIPTS = {
+    "a": 8,
+    "t": 8,
+    "s": 6,
+    "c": 4,
+    "x": 2,
+    "n": 2,
+    "k": 2,
+    "h": 4,
+    "u": 2,
+    "r": 1,
+    "C": 1,
+    "o": 2,
+    "z": 1,
+    "f": 1,
+}
+_STARTS = ("", "", "", "", "signal", "retry", "cron", "delay", "policy")
 
 
 @dataclass(frozen=True)
@@ -19,11 +35,11 @@ class Step:
     """One thing that happens at a moment."""
 
     at: float  # seconds
-    kind: str  # start, signal, cancel, terminate, update, reset, fault, heal, crash, disk, failover
+    kind: str  # start, signal, cancel, terminate, update, reset, fault, heal, crash, disk, failover, …
     region: str = ""  # whose endpoint is called, who crashes, who becomes active
-    workflow_id: str = ""
+    workflow_id: str = ""  # of a failover: one of the namespace
     detail: str = ""  # script of a start; kind of a fault; "forced" or "graceful"; "slow", "before", "after"
-    target: str = ""  # other end of a link
+    target: str = ""  # other end of a link; kind of a start
     amount: float = 0.0  # seconds of a delay or an outage, probability
 
     def __str__(self) -> str:
@@ -35,6 +51,8 @@ def schedule(seed: int, regions: Sequence[str], steps: int = _STEPS) -> list[Ste
     """The steps of a seed, in the order of their moments."""
     rng = random.Random(f"schedule-{seed}")
     workflows = [f"w{number}" for number in range(rng.choice([2, 4, 8]))]
+    if rng.random() < 0.25:  # a second namespace
+        workflows += [f"v{number}" for number in range(len(workflows))]
     # Some schedules are calm, some are full of one kind of trouble.
     weights = {
         "start": 8,
@@ -48,6 +66,11 @@ def schedule(seed: int, regions: Sequence[str], steps: int = _STEPS) -> list[Ste
         "crash": rng.choice([0, 1, 3]),
         "disk": rng.choice([0, 0, 3]),
         "failover": rng.choice([1, 2, 4]),
+        "delete": rng.choice([0, 0, 0, 1]),
+        "pause": rng.choice([0, 0, 1]),
+        "activity": rng.choice([0, 0, 2]),
+        "schedule": rng.choice([0, 0, 1]),
+        "batch": rng.choice([0, 0, 1]),
     }
     kinds = rng.choices(list(weights), weights=list(weights.values()), k=steps)
     made = [_step(rng, kind, regions, workflows) for kind in kinds]
@@ -60,8 +83,13 @@ def _step(rng: random.Random, kind: str, regions: Sequence[str], workflows: Sequ
     workflow_id = rng.choice(workflows)
     match kind:
         case "start":
-            script = "".join(rng.choices(_SCRIPTS, weights=[4, 4, 3, 2, 1, 1, 1], k=rng.randint(0, 5)))
-            return Step(at, kind, region, workflow_id, detail=script)
+            script = "".join(
+                rng.choices(list(_SCRIPTS), weights=list(_SCRIPTS.values()), k=rng.randint(0, 5))
+            )
+            how = rng.choice(_STARTS)
+            if how == "policy":
+                how = f"policy:{rng.choice([1, 2, 3])}:{rng.choice([1, 2, 3])}"
+            return Step(at, kind, region, workflow_id, detail=script, target=how)
         case "fault":
             fault = rng.choice(["partition", "partition", "cut", "delay", "drop", "duplicate", "reorder"])
             amount = {"delay": rng.uniform(0.05, 2), "partition": 0.0, "cut": 0.0}.get(
@@ -75,7 +103,15 @@ def _step(rng: random.Random, kind: str, regions: Sequence[str], workflows: Sequ
             amount = rng.choice([0.01, 0.2, 1.0]) if detail == "slow" else rng.choice([0.0, 1.0, 5.0])
             return Step(at, kind, region, detail=detail, amount=amount)
         case "failover":
-            return Step(at, kind, region, detail=rng.choice(["forced", "graceful"]))
+            return Step(at, kind, region, workflow_id, detail=rng.choice(["forced", "graceful"]))
+        case "pause":
+            return Step(at, rng.choice(["pause", "unpause"]), region, workflow_id)
+        case "activity":
+            return Step(at, kind, region, workflow_id, detail=rng.choice(["on", "off"]))
+        case "batch":
+            return Step(at, kind, region, workflow_id, detail=rng.choice(["signal", "terminate"]))
+        case "schedule":
+            return Step(at, kind, region, workflow_id, amount=float(rng.randint(0, 5)))
         case "heal":
             return Step(at, kind)
         case _:

@@ -86,7 +86,10 @@ def signal_name(event: HistoryEvent) -> str:
     if event.event_type != _SIGNALED:
         return ""
     attributes = event.workflow_execution_signaled_event_attributes
-    return "" if attributes.HasField("external_workflow_execution") else attributes.signal_name
+    by_client = attributes.signal_name.startswith("s") and not attributes.HasField(
+        "external_workflow_execution"
+    )
+    return attributes.signal_name if by_client else ""
 
 
 def _update_id(event: HistoryEvent) -> str:

@@ -13,6 +13,7 @@ It also keeps every task that was applied, so that they can be applied once more
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -37,9 +38,13 @@ Applied = tuple[str, str, str, list[ReplicationTask]]  # namespace id, source, w
 
 
 class Witness:
-    """Watches all lives of all regions; `problems` says what it saw, each with the invariant's name first."""
+    """Watches all lives of all regions; `problems` says what it saw, each with the invariant's name first.
 
-    def __init__(self) -> None:
+    `deleted`: workflow ids whose runs may be gone, and may come back from a peer that went on with them.
+    """
+
+    def __init__(self, deleted: AbstractSet[str]) -> None:
+        self._deleted: Final = deleted
         self.problems: Final[list[str]] = []
         self.applied: Final[dict[str, list[Applied]]] = {}  # by region
         self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
@@ -57,7 +62,8 @@ class Witness:
             for batch in what.batches:
                 mine = owner[batch.version % increment] == region.name
                 where = f"{region.name}, {what.run.key.workflow_id}/{what.run.key.run_id}"
-                if mine != what.made_here:
+                again = not what.made_here and what.run.key.workflow_id in self._deleted
+                if mine != what.made_here and not again:
                     how = "writes" if what.made_here else "is sent"
                     self.problems.append(
                         f"Owned: {where} {how} events {batch.first_event_id} to {batch.last_event_id}"
