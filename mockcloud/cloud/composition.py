@@ -318,8 +318,9 @@ class Cloud:
     async def _namespace_status(
         self, namespace: str, region: str
     ) -> region_admin.NamespaceStatusResponse | None:
+        """The namespace in a region; None where that is down or does not have it."""
         request = region_admin.NamespaceStatusRequest(namespace=namespace)
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(Unavailable, NamespaceNotFound):
             raw = await self._transport.unary(
                 region,
                 f"{_REGION_ADMIN}NamespaceStatus",

@@ -28,7 +28,7 @@ from mockcloud.core.namespace_rules import Update
 from mockcloud.core.ports import Ports
 from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.wakeups import WakeUps
-from mockcloud.store import log, namespaces
+from mockcloud.store import fills, log, namespaces
 from mockcloud.store.database import Store
 
 # Told after a change is stored and in force: the namespace, and its record before (None: it is new).
@@ -248,8 +248,13 @@ class NamespaceRegistry:
             )
             entry = log.LogWrite(task.SerializeToString())
 
+        joined = set(record.clusters).difference(namespace.record.clusters if namespace else record.clusters)
+
         def transaction(connection: sqlite3.Connection) -> None:
             namespaces.put_namespace(connection, record)
+            if joined and replicate:
+                # Here it was asked for: from here they are filled.
+                fills.begin(connection, record.id, joined)
             if entry is not None:
                 log.append_log(connection, record.id, entry)
             _run_all(connection, also)

@@ -25,6 +25,7 @@ from mockcloud.engine.batches import Batches
 from mockcloud.engine.cache import Entry, RunCache
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.errands import Errands
+from mockcloud.engine.fills import Fills
 from mockcloud.engine.history_reader import HistoryReader
 from mockcloud.engine.matching import Matching
 from mockcloud.engine.namespace_removal import NamespaceRemoval
@@ -123,6 +124,7 @@ class Region:
             self.log_signal,
             next_task_id,
         )
+        self.fills = Fills(self.namespaces, store, ports, self.tasks, self.log_signal)
         self.removal = NamespaceRemoval(self.changes, self.namespaces, store, self.tasks)
         self.batches = Batches(self.changes, self.namespaces, limits, self.tasks)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
@@ -178,6 +180,7 @@ class Region:
         self.retention.start()
         self.batches.start()
         self.removal.start()
+        await self.fills.start()
         await self.schedules.start()
 
     def kill(self) -> None:
@@ -191,6 +194,7 @@ class Region:
         self.retention.stop()
         self.batches.stop()
         self.removal.stop()
+        self.fills.stop()
         self.task_queues.stop()
         self.schedules.stop()
         self.tasks.end()
@@ -202,6 +206,7 @@ class Region:
         self.retention.stop()
         self.batches.stop()
         self.removal.stop()
+        self.fills.stop()
         self.schedules.stop()
         self.matching.end_polls()
         self.task_queues.stop()

@@ -20,6 +20,7 @@ from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
 from mockcloud.core.run import OPEN_STATUSES
 from mockcloud.core.search_attribute_values import KEYWORD
 from mockcloud.core.visibility_filter import Field, FieldTest
+from mockcloud.engine.fills import Fills
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.frontend import history_tree, tail
 from mockcloud.replication.lag import LagReport
@@ -48,6 +49,8 @@ class RegionParts(Protocol):
     def namespaces(self) -> NamespaceRegistry: ...
     @property
     def clusters(self) -> Clusters: ...
+    @property
+    def fills(self) -> Fills: ...
 
 
 class ReplicationParts(Protocol):
@@ -171,12 +174,15 @@ class RegionAdmin:
 
     async def _await_replicated(self, request: admin.AwaitReplicatedRequest) -> Message:
         namespace = self._find(request.namespace)
-        # Changes and the record that set HANDOVER are committed in order, so all that was admitted before is in this.
-        position = request.position or await self._region.store.read(
-            lambda connection: log.last_position(connection, namespace.id)
-        )
+        position = request.position
         try:
             async with asyncio.timeout(request.timeout / times.SECOND if request.timeout else None):
+                # A peer that joined lately has nothing before it was given everything.
+                await self._region.fills.wait(namespace.id, request.peer)
+                # Changes and the record that set HANDOVER are committed in order: all admitted before is in this.
+                position = position or await self._region.store.read(
+                    lambda connection: log.last_position(connection, namespace.id)
+                )
                 await self._replication.wait_acked(namespace.id, request.peer, position)
         except TimeoutError:
             raise DeadlineExceeded(

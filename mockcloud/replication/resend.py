@@ -55,6 +55,8 @@ def _read(
         )
     # What a reset run was copied from, its replica copies too.
     base = record.base_event_id if request.after_event_id < record.base_event_id < until.event_id else 0
+    if base and not runs.load_run(connection, request.namespace_id, request.workflow_id, record.base_run_id):
+        base = 0  # it is deleted: its replica may have none to copy from
     first = (base or request.after_event_id) + 1
     batches = history.read_branch(connection, branch.branch_id, first, until.event_id + 1, max_events)
     response = GetHistoryRangeResponse()

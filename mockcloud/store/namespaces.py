@@ -18,6 +18,7 @@ _BY_NAMESPACE = (
     "replication_log",
     "log_trimmed",
     "positions",
+    "fills",
     "parked",
     "dead_letters",
     "namespaces",

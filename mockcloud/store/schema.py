@@ -180,6 +180,14 @@ CREATE TABLE positions (
     PRIMARY KEY (namespace_id, direction, peer)
 ) WITHOUT ROWID;
 
+-- Replicas that joined a namespace and do not have its runs yet: store.fills.
+CREATE TABLE fills (
+    namespace_id TEXT PRIMARY KEY,
+    peers TEXT NOT NULL,
+    after_key INTEGER NOT NULL,
+    until_key INTEGER
+) WITHOUT ROWID;
+
 CREATE TABLE parked (
     parked_id INTEGER PRIMARY KEY AUTOINCREMENT,
     namespace_id TEXT NOT NULL,

@@ -1,0 +1,198 @@
+"""A region that joins a namespace's replicas empty is given what the others have, while work goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
+from temporalio.api.schedule.v1 import IntervalSpec, Schedule, ScheduleAction, ScheduleSpec
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    CountWorkflowExecutionsResponse,
+    CreateScheduleRequest,
+    DeleteWorkflowExecutionRequest,
+    DescribeScheduleRequest,
+    DescribeScheduleResponse,
+    ResetWorkflowExecutionRequest,
+    RespondActivityTaskCompletedRequest,
+    UpdateNamespaceRequest,
+)
+
+from mockcloud.engine import fills
+from tests.scenarios.invariants import settled
+from tests.scenarios.stage import (
+    COMPLETE,
+    EAST,
+    LOCALLY,
+    WEST,
+    Caller,
+    Stage,
+    open_stage,
+    schedule_activity,
+    signals,
+    until,
+)
+
+SOUTH = "gcp-us-central1"
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """Three regions; the namespace `orders` is in two of them."""
+    stage = await open_stage(regions=(EAST, WEST, SOUTH))
+    stage.namespace = await stage.cloud.create_namespace("orders", [EAST, WEST])
+    yield stage
+    await stage.close()
+
+
+async def join(caller: Caller, *regions: str) -> None:
+    """Ask for these replicas."""
+    clusters = [ClusterReplicationConfig(cluster_name=name) for name in regions]
+    await caller.call(
+        UpdateNamespaceRequest(replication_config=NamespaceReplicationConfig(clusters=clusters))
+    )
+
+
+async def filled(stage: Stage, *workflow_ids: str) -> None:
+    """Return when the south has them as the east has them, to the last event."""
+
+    async def equal() -> bool:
+        for workflow_id in workflow_ids:
+            history = await stage.namespace.history(workflow_id)
+            if SOUTH not in history:
+                return False
+            shown = [
+                [
+                    (run.run_id, run.status, run.current, sorted(branch.items for branch in run.branches))
+                    for run in runs
+                ]
+                for runs in (history[EAST], history[SOUTH])
+            ]
+            if shown[0] != shown[1]:
+                return False
+        return True
+
+    await until(equal)
+
+
+async def test_what_was_there_arrives_and_can_be_failed_over_to(stage: Stage) -> None:
+    east = stage.at(EAST)
+    await east.start("closed")
+    await east.work(COMPLETE)
+    await east.start("open", request_id="start-1")
+    await east.signal("open", "s1")
+    await east.work(schedule_activity("a1"))
+    task = await east.poll_activity()
+    await east.call(
+        CreateScheduleRequest(
+            schedule_id="nightly",
+            schedule=Schedule(
+                spec=ScheduleSpec(interval=[IntervalSpec(interval={"seconds": 86400})]),  # type: ignore[arg-type]
+                action=ScheduleAction(
+                    start_workflow=NewWorkflowExecutionInfo(
+                        workflow_id="night",
+                        workflow_type=WorkflowType(name="raw"),
+                        task_queue=TaskQueue(name="tq"),
+                    )
+                ),
+            ),
+            request_id="create-1",
+        )
+    )
+    await join(east, EAST, WEST, SOUTH)
+    await filled(stage, "closed", "open")
+
+    south = stage.at(SOUTH)
+    count = await south.ask(
+        CountWorkflowExecutionsRequest(), CountWorkflowExecutionsResponse, metadata=LOCALLY
+    )
+    assert count.count == 2
+    await stage.failover(SOUTH)
+    described = await south.ask(DescribeScheduleRequest(schedule_id="nightly"), DescribeScheduleResponse)
+    assert described.schedule.action.start_workflow.workflow_id == "night"
+    # The start of the activity came with it: its completion counts in the new region.
+    await south.call(RespondActivityTaskCompletedRequest(task_token=task.task_token))
+    await south.work(COMPLETE)
+    (run,) = await settled(stage.namespace, "open", regions=3)
+    assert (run.status, signals(run.events)) == ("COMPLETED", ["s1"])
+
+
+async def test_while_work_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are signalled and started while the fill writes slice after slice."""
+    monkeypatch.setattr(fills, "_RUNS_AT_ONCE", 2)
+    east = stage.at(EAST)
+    ids = [f"w{number}" for number in range(20)]
+    for workflow_id in ids:
+        await east.start(workflow_id)
+        await east.work()
+    await asyncio.gather(
+        join(east, EAST, WEST, SOUTH),
+        *(east.signal(workflow_id, "meanwhile") for workflow_id in ids),
+        east.start("new"),
+    )
+    await filled(stage, *ids, "new")
+    await stage.failover(SOUTH)
+    for workflow_id in ids:
+        assert signals(await stage.at(SOUTH).events(workflow_id)) == ["meanwhile"]
+
+
+async def test_it_goes_on_after_a_crash(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The region that fills is killed with the joining one out of reach, and goes on where it was."""
+    monkeypatch.setattr(fills, "_RUNS_AT_ONCE", 1)
+    east = stage.at(EAST)
+    ids = [f"w{number}" for number in range(6)]
+    for workflow_id in ids:
+        await east.start(workflow_id)
+    for other in (EAST, WEST):
+        stage.cloud.link(other, SOUTH).partition()
+    await join(east, EAST, WEST, SOUTH)
+    await stage.cloud.region(EAST).kill()
+    await stage.cloud.region(EAST).start()
+    for other in (EAST, WEST):
+        stage.cloud.link(other, SOUTH).heal()
+    await filled(stage, *ids)
+
+
+async def test_a_reset_run_whose_base_is_deleted(stage: Stage) -> None:
+    east = stage.at(EAST)
+    base = await east.start("reset")
+    await east.work()
+    execution = WorkflowExecution(workflow_id="reset", run_id=base)
+    await east.call(
+        ResetWorkflowExecutionRequest(
+            workflow_execution=execution, workflow_task_finish_event_id=4, request_id="reset-1"
+        )
+    )
+    await east.call(DeleteWorkflowExecutionRequest(workflow_execution=execution))
+
+    async def deleted() -> bool:
+        return len((await stage.namespace.history("reset"))[EAST]) == 1
+
+    await until(deleted)
+    await join(east, EAST, WEST, SOUTH)
+    await filled(stage, "reset")
+
+
+async def test_losing_branches_come_too(stage: Stage) -> None:
+    east, west = stage.at(EAST), stage.at(WEST)
+    await east.start("forked")
+    await east.work()
+    await stage.namespace.replicated()
+    cut = stage.cloud.link(EAST, WEST).partition()
+    await east.signal("forked", "of-the-east")
+    await stage.failover(WEST, forced=True)
+    await west.signal("forked", "of-the-west")
+    cut.remove()
+    await stage.namespace.replicated()
+    await join(west, EAST, WEST, SOUTH)
+    await filled(stage, "forked")
+    (run,) = await settled(stage.namespace, "forked", regions=3)
+    assert len(run.branches) == 2
+    assert signals(run.events) == ["of-the-west", "of-the-east"]
+    (replica,) = (await stage.namespace.history("forked"))[SOUTH]
+    assert [fate.fate for fate in replica.branches[1].reapplied] == ["reapplied"]
