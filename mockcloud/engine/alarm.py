@@ -18,7 +18,7 @@ class Alarm:
     Setting a later one than is set changes nothing.
     """
 
-    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, ring: Callable[[], object]) -> None:
         self._clock = clock
         self._ring = ring
         self._moment: int | None = None

@@ -3,8 +3,10 @@
 The region where the longer list of clusters was asked for writes into its replication log, run by run and oldest
 first, the last batch of each branch and what events do not carry. Who has a run drops these as duplicates; who does
 not have it asks for the whole of it, as for any missing range. So a fill is idempotent, is in order with live work,
-goes on after a crash where it was (`store.fills`), and blocks nobody: each slice is one small transaction. Closed
-runs come as long as their retention keeps them, and lists of runs are derived where the runs arrive.
+goes on after a crash where it was (`store.fills`), and blocks nobody: each slice is one small transaction, and the
+next one waits until those who are being filled have nearly all of it.
+
+Closed runs come as long as their retention keeps them, and lists of runs are derived where the runs arrive.
 
 A graceful failover to a region that is being filled waits for the end of that.
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from mockcloud.api.replication.v1.replication_pb2 import (
@@ -31,10 +33,10 @@ from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.store import fills, history, log, task_queues
 from mockcloud.store.database import Store
-from mockcloud.store.fills import StoredRun
+from mockcloud.store.fills import Fill, StoredRun
 from mockcloud.store.log import LogWrite, NodeRef
 
-_RUNS_AT_ONCE: Final = 20
+_RUNS_AT_ONCE: Final = 5
 
 
 class Fills:
@@ -48,7 +50,9 @@ class Fills:
         self._tasks: Final = tasks
         self._log_signal: Final = log_signal
         self._running = False
-        self._at_work: Final[set[str]] = set()  # namespace ids
+        self._at_work: Final[dict[str, asyncio.Task[None]]] = {}  # by namespace id
+        # Set by what replicates: returns when those peers of a namespace have nearly all that is in its log.
+        self.room: Callable[[str, Sequence[str]], Awaitable[None]] = _at_once
         self._ended: Final = WakeUps()
         namespaces.listeners.append(self._namespace_changed)
 
@@ -61,36 +65,52 @@ class Fills:
     def stop(self) -> None:
         """Write no further slice."""
         self._running = False
+        for task in self._at_work.values():
+            task.cancel()
 
     async def wait(self, namespace_id: str, peer: str) -> None:
         """Return when what `peer` is to be filled with is in the log; at once if it is not being filled."""
         while True:
             seen = self._ended.count(namespace_id)
-            fill = await self._store.read(lambda connection: fills.load(connection, namespace_id))
+            fill = await self._load(namespace_id)
             if fill is None or peer not in fill.peers:
                 return
             await self._ended.wait(namespace_id, seen)
 
     def _namespace_changed(self, namespace: Namespace, before: NamespaceRecord | None) -> None:
-        if before is not None and set(namespace.record.clusters).difference(before.clusters):
-            self._begin(namespace.id)
+        if before is None or list(namespace.record.clusters) == list(before.clusters):
+            return
+        # Who has left is waited for no longer.
+        task = self._at_work.pop(namespace.id, None)
+        if task is not None:
+            task.cancel()
+        self._begin(namespace.id)
 
     def _begin(self, namespace_id: str) -> None:
         if self._running and namespace_id not in self._at_work:
-            self._at_work.add(namespace_id)
-            self._tasks.background(self._fill(namespace_id), "fill")
+            task = self._tasks.background(self._fill(namespace_id), "fill")
+            if task is not None:
+                self._at_work[namespace_id] = task
 
     async def _fill(self, namespace_id: str) -> None:
         try:
-            while self._running and await self._store.transact(
-                lambda connection: _slice(connection, namespace_id, self._ports.clock.now())
-            ):
+            while self._running and (fill := await self._load(namespace_id)) is not None:
+                await self.room(namespace_id, fill.peers)
+                await self._store.transact(
+                    lambda connection: _slice(connection, namespace_id, self._ports.clock.now())
+                )
                 self._log_signal.notify(namespace_id)
-                await asyncio.sleep(0)  # after each slice those who wait come first
-        finally:
-            self._at_work.discard(namespace_id)
-            self._log_signal.notify(namespace_id)
             self._ended.notify(namespace_id)
+        finally:
+            if self._at_work.get(namespace_id) is asyncio.current_task():
+                del self._at_work[namespace_id]
+
+    async def _load(self, namespace_id: str) -> Fill | None:
+        return await self._store.read(lambda connection: fills.load(connection, namespace_id))
+
+
+async def _at_once(namespace_id: str, peers: Sequence[str]) -> None:
+    """Where nothing replicates, nobody is waited for."""
 
 
 def _slice(connection: sqlite3.Connection, namespace_id: str, now: int) -> bool:

@@ -38,12 +38,17 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
-    def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run `work` that nobody awaits; an error of it is logged, for it would be lost otherwise."""
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Run `work` that nobody awaits; an error of it is logged, for it would be lost otherwise.
+
+        The task, for whoever may want to cancel it; None when ended.
+        """
         if self._ended:
             work.close()
-            return
-        self.spawn(work, name).add_done_callback(_report)
+            return None
+        task = self.spawn(work, name)
+        task.add_done_callback(_report)
+        return task
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which goes on when the caller is cancelled. Raises RegionKilled when it was ended."""

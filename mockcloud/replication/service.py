@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -80,6 +80,7 @@ class Replication:
         self._receivers: dict[tuple[str, str], Receiver] = {}  # (namespace id, source)
         self._serving: set[asyncio.Task[None]] = set()
         self._unlisten: Callable[[], None] | None = None
+        region.fills.room = self._room
         self._ended = False
 
     def register(self, handlers: Handlers) -> None:
@@ -139,6 +140,16 @@ class Replication:
         if sender is None:
             raise InvalidArgument(f"the namespace does not replicate from {self._region.name} to {peer}")
         await sender.wait_acked(position)
+
+    async def _room(self, namespace_id: str, peers: Sequence[str]) -> None:
+        """Return when peers that are being filled are not far behind this region's log."""
+        for peer in peers:
+            sender = self._senders.get((namespace_id, peer))
+            if sender is not None:
+                last = await self._region.store.read(
+                    lambda connection: log.last_position(connection, namespace_id)
+                )
+                await sender.wait_acked(last - self._settings.fill_window)
 
     # Senders
 

@@ -20,6 +20,7 @@ class Settings:
     reconnect_first: float = 0.05  # doubles
     reconnect_most: float = 2.0
     save_positions: float = 0.5  # acknowledged positions are stored, and the log trimmed, at most so often
+    fill_window: int = 10  # tasks that a region which is being filled may be behind
     high_water: int = 8_192  # tasks waiting at the receiver before it pauses the sender
     low_water: int = 2_048
     retry_first: float = 0.02  # of a task that cannot be applied; doubles

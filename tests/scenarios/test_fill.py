@@ -24,6 +24,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.engine import fills
+from mockcloud.store import fills as stored
 from tests.scenarios.invariants import settled
 from tests.scenarios.stage import (
     COMPLETE,
@@ -145,7 +146,7 @@ async def test_it_goes_on_after_a_crash(stage: Stage, monkeypatch: pytest.Monkey
     """The region that fills is killed with the joining one out of reach, and goes on where it was."""
     monkeypatch.setattr(fills, "_RUNS_AT_ONCE", 1)
     east = stage.at(EAST)
-    ids = [f"w{number}" for number in range(6)]
+    ids = [f"w{number}" for number in range(12)]
     for workflow_id in ids:
         await east.start(workflow_id)
     for other in (EAST, WEST):
@@ -153,6 +154,10 @@ async def test_it_goes_on_after_a_crash(stage: Stage, monkeypatch: pytest.Monkey
     await join(east, EAST, WEST, SOUTH)
     await stage.cloud.region(EAST).kill()
     await stage.cloud.region(EAST).start()
+    store = stage.cloud.cloud.node(EAST).region.store
+    assert await stage.cloud.run(store.read(stored.pending)), (
+        "nothing is written far ahead of who cannot take it"
+    )
     for other in (EAST, WEST):
         stage.cloud.link(other, SOUTH).heal()
     await filled(stage, *ids)
@@ -196,3 +201,27 @@ async def test_losing_branches_come_too(stage: Stage) -> None:
     assert signals(run.events) == ["of-the-west", "of-the-east"]
     (replica,) = (await stage.namespace.history("forked"))[SOUTH]
     assert [fate.fate for fate in replica.branches[1].reapplied] == ["reapplied"]
+
+
+async def test_who_has_left_is_waited_for_no_longer(stage: Stage) -> None:
+    """And a cloud that stops in the middle of a fill stops."""
+    east = stage.at(EAST)
+    for number in range(30):
+        await east.start(f"w{number}")
+    for other in (EAST, WEST):
+        stage.cloud.link(other, SOUTH).partition()
+    await join(east, EAST, WEST, SOUTH)
+    store = stage.cloud.cloud.node(EAST).region.store
+
+    async def pending() -> bool:
+        return bool(await stage.cloud.run(store.read(stored.pending)))
+
+    assert await pending()
+    await join(east, EAST, WEST)
+
+    async def ended() -> bool:
+        return not await pending()
+
+    await until(ended)
+    await join(east, EAST, WEST, SOUTH)
+    assert await pending()
