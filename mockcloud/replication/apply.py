@@ -20,6 +20,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.core import version_history
 from mockcloud.core.errors import (
     DeadlineExceeded,
     FailedPrecondition,
@@ -31,6 +32,8 @@ from mockcloud.core.errors import (
     Unavailable,
 )
 from mockcloud.core.ports import Clock
+from mockcloud.core.run import RunKey
+from mockcloud.core.version_history import Item
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
@@ -306,11 +309,14 @@ class Apply:
                 if depth >= _DEEPEST_FETCH:
                     raise
                 if not await self._fetch(namespace, source, need, depth + 1):
-                    if need.key.run_id != _run_of(task)[1]:
-                        raise FailedPrecondition(
-                            f"{source} has deleted {need.key}, from which it goes on"
-                        ) from need
-                    return  # the source has deleted the run
+                    if need.key.run_id == _run_of(task)[1]:
+                        return  # the source has deleted the run
+                    # It goes on from a run that the source has deleted: then it comes whole.
+                    items = version_history.values(task.history.items)
+                    key = RunKey(namespace.id, workflow_id, task.history.run_id)
+                    whole = NeedRangeError(key, Item(0, 0), version_history.last_item(items))
+                    if not await self._fetch(namespace, source, whole, depth + 1):
+                        return
             else:
                 return
 

@@ -181,6 +181,9 @@ async def test_a_reset_run_whose_base_is_deleted(stage: Stage) -> None:
     await until(deleted)
     await join(east, EAST, WEST, SOUTH)
     await filled(stage, "reset")
+    await stage.namespace.replicated()
+    for entry in (await stage.cloud.status()).namespaces:
+        assert not any(view.dead_letters for view in entry.regions)
 
 
 async def test_losing_branches_come_too(stage: Stage) -> None:
