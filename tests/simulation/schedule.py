@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SECONDS = 40.0  # of simulated time in which steps are taken
 _STEPS = 60
+_SPLIT = 14  # steps that a split has
 
 # What a model workflow does, step by step: see `model`.
 _SCRIPTS = {
@@ -72,9 +73,29 @@ def schedule(seed: int, regions: Sequence[str], steps: int = _STEPS) -> list[Ste
         "schedule": rng.choice([0, 0, 1]),
         "batch": rng.choice([0, 0, 1]),
     }
-    kinds = rng.choices(list(weights), weights=list(weights.values()), k=steps)
+    splits = rng.choice([0, 1, 2])
+    kinds = rng.choices(list(weights), weights=list(weights.values()), k=steps - splits * _SPLIT)
     made = [_step(rng, kind, regions, workflows) for kind in kinds]
+    for _ in range(splits):
+        made += _split(rng, regions, workflows)
     return sorted(made, key=lambda step: step.at)
+
+
+def _split(rng: random.Random, regions: Sequence[str], workflows: Sequence[str]) -> list[Step]:
+    """A forced failover while two regions do not hear of each other, and clients at both of them."""
+    one, other = rng.sample(list(regions), 2)
+    begin, workflow_id = rng.uniform(0, SECONDS - 10), rng.choice(workflows)
+    made = [
+        Step(begin, "start", one, workflow_id, detail="sstss"),
+        Step(begin + rng.uniform(0, 2), "fault", one, detail="partition", target=other),
+        Step(begin + 2, "failover", other, workflow_id, detail="forced"),
+    ]
+    for _ in range(_SPLIT - len(made) - 1):
+        kind = rng.choice(["signal", "signal", "signal", "update", "start", "cancel", "terminate", "reset"])
+        step = _step(rng, kind, (one, other), [workflow_id, rng.choice(workflows)])
+        made.append(replace(step, at=begin + rng.uniform(1, 8)))
+    made.append(Step(begin + rng.uniform(6, 10), "heal"))
+    return [replace(step, at=round(step.at, 3)) for step in made]
 
 
 def _step(rng: random.Random, kind: str, regions: Sequence[str], workflows: Sequence[str]) -> Step:
