@@ -68,8 +68,11 @@ def lost(
 
 
 def _originals(runs: Mapping[str, Branches], winner: Sequence[HistoryEvent], name: str) -> int:
-    """From how many events a signal may have come to a branch: a reset, or a third switch, makes copies of copies."""
-    own = {id(event) for event in winner}
+    """From how many events a signal may have come to a branch: a reset, or a third switch, makes copies of copies.
+
+    The one that a client sent there counts, too: it alone has a request id.
+    """
+    own = {id(event) for event in winner if not event.workflow_execution_signaled_event_attributes.request_id}
     return len(
         {
             (run_id, event.event_id, event.version)

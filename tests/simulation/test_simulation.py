@@ -92,6 +92,18 @@ FOUND = {
             Step(33.655, "failover", "A", detail="graceful"),
         ],
     ),
+    # B has deleted the run that A, who did not hear of it, has reset: the run that the reset made goes on from nothing
+    # that either of them still has, and ended in the dead letters.
+    "a_reset_of_a_run_that_was_deleted": (
+        60048,
+        [
+            Step(2.952, "start", "B", "v0", detail="an"),
+            Step(11.339, "fault", "B", detail="partition", target="A"),
+            Step(16.952, "failover", "B", "v1", detail="graceful"),
+            Step(29.076, "reset", "A", "v0"),
+            Step(36.1, "delete", "B", "v0"),
+        ],
+    ),
 }
 
 
