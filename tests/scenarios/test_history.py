@@ -12,6 +12,7 @@ from mockcloud.cloud.facade import MockCloud
 from mockcloud.cloud.views import EventFate, RunView
 from mockcloud.core import fates
 from tests.scenarios.sides import EAST, NAMESPACE, WEST, Side, agreed, complete_workflow, schedule_activity
+from tests.scenarios.stage import until
 from tests.scenarios.test_divergence import command, started
 
 
@@ -168,3 +169,31 @@ class TestTwoRuns:
         for base, made in (await mockcloud.namespace(NAMESPACE).history("w1")).values():
             assert (base.superseded, base.branches[0].fates) == (False, ())
             assert (made.run_id, made.base_run_id, made.base_event_id) == (answer.run_id, base.run_id, 3)
+
+    async def test_a_zombie(self, mockcloud: MockCloud) -> None:
+        """The west has the east's run, which is still open there: the east has not heard that it lost."""
+        orders = mockcloud.namespace(NAMESPACE)
+        east, west = await started(mockcloud)
+        cut = mockcloud.link(EAST, WEST).partition()
+        lost = await east.start("both")
+        await east.signal("both", "of-the-east")
+        await orders.failover(WEST, forced=True)
+        await west.start("both")
+        back = mockcloud.link(WEST, EAST).partition(one_way=True)
+        cut.remove()
+
+        async def arrived() -> bool:
+            return len((await orders.history("both"))[WEST]) == 2
+
+        await until(arrived)
+        (zombie,) = (run for run in (await orders.history("both"))[WEST] if run.run_id == lost)
+        assert (zombie.zombie, zombie.superseded, zombie.status) == (True, True, "RUNNING")
+        assert zombie.branches[0].fates[0].reason == fates.LOSING_START
+        assert f"run {lost} (running, zombie, superseded by another run)" in await command(
+            mockcloud, "history", NAMESPACE, "both"
+        )
+        back.remove()
+        await agreed(mockcloud, "both")
+        for runs in (await orders.history("both")).values():
+            (loser,) = (run for run in runs if run.run_id == lost)
+            assert (loser.zombie, loser.superseded, loser.status) == (False, True, "TERMINATED")

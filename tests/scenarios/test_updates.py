@@ -24,6 +24,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
+from mockcloud.core import fates
 from tests.scenarios.stage import (
     EAST,
     LOCALLY,
@@ -238,6 +239,9 @@ async def test_an_update_of_the_losing_side_is_admitted_again_on_the_other(stage
     assert not accepted.HasField("accepted_request")
     _, loser = run.branches
     assert short(loser.events[-1]) == COMPLETED
+    told = {short(loser.events[fate.event_id - 1]): fate for fate in loser.fates}
+    assert (told[ACCEPTED].fate, told[ACCEPTED].to_event_id) == ("reapplied", again.event_id)
+    assert (told[COMPLETED].fate, told[COMPLETED].reason) == ("lost", fates.PROGRESS)
 
 
 async def test_an_update_with_start_comes_again_after_the_switch(stage: Stage) -> None:
