@@ -18,6 +18,9 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History
+
 from mockcloud.api.replication.v1.replication_pb2 import (
     ActivityState,
     HistoryBatch,
@@ -25,7 +28,7 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     RunStateRecord,
 )
 from mockcloud.api.replication.v1.replication_pb2 import ScheduleState as ScheduleMessage
-from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord, VersionHistory
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord, TaskProblems, VersionHistory
 from mockcloud.core.ports import Ports
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
@@ -37,6 +40,7 @@ from mockcloud.store.fills import Fill, StoredRun
 from mockcloud.store.log import LogWrite, NodeRef
 
 _RUNS_AT_ONCE: Final = 5
+_EVENTS_AT_ONCE: Final = 256
 
 
 class Fills:
@@ -162,11 +166,33 @@ def _run(connection: sqlite3.Connection, stored: StoredRun, now: int) -> Iterato
         items=current.items,
         reapplied=record.reapplied,
         close_errands=record.close_errands if record.HasField("close_errands") else None,
+        problems=_problems(connection, record, current),
     )
     yield LogWrite(ReplicationTask(created_at=now, run_state=run_state).SerializeToString())
     for index, branch in enumerate(histories.histories):
         if index != histories.current_index:
             yield _last_batch(connection, stored, record, branch, now)
+
+
+def _problems(
+    connection: sqlite3.Connection, record: RunRecord, branch: VersionHistory
+) -> TaskProblems | None:
+    """What is reported of failing workflow tasks, with the event that makes it void once another follows."""
+    if not record.reported_problems:
+        return None
+    completed, end = 0, branch.items[-1].event_id + 1
+    while not completed and end > 1:
+        for batch in history.read_branch_reverse(connection, branch.branch_id, 1, end, _EVENTS_AT_ONCE):
+            for event in History.FromString(batch.data).events:
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                    completed = max(completed, event.event_id)
+            end = batch.first_event_id
+    return TaskProblems(
+        completed_event_id=completed,
+        version=record.reported_version,
+        count=record.task_problems,
+        reported=record.reported_problems,
+    )
 
 
 def _last_batch(

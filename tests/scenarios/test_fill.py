@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.schedule.v1 import IntervalSpec, Schedule, ScheduleAction, ScheduleSpec
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -20,9 +21,11 @@ from temporalio.api.workflowservice.v1 import (
     DescribeScheduleResponse,
     ResetWorkflowExecutionRequest,
     RespondActivityTaskCompletedRequest,
+    RespondWorkflowTaskFailedRequest,
     UpdateNamespaceRequest,
 )
 
+from mockcloud.core.limits import Limits
 from mockcloud.engine import fills
 from mockcloud.store import fills as stored
 from tests.scenarios.invariants import settled
@@ -34,10 +37,13 @@ from tests.scenarios.stage import (
     Caller,
     Stage,
     open_stage,
+    opened,
     schedule_activity,
     signals,
+    start_timer,
     until,
 )
+from tests.scenarios.test_visibility import until_listed
 
 SOUTH = "gcp-us-central1"
 
@@ -204,6 +210,26 @@ async def test_losing_branches_come_too(stage: Stage) -> None:
     assert signals(run.events) == ["of-the-west", "of-the-east"]
     (replica,) = (await stage.namespace.history("forked"))[SOUTH]
     assert [fate.fate for fate in replica.branches[1].reapplied] == ["reapplied"]
+
+
+async def test_a_reported_problem_comes_too() -> None:
+    async with opened(regions=(EAST, WEST, SOUTH), limits=Limits(reported_problems_after=2)) as stage:
+        stage.namespace = await stage.cloud.create_namespace("orders", [EAST, WEST])
+        east = stage.at(EAST)
+        await east.start("w")
+        await east.work(start_timer(60_000))
+        await east.signal("w", "s")
+        for _ in range(2):
+            task = await east.poll()
+            await east.call(
+                RespondWorkflowTaskFailedRequest(
+                    task_token=task.task_token,
+                    cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+                )
+            )
+        await join(east, EAST, WEST, SOUTH)
+        await filled(stage, "w")
+        await until_listed(stage.at(SOUTH), "TemporalReportedProblems = 'category=WorkflowTaskFailed'")
 
 
 async def test_who_has_left_is_waited_for_no_longer(stage: Stage) -> None:
