@@ -136,11 +136,11 @@ def _notes(run: RunTree) -> Iterator[str]:
             yield "of the superseded run:"
         by_reason: dict[tuple[str, str], list[int]] = {}
         for fate in branch.fates:
-            to = f"to run {fate.run_id}" if fate.fate == "reapplied" else fate.reason
-            by_reason.setdefault((fate.fate, to), []).append(fate.event_id)
-        for (fate_name, reason), event_ids in by_reason.items():
-            joint = " " if fate_name == "reapplied" else ": "
-            yield f"  {fate_name} {ranges(event_ids)}{joint}{reason}"
+            to = "" if fate.run_id in {"", run.run_id} else f" to run {fate.run_id}"
+            why = f": {fate.reason}" if fate.reason else to
+            by_reason.setdefault((fate.fate, why), []).append(fate.event_id)
+        for (fate_name, why), event_ids in by_reason.items():
+            yield f"  {fate_name} {ranges(event_ids)}{why}"
 
 
 def ranges(event_ids: Iterable[int]) -> str:

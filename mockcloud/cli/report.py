@@ -15,6 +15,7 @@ from mockcloud.cli.client import plain
 from mockcloud.cli.history import ranges
 from mockcloud.core.event_kinds import kind_of, name_of
 
+_SINGULAR = {"activities": "activity", "children": "child"}
 _OUTCOMES = ("recovered", "reapplied", "lost", "waiting")
 
 
@@ -22,12 +23,13 @@ def summary_line(left: Unreplicated) -> str:
     """What was left at the switch, in one line."""
     if left.problem:
         return f"unreplicated: not known: {left.problem}"
-    others = f"{left.other_changes} changes without events" if left.other_changes else ""
+    others = f"{_count('changes', left.other_changes)} without events" if left.other_changes else ""
     if not left.events:
         return f"unreplicated: {others or 'nothing'}"
-    kinds = ", ".join(f"{entry.count} {entry.kind}" for entry in left.kinds)
+    kinds = _counted(Counter({entry.kind: entry.count for entry in left.kinds}))
     also = f", and {others}" if others else ""
-    return f"unreplicated: {left.events} events of {left.workflows} workflows ({kinds}){also}"
+    events, workflows = _count("events", left.events), _count("workflows", left.workflows)
+    return f"unreplicated: {events} of {workflows} ({kinds}){also}"
 
 
 def values(report: FailoverReport) -> dict[str, Any]:
@@ -99,7 +101,12 @@ def _left(run: RunReport, *, after_switch: bool) -> Counter[str]:
 
 
 def _counted(kinds: Counter[str]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return ", ".join(_count(kind, count) for kind, count in kinds.items())
+
+
+def _count(things: str, count: int) -> str:
+    """So many of what is named in the plural."""
+    return f"{count} {_SINGULAR.get(things, things.removesuffix('s')) if count == 1 else things}"
 
 
 def _notes(run: RunReport) -> Iterator[str]:
@@ -107,13 +114,13 @@ def _notes(run: RunReport) -> Iterator[str]:
         if told.outcome == "recovered" and not told.reason:
             continue  # the event is where it was
         kinds = _counted(Counter(kind_of(event_type) for event_type in told.types))
-        what = f"{told.outcome}: event {ranges(told.event_ids)} ({kinds})"
+        when = ", written after the switch" if told.after_switch else ""
+        what = f"{told.outcome}: event {ranges(told.event_ids)} ({kinds}{when})"
         if told.outcome == "reapplied":
             placed = [number for number in told.to_event_ids if number]
-            as_events = (
-                f" as event {ranges(placed)}" if placed else ", where it waits for the workflow task to end"
-            )
-            yield f"{what} to run {told.run_id}{as_events}"
+            as_events = f"as event {ranges(placed)}" if placed else "when the workflow task has ended"
+            elsewhere = "" if told.run_id == run.run_id else f" of run {told.run_id}"
+            yield f"{what} {as_events}{elsewhere}"
         else:
             yield f"{what}: {told.reason}"
 

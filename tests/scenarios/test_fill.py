@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import TaskQueueType, WorkflowTaskFailedCause
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.schedule.v1 import IntervalSpec, Schedule, ScheduleAction, ScheduleSpec
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import RateLimit, TaskQueue
 from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
@@ -19,10 +19,13 @@ from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     DescribeScheduleRequest,
     DescribeScheduleResponse,
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     ResetWorkflowExecutionRequest,
     RespondActivityTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
     UpdateNamespaceRequest,
+    UpdateTaskQueueConfigRequest,
 )
 
 from mockcloud.core.limits import Limits
@@ -111,6 +114,15 @@ async def test_what_was_there_arrives_and_can_be_failed_over_to(stage: Stage) ->
             request_id="create-1",
         )
     )
+    await east.call(
+        UpdateTaskQueueConfigRequest(
+            task_queue="tq",
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            update_queue_rate_limit=UpdateTaskQueueConfigRequest.RateLimitUpdate(
+                rate_limit=RateLimit(requests_per_second=77)
+            ),
+        )
+    )
     await join(east, EAST, WEST, SOUTH)
     await filled(stage, "closed", "open")
 
@@ -119,6 +131,20 @@ async def test_what_was_there_arrives_and_can_be_failed_over_to(stage: Stage) ->
         CountWorkflowExecutionsRequest(), CountWorkflowExecutionsResponse, metadata=LOCALLY
     )
     assert count.count == 2
+
+    async def queue_known() -> bool:
+        answer = await south.ask(
+            DescribeTaskQueueRequest(
+                task_queue=TaskQueue(name="tq"),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+                report_config=True,
+            ),
+            DescribeTaskQueueResponse,
+            metadata=LOCALLY,
+        )
+        return answer.config.queue_rate_limit.rate_limit.requests_per_second == 77
+
+    await until(queue_known)
     await stage.failover(SOUTH)
     described = await south.ask(DescribeScheduleRequest(schedule_id="nightly"), DescribeScheduleResponse)
     assert described.schedule.action.start_workflow.workflow_id == "night"

@@ -163,9 +163,10 @@ class TestAfterHealing:
         assert set(outcomes(report, "new").values()) == {"recovered"}
 
         text = await command(mockcloud, "report", NAMESPACE)
-        assert "unreplicated: 7 events of 2 workflows (1 starts, 2 signals, 4 workflow tasks)" in text
+        assert "unreplicated: 7 events of 2 workflows (1 start, 2 signals, 4 workflow tasks)" in text
         assert "settled: both regions have agreed since" in text
-        assert f"to run {run.run_id} as event" in text
+        assert "reapplied: event 5, 7 (2 signals) as event 7-8" in text
+        assert "reapplied: event 10 (1 signal, written after the switch) as event 9" in text
         assert "lost: event 6, 8-9 (3 workflow tasks): what a worker decided" in text
         shown = json.loads(await command(mockcloud, "report", report.operation.id, "-o", "json"))
         (values,) = (each for each in shown["runs"] if each["workflow_id"] == "w1")
@@ -217,5 +218,5 @@ async def test_the_command_says_what_was_left(mockcloud: MockCloud) -> None:
     text = await command(mockcloud, "failover", NAMESPACE, WEST, "--forced")
     first, second, third = text.splitlines()
     assert first.startswith(f"FULFILLED {NAMESPACE} to {WEST}, forced")
-    assert second == "unreplicated: 7 events of 2 workflows (1 starts, 2 signals, 4 workflow tasks)"
+    assert second == "unreplicated: 7 events of 2 workflows (1 start, 2 signals, 4 workflow tasks)"
     assert third.startswith("see `mockcloud report ")
