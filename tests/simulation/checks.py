@@ -14,12 +14,14 @@ from mockcloud.core.version_history import values
 from mockcloud.engine.cache import RunCache
 from mockcloud.engine.loader import Loader
 from mockcloud.store import dead_letters, history, parked, runs
-from tests.simulation import survival
+from tests.simulation import bad_input, survival
 from tests.simulation.world import Life, World
 
 # (items, events as bytes) of a branch
 Branch = tuple[tuple[tuple[int, int], ...], tuple[bytes, ...]]
 
+
+_BAD_INPUT = 0.25  # of the schedules end with tasks that make no sense
 
 # Of a workflow id, in one region, by run id: see `_picture`.
 Picture = dict[str, dict[str, Any]]
@@ -74,6 +76,8 @@ async def check(world: World) -> None:
     if lost:
         raise Broken(f"NoBranchLost: acknowledged signals that no branch has: {sorted(lost)}")
     await _idempotent(world)
+    if world.rng.random() < _BAD_INPUT:
+        await _unharmed(world)
 
 
 async def _idempotent(world: World) -> None:
@@ -89,6 +93,23 @@ async def _idempotent(world: World) -> None:
             if after[table] != rows:
                 changed = sorted(set(after[table]) ^ set(rows))
                 raise Broken(f"IdempotentApply: {table} of {name} changed: {changed[:2]}")
+
+
+async def _unharmed(world: World) -> None:
+    """Tasks that make no sense change no run, and end somewhere with a reason."""
+    for name, life in world.lives.items():
+        applied = [one for one in world.witness.applied.get(name, ()) if one[2] not in world.clients.deleted]
+        before = await life.store.read(_content)
+        for how, task in bad_input.mangled(world.rng, applied):
+            await life.replication._apply.apply_tasks(*task)
+            after = await life.store.read(_content)
+            for table in ("runs", "current_runs", "branches", "nodes"):
+                if after[table] != before[table]:
+                    raise Broken(f"BadInput: a task that is {how} changed {table} of {name}: {task}")
+            known = len(before["dead_letters"]) + len(before["parked"])
+            if how != "of nobody" and len(after["dead_letters"]) + len(after["parked"]) <= known:
+                raise Broken(f"BadInput: a task that is {how} ended nowhere in {name}: {task}")
+            before = after
 
 
 def _content(connection):  # type: ignore[no-untyped-def]

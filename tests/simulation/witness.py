@@ -111,7 +111,10 @@ class Witness:
         async def answer(
             started: StartedTask, queries: Mapping[str, WorkflowQuery], backlog: int
         ) -> PollWorkflowTaskQueueResponse:
-            self._dispatch(life, started.token)
+            if (
+                not started.transient_events
+            ):  # one that is in memory only may be lost with that, and come again
+                self._dispatch(life, started.token)
             return await workflow_task(started, queries, backlog)
 
         async def poll(
