@@ -5,15 +5,23 @@ it gets NamespaceNotActive, polls and reads included, and the region that sent i
 region that the error names. So no call can loop. Nothing here parses a request: what goes on is the bytes
 that came in.
 
+A switch is news in one region first. A call that is sent on because of it may be quicker than the news, so it carries
+the failover version that sent it, and waits for that one where it arrives. (In the real server no region notices a
+switch before its next refresh of the namespaces, and by then the other has heard of it, mostly.)
+
 Real: common/rpc/interceptor, redirection.go and dc_redirection_policy.go.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from collections.abc import Mapping
 from typing import Final
 
+from mockcloud.core import times
+from mockcloud.core.limits import Limits
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.frontend.methods import Method, Routing
 from mockcloud.frontend.settings import FrontendSettings, PassivePolls, RedirectionPolicy
@@ -23,11 +31,22 @@ from mockcloud.rpc.transport import Transport
 ALLOWED_HEADER: Final = "xdc-redirection"
 FORWARDED_HEADER: Final = "xdc-redirection-api"
 SOURCE_HEADER: Final = "xdc-redirection-source-cell"
+VERSION_HEADER: Final = "mockcloud-failover-version"
 
 # Headers of a call that its hop to another region makes anew.
 _OF_THE_HOP: Final = frozenset(
-    {"content-type", "te", "user-agent", "grpc-timeout", "grpc-accept-encoding", ALLOWED_HEADER}
+    {
+        "content-type",
+        "te",
+        "user-agent",
+        "grpc-timeout",
+        "grpc-accept-encoding",
+        ALLOWED_HEADER,
+        VERSION_HEADER,
+    }
 )
+
+_VERSION: Final = re.compile(r"[0-9]{1,18}\Z")
 
 # Spellings of false that Go's strconv.ParseBool knows; anything else leaves redirection on.
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -71,6 +90,19 @@ def refuse_passive(
         namespace.require_active()
 
 
+async def news(
+    metadata: Mapping[str, str], namespace: Namespace, deadline: float | None, limits: Limits
+) -> None:
+    """Wait until the switch is known here that made another region send the call on, but not for ever."""
+    version = metadata.get(VERSION_HEADER, "")
+    if not _VERSION.match(version) or namespace.record.failover_version >= int(version):
+        return
+    until = asyncio.get_running_loop().time() + limits.handover_hold / times.SECOND
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
+            await namespace.wait_until(lambda current: current.record.failover_version >= int(version))
+
+
 async def forward(
     call: Call,
     method: Method,
@@ -87,6 +119,7 @@ async def forward(
     metadata = {key: value for key, value in call.metadata.items() if key not in _OF_THE_HOP}
     metadata[FORWARDED_HEADER] = "true"
     metadata[SOURCE_HEADER] = namespace.region
+    metadata[VERSION_HEADER] = str(namespace.record.failover_version)
     timeout = None if deadline is None else max(0.0, deadline - loop.time())
     answer = transport.unary(target, method.full_name, call.request, metadata=metadata, timeout=timeout)
     if not method.poll:

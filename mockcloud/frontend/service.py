@@ -162,6 +162,8 @@ class Frontend:
     async def _here(self, call: Call, method: Method, request: Message, scope: Scope) -> bytes:
         region = self._region
         if scope.target is not None:
+            if redirection.forwarded(call.metadata):
+                await redirection.news(call.metadata, scope.target, scope.deadline, region.limits)
             redirection.refuse_passive(method, call.metadata, self._settings, scope.target)
         lookup.validate(method, request, scope.target, region.namespaces)
         handler = SERVED.get(method.full_name)

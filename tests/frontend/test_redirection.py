@@ -9,8 +9,10 @@ import pytest
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest, SignalWorkflowExecutionRequest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import NamespaceNotActive, Unavailable
+from mockcloud.core.limits import Limits
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.frontend import redirection
 from mockcloud.frontend.methods import METHODS, WORKFLOW_SERVICE, Method
@@ -153,9 +155,37 @@ async def test_a_forwarded_call_carries_its_bytes_and_the_header_that_ends_loops
         "client-name": "temporal-python",
         "xdc-redirection-api": "true",
         "xdc-redirection-source-cell": "B",
+        "mockcloud-failover-version": "1",
     }
     assert timeout is not None
     assert 4.5 < timeout <= 5
+
+
+async def test_a_call_that_is_quicker_than_the_switch_waits_for_it() -> None:
+    namespace = passive_namespace()
+    waiting = asyncio.ensure_future(
+        redirection.news({"mockcloud-failover-version": "2"}, namespace, None, Limits())
+    )
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    switched(namespace)
+
+    await waiting
+
+
+@pytest.mark.parametrize("version", ["1", "0", "", "-2", "²", "9" * 5000])
+async def test_what_is_no_news_is_not_waited_for(version: str) -> None:
+    waiting = redirection.news({"mockcloud-failover-version": version}, passive_namespace(), None, Limits())
+
+    with pytest.raises(StopIteration):  # it returns without having waited
+        waiting.send(None)
+
+
+async def test_a_switch_that_does_not_arrive_is_waited_for_no_longer_than_a_held_call() -> None:
+    limits = Limits(handover_hold=times.MILLISECOND)
+
+    await redirection.news({"mockcloud-failover-version": "2"}, passive_namespace(), None, limits)
 
 
 async def test_a_poll_that_waits_elsewhere_ends_empty_when_its_region_turns_active() -> None:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.replication.v1 import NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
     RegisterNamespaceRequest,
@@ -201,6 +202,24 @@ async def test_23_each_held_method_goes_on_at_the_switch(quick: Stage, end: str)
     assert (await active.describe_namespace()).replication_config.active_cluster_name == (
         WEST if end == "switch" else EAST
     )
+
+
+async def test_23_a_held_call_is_sent_on_before_the_switch_has_arrived_there(quick: Stage) -> None:
+    """Where the old region switches by itself, the new one hears of it later than the calls that were held."""
+    east = quick.at(EAST)
+    await east.start("w")
+    await quick.namespace.replicated()
+    await east.set_state(HANDOVER)
+    held = asyncio.ensure_future(east.signal("w", "s"))
+    await asyncio.sleep(0)
+
+    await east.call(
+        UpdateNamespaceRequest(replication_config=NamespaceReplicationConfig(active_cluster_name=WEST))
+    )
+
+    await held
+    (signal,) = of_type((await quick.only_run("w")).events, "WORKFLOW_EXECUTION_SIGNALED")
+    assert signal.version == 2
 
 
 async def test_23_the_setting_reject() -> None:
