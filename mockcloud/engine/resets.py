@@ -134,6 +134,8 @@ async def reset_closed(
     if finish is None:
         return []
     copy = await _copy(loaded, base, batches, finish)
+    if copy.run.children:
+        return []
     context = loaded.context()
     change = reset.begin(copy.run, copy.batches, base, context)
     reset.fail_copied_task(change, base.key.run_id, reset.REAPPLY_REASON)

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
@@ -30,6 +30,7 @@ from tests.scenarios.stage import SERVICE, Caller, until
 
 REGIONS = ("A", "B")
 _SLACK = 2.0  # seconds that a call may take longer than its recorded end, before it counts as unanswered
+_TIME_TO_ARRIVE = 1.0  # seconds in which whatever was written before has arrived where no link is cut
 _CONNECTION_ERROR = re.compile(r"connect|transport|unavailable", re.IGNORECASE)
 _LINKS = re.compile(r"\b([AB])to([AB])\b")
 _SEEN = re.compile(r"namespace failover version (\d+) seen on ([AB]+)")
@@ -42,7 +43,7 @@ class Player:
     recording: Recording
     cloud: MockCloud
     callers: dict[str, Caller] = field(default_factory=dict)
-    ids: dict[str, str] = field(default_factory=dict)  # recorded run ids and task tokens -> ours
+    ids: dict[str, str] = field(default_factory=dict)  # recorded ids and task tokens -> ours
     cuts: dict[tuple[str, str], AppliedFault] = field(default_factory=dict)  # (source, target) of messages
     open_calls: list[tuple[float, asyncio.Task[None]]] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
@@ -51,11 +52,17 @@ class Player:
         """Every difference, in order; none: the outcome is the recorded one."""
         for region in REGIONS:
             self.callers[region] = Caller(self.cloud.region(region).address, self.recording.namespace)
+        moments = [0.0]  # when steps were begun and calls ended
         try:
             for step in self.recording.steps:
                 await self._ended(step.at)
+                quiet = step.at - max(moment for moment in moments if moment <= step.at)
+                moments.append(step.at)
                 match step:
                     case Call():
+                        moments.append(step.ended)
+                        if quiet >= _TIME_TO_ARRIVE:
+                            await self.converged()
                         task = asyncio.create_task(self._call(step))
                         self.open_calls.append((step.ended, task))
                         await asyncio.sleep(0)
@@ -99,7 +106,7 @@ class Player:
         if call.answer is None:
             self.differences.append(f"{where}: recorded {call.error}, ours was served")
             return
-        self._learn(call.answer, MessageToDict(answer))
+        _learn(call.answer, MessageToDict(answer), self.ids)
 
     @staticmethod
     def _came_empty(call: Call) -> bool:
@@ -129,17 +136,14 @@ class Player:
             return [self._ours(each) for each in value]
         return self.ids.get(value, value) if isinstance(value, str) else value
 
-    def _learn(self, recorded: Any, ours: Any) -> None:
-        """Which of our ids and tokens stand where the recorded answer has its own."""
-        if isinstance(recorded, dict) and isinstance(ours, dict):
-            for key in recorded.keys() & ours.keys():
-                if key in ("runId", "taskToken", "firstExecutionRunId"):
-                    self.ids.setdefault(recorded[key], ours[key])
-                else:
-                    self._learn(recorded[key], ours[key])
-        elif isinstance(recorded, list) and isinstance(ours, list):
-            for one, other in zip(recorded, ours, strict=False):
-                self._learn(one, other)
+    @staticmethod
+    def _pair_others(recorded: Json, ours: Iterable[RunView], pairs: dict[str, str]) -> None:
+        """Add ids of runs that belong to other workflows, children say, by where they stand in the histories."""
+        by_id = {run.run_id: run for run in ours}
+        for run_id, run in recorded.items():
+            events = by_id[pairs[run_id]].events
+            for event, our_event in zip(run["history"]["events"], events, strict=False):
+                _learn(event, MessageToDict(our_event), pairs)
 
     # Notes
 
@@ -196,7 +200,9 @@ class Player:
     async def _read(self, region: str, read: Any) -> int:
         async def run() -> int:
             node = self.cloud.cloud.node(region).region
-            namespace = node.namespaces.by_name(self.recording.namespace)
+            namespace = node.namespaces.find(self.recording.namespace)
+            if namespace is None:
+                return -1  # not even that has arrived
 
             def inside(connection: sqlite3.Connection) -> int:
                 return int(read(connection, namespace.id))
@@ -212,7 +218,7 @@ class Player:
         for workflow_id, clusters in snapshot.workflows.items():
             history = await self.cloud.namespace(self.recording.namespace).history(workflow_id)
             for region in REGIONS:
-                if region not in clusters:
+                if region not in clusters or not _was_read(clusters[region]):
                     continue
                 found = self._compare_runs(clusters[region]["runs"], history.get(region, ()))
                 if found:
@@ -236,6 +242,7 @@ class Player:
         found = ""
         for order in permutations(free):
             pairs = {**self.ids, **dict(zip(left, order, strict=True))}
+            self._pair_others(recorded, ours, pairs)
             found = compare.difference(
                 compare.recorded_runs(recorded, _labels(pairs)),
                 compare.our_runs(ours, _labels(pairs, ours=True)),
@@ -244,6 +251,27 @@ class Player:
                 self.ids.update(pairs)
                 return ""
         return found
+
+
+def _learn(recorded: Any, ours: Any, ids: dict[str, str]) -> None:
+    """Which of our ids and tokens stand where the recorded message has its own."""
+    if isinstance(recorded, dict) and isinstance(ours, dict):
+        for key in recorded.keys() & ours.keys():
+            if key in ("runId", "taskToken", "firstExecutionRunId"):
+                ids.setdefault(recorded[key], ours[key])
+            elif key == "namespaceInfo":
+                ids.setdefault(recorded[key]["id"], ours[key]["id"])
+            else:
+                _learn(recorded[key], ours[key], ids)
+    elif isinstance(recorded, list) and isinstance(ours, list):
+        for one, other in zip(recorded, ours, strict=False):
+            _learn(one, other, ids)
+
+
+def _was_read(cluster: Json) -> bool:
+    """Whether the cluster answered: in HANDOVER it does not."""
+    errors = [run["mutableStateError"] for run in cluster["runs"].values() if "mutableStateError" in run]
+    return all(error["code"] == "NotFound" for error in errors)
 
 
 def _labels(pairs: Mapping[str, str], *, ours: bool = False) -> dict[str, str]:
