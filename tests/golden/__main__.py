@@ -14,7 +14,7 @@ from tests.golden.accepted import accepted
 from tests.golden.player import play
 from tests.golden.recording import load
 
-AT_ONCE = 6
+AT_ONCE = 16
 
 
 async def verdict(path: Path, turn: asyncio.Semaphore) -> tuple[str, bool]:

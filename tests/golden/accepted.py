@@ -27,6 +27,10 @@ _ZOMBIE: Final = (
 _UNANSWERED: Final = (
     "a winner that closed before any workflow task completed: there the apply fails until it is given up"
 )
+_OFF_RECORD: Final = (
+    "some of the workflows that are named were started off the record, Pause was off, and Nexus and standalone "
+    "activities are not served here"
+)
 _COPIES: Final = (
     "there state arrives whole, at its last version only; here B takes in A's batch while it still leads, and the copy "
     "that it wrote is applied again, as in the recording of event-based replication of 09b, which is equal"
@@ -62,6 +66,16 @@ ACCEPTED: Final = {
         "08f_wft_started_at_failover_what_is_a_touch": _AT_ONCE,
         "09_three_switches_1_2_11": _COPIES,
         "09b_three_switches_partial_replication": _COPIES,
+        "10a_all_passive_api_local": (
+            "there UpdateWorkflowExecution hangs, the calls for activities' options name the namespace's id; "
+            f"{_OFF_RECORD}"
+        ),
+        "10b_all_passive_api_default_header": _OFF_RECORD,
+        "10b_selected_passive_api_default_header": f"that was recorded with the setting `selected`, and {_OFF_RECORD}",
+        "11a_handover_calls": (
+            "there B stays in HANDOVER at the switch, and A's read fails the started workflow task first; here B is "
+            "active at once, and may be the first"
+        ),
         "11a_handover_calls_nowait": "that was recorded with the setting `reject`; here calls are held by default",
         "11b_handover_then_switch_under_load": "it cannot be played: its load was not recorded",
         "11c_handover_then_switch_issued_at_B": (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,8 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 
 from mockcloud import MockCloud
 from mockcloud.cloud.facade import AppliedFault
@@ -58,11 +61,11 @@ class Player:
                 await self._ended(step.at)
                 quiet = step.at - max(moment for moment in moments if moment <= step.at)
                 moments.append(step.at)
+                if quiet >= _TIME_TO_ARRIVE:
+                    await self.converged()
                 match step:
                     case Call():
                         moments.append(step.ended)
-                        if quiet >= _TIME_TO_ARRIVE:
-                            await self.converged()
                         task = asyncio.create_task(self._call(step))
                         self.open_calls.append((step.ended, task))
                         await asyncio.sleep(0)
@@ -216,6 +219,8 @@ class Player:
     async def _snapshot(self, snapshot: Snapshot) -> None:
         await self.converged()
         for workflow_id, clusters in snapshot.workflows.items():
+            for region in clusters:
+                await self._read_current(region, workflow_id)
             history = await self.cloud.namespace(self.recording.namespace).history(workflow_id)
             for region in REGIONS:
                 if region not in clusters or not _was_read(clusters[region]):
@@ -230,6 +235,16 @@ class Player:
                     f"{snapshot.name}, {region}: failover version {ours.failover_version}, "
                     f"recorded {recorded.get('failoverVersion')}"
                 )
+
+    async def _read_current(self, region: str, workflow_id: str) -> None:
+        """Describe the run in that region, as was done for the snapshot: the first read after a switch is a touch."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self.recording.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await self.callers[region].by_name(
+                "DescribeWorkflowExecution", request, timeout=1.0, metadata={"xdc-redirection": "false"}
+            )
 
     def _compare_runs(self, recorded: Json, ours: tuple[RunView, ...] | Any) -> str:
         """Runs whose ids no answer told (those of resets) are paired as it fits."""
@@ -258,13 +273,14 @@ def _learn(recorded: Any, ours: Any, ids: dict[str, str]) -> None:
     if isinstance(recorded, dict) and isinstance(ours, dict):
         for key in recorded.keys() & ours.keys():
             if key in ("runId", "taskToken", "firstExecutionRunId"):
-                ids.setdefault(recorded[key], ours[key])
+                if ours[key] not in ids.values():
+                    ids.setdefault(recorded[key], ours[key])
             elif key == "namespaceInfo":
                 ids.setdefault(recorded[key]["id"], ours[key]["id"])
             else:
                 _learn(recorded[key], ours[key], ids)
-    elif isinstance(recorded, list) and isinstance(ours, list):
-        for one, other in zip(recorded, ours, strict=False):
+    elif isinstance(recorded, list) and isinstance(ours, list) and len(recorded) == len(ours):
+        for one, other in zip(recorded, ours, strict=True):
             _learn(one, other, ids)
 
 
