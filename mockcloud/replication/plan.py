@@ -284,8 +284,15 @@ class TaskPlan:
         await self._reapply(run.key, reapply.candidates(events))
 
     async def _deletion(self, deletion: RunDeletion) -> None:
+        """A run that this region wrote last goes with a deletion of its own behind what it wrote.
+
+        The region where it was deleted gets that again otherwise, by what it did not know of, and keeps it for ever.
+        """
         run = await self._run(deletion.run_id)
         if run is not None and run.last_write_version <= deletion.version:
+            context = self._loaded.context()
+            if context.clusters.owner(run.last_write_version) == context.region:
+                self._put(Outcome(run=run, replicate=True, deleted=True))
             self._deleted.append(run.key)
             self._runs[deletion.run_id] = None
 

@@ -91,7 +91,7 @@ async def _idempotent(world: World) -> None:
         after = await life.store.read(_content)
         for table, rows in before.items():
             if after[table] != rows:
-                changed = sorted(set(after[table]) ^ set(rows))
+                changed = sorted(set(after[table]) ^ set(rows), key=repr)
                 raise Broken(f"IdempotentApply: {table} of {name} changed: {changed[:2]}")
 
 

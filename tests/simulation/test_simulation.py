@@ -104,6 +104,24 @@ FOUND = {
             Step(36.1, "delete", "B", "v0"),
         ],
     ),
+    # A deletes a run that B, who did not hear of it, goes on with: A gets it again by what B wrote, as a zombie, and
+    # B deletes it as it was told, so that nobody was left to close it.
+    "a_deleted_run_that_the_other_side_went_on_with": (
+        100516,
+        [
+            Step(2.936, "failover", "B", "w0", detail="graceful"),
+            Step(5.925, "crash", "B"),
+            Step(6.844, "start", "B", "w1", detail="aa", target="policy:2:3"),
+            Step(15.272, "start", "A", "w0", detail="a"),
+            Step(17.3, "start", "B", "w1", detail="sstss"),
+            Step(17.687, "fault", "B", detail="partition", target="A"),
+            Step(19.3, "failover", "A", "w1", detail="forced"),
+            Step(21.069, "delete", "A", "w1"),
+            Step(21.744, "signal", "B", "w1"),
+            Step(22.173, "start", "A", "w1", detail="ttaxs"),
+            Step(24.441, "reset", "A", "w1"),
+        ],
+    ),
 }
 
 
