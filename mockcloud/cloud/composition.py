@@ -14,12 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.history.v1 import History
-
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
-from mockcloud.cloud import search_attributes
+from mockcloud.cloud import search_attributes, told
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
 from mockcloud.cloud.failover_views import FailoverReport, Operation, operation, report
@@ -28,18 +25,7 @@ from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, CloudSettings
-from mockcloud.cloud.views import (
-    Branch,
-    EventFate,
-    Lag,
-    NamespaceStatus,
-    NamespaceView,
-    ParkedRun,
-    RegionStatus,
-    RunView,
-    Status,
-)
-from mockcloud.core import times
+from mockcloud.cloud.views import Lag, RegionStatus, RunView, Status
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
     FailedPrecondition,
@@ -362,7 +348,7 @@ class Cloud:
             regions=tuple(RegionStatus(entry.name, entry.address, entry.up) for entry in message.regions),
             control_up=message.control_up,
             cloud_ops=message.cloud_ops,
-            namespaces=tuple(_namespace_status(entry) for entry in message.namespaces),
+            namespaces=tuple(told.namespace_status(entry) for entry in message.namespaces),
             faults=tuple(entry.name for entry in message.faults),
         )
 
@@ -378,7 +364,7 @@ class Cloud:
     async def lag(self, namespace: str) -> list[Lag]:
         """Replication of a namespace in each direction, as plain values."""
         return [
-            _lag(entry.namespace, entry.region, peer)
+            told.lag(entry.namespace, entry.region, peer)
             for entry in await self.lag_messages(namespace)
             for peer in entry.peers
         ]
@@ -419,7 +405,7 @@ class Cloud:
     async def history(self, namespace: str, workflow_id: str) -> dict[str, list[RunView]]:
         """Runs and branches of a workflow id, as plain values by region."""
         trees = await self.history_messages(namespace, workflow_id)
-        return {tree.region: [_run(run) for run in tree.runs] for tree in trees}
+        return {tree.region: [told.run(run) for run in tree.runs] for tree in trees}
 
     async def dead_letters(self, namespace: str, region: str) -> list[region_admin.DeadLetter]:
         """Dead letters of one namespace or all, in one region or all that are up. NamespaceNotFound."""
@@ -475,78 +461,3 @@ class Cloud:
             region, f"{_REGION_ADMIN}ShowDeadLetter", request, timeout=_CALL_SECONDS
         )
         return region_admin.ShowDeadLetterResponse.FromString(raw).letter
-
-
-def _lag(namespace: str, source: str, peer: region_admin.PeerLag) -> Lag:
-    return Lag(
-        namespace=namespace,
-        source=source,
-        target=peer.peer,
-        tasks=peer.tasks,
-        age=peer.age / times.SECOND,
-        p50=peer.p50 / times.SECOND,
-        p95=peer.p95 / times.SECOND,
-        p99=peer.p99 / times.SECOND,
-    )
-
-
-def _namespace_status(entry: admin.NamespaceOverview) -> NamespaceStatus:
-    return NamespaceStatus(
-        name=entry.name,
-        endpoint=entry.endpoint,
-        active_region=entry.active_region,
-        regions=tuple(
-            NamespaceView(
-                region=view.region,
-                active_region=view.record.active_cluster,
-                failover_version=view.record.failover_version,
-                handover=view.record.handover,
-                open_workflows=view.open_workflows,
-                parked=view.parked,
-                parked_runs=tuple(
-                    ParkedRun(task.workflow_id, task.run_id, task.reason) for task in view.parked_tasks
-                ),
-                dead_letters=view.dead_letters,
-            )
-            for view in entry.regions
-        ),
-        lag=tuple(_lag(entry.name, view.region, peer) for view in entry.regions for peer in view.peers),
-    )
-
-
-def _run(run: region_admin.RunTree) -> RunView:
-    status = WorkflowExecutionStatus.Name(WorkflowExecutionStatus.ValueType(run.status))
-    return RunView(
-        run_id=run.run_id,
-        status=status.removeprefix("WORKFLOW_EXECUTION_STATUS_"),
-        current=run.current,
-        zombie=run.zombie,
-        superseded=run.superseded,
-        base_run_id=run.base_run_id,
-        base_event_id=run.base_event_id,
-        reset_run_id=run.reset_run_id,
-        parked=run.parked_reason,
-        dead_letter=run.dead_letter_reason,
-        branches=tuple(_branch(branch) for branch in run.branches),
-    )
-
-
-def _branch(branch: region_admin.BranchView) -> Branch:
-    events = tuple(History.FromString(branch.events).events)
-    shared = branch.last_shared_event_id
-    return Branch(
-        current=branch.current,
-        items=tuple((item.event_id, item.version) for item in branch.items),
-        events=events,
-        forks_after=(shared, events[shared - 1].version) if shared else None,
-        fates=tuple(
-            EventFate(
-                event_id=fate.event_id,
-                fate=fate.fate,
-                reason=fate.reason,
-                run_id=fate.run_id,
-                to_event_id=fate.to_event_id,
-            )
-            for fate in branch.fates
-        ),
-    )
