@@ -130,7 +130,7 @@ class Witness:
 
     def _dispatch(self, where: str, token: TaskToken) -> None:
         key = (where, replace(token, started_time=0).dump())
-        if key in self._dispatched:
+        if key in self._dispatched and token.workflow_id not in self._deleted:
             self.problems.append(f"SingleDispatch: {where} hands {token} out again")
         self._dispatched.add(key)
 
