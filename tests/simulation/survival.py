@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
 from mockcloud.core.cluster import Clusters
@@ -22,6 +22,8 @@ _ADMITTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED
 _COMPLETED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED
 _TERMINATED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
 _INITIATED = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+_TASK_FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+_RESET = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 _TASK_SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 
 Branches = Sequence[Sequence[HistoryEvent]]  # of one run, the current one first
@@ -47,13 +49,14 @@ def lost(
     """What of a workflow id's acknowledged signals and updates is gone without a rule, or is there twice."""
     for kind, wanted, key in (("signal", signals, signal_name), ("update", updates, _update_id)):
         kept: Counter[str] = Counter()
+        resets = sum(_is_reset(branches[0]) for branches in runs.values())
         for branches in runs.values():
             if _suppressed(branches[0]):
                 continue
             there = Counter(filter(None, map(key, branches[0])))
             kept.update(there)
             for name, times in there.items():
-                if kind == "signal" and times > max(1, _originals(runs, branches[0], name)):
+                if kind == "signal" and times > max(1, _originals(runs, branches[0], name) + resets):
                     yield f"signal {name} is there {times} times"
         for name in sorted(wanted - kept.keys()):
             found = [
@@ -110,6 +113,14 @@ def _suppressed(events: Sequence[HistoryEvent]) -> bool:
     return (
         last.event_type == _TERMINATED
         and last.workflow_execution_terminated_event_attributes.reason == REASON
+    )
+
+
+def _is_reset(events: Sequence[HistoryEvent]) -> bool:
+    """Whether the run was made by a reset: it has copies of what was signalled to another run behind that point."""
+    return any(
+        event.event_type == _TASK_FAILED and event.workflow_task_failed_event_attributes.cause == _RESET
+        for event in events
     )
 
 
