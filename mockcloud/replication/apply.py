@@ -308,7 +308,16 @@ class Apply:
             except NeedRangeError as need:
                 if depth >= _DEEPEST_FETCH:
                     raise
-                if not await self._fetch(namespace, source, need, depth + 1):
+                try:
+                    there = await self._fetch(namespace, source, need, depth + 1)
+                except FailedPrecondition as error:
+                    if task.WhichOneof("task") == "history":
+                        raise
+                    # State of a branch that its source does not have any more: the run was deleted there, and has
+                    # come back by what the other side of a split wrote to it.
+                    _logger.warning("state of %s dropped: %s", need.key, error.message)
+                    return
+                if not there:
                     if need.key.run_id == _run_of(task)[1]:
                         return  # the source has deleted the run
                     # It goes on from a run that the source has deleted: then it comes whole.

@@ -122,6 +122,17 @@ FOUND = {
             Step(24.441, "reset", "A", "w1"),
         ],
     ),
+    # The same from the other side: the run comes back to B, which deleted it, and goes on there on another branch;
+    # what B had said before of an activity is about events that nobody has any more.
+    "state_of_a_branch_that_is_gone": (
+        400038,
+        [
+            Step(3.68, "start", "B", "w0", detail="Ca", target="signal"),
+            Step(5.387, "fault", "A", detail="partition", target="B"),
+            Step(6.37, "failover", "B", "w1", detail="forced"),
+            Step(10.801, "delete", "B", "w0"),
+        ],
+    ),
 }
 
 
