@@ -8,8 +8,9 @@ PROTOS := $(patsubst protos/mockcloud/%,mockcloud/api/%,$(wildcard protos/mockcl
 
 .PHONY: demo up test check bench golden simulate coverage protos clean
 
-demo: $(READY)  ## an order workflow survives two failovers
+demo: $(READY)  ## an order workflow survives two failovers; then two regions are active at once
 	$(BIN)/python examples/failover_mid_workflow.py
+	$(BIN)/python examples/split_brain.py
 
 up: $(READY)  ## two regions until Ctrl-C
 	$(BIN)/mockcloud up

@@ -65,3 +65,45 @@ def test_an_order_lives_through_two_failovers() -> None:
         assert {event.split()[0] for event in loser} == {"v2"}
         pictures.append(table)
     assert pictures[0] == pictures[1], "both regions have both branches"
+
+
+def test_a_split_brain_is_told_and_checked() -> None:
+    output = run("split_brain.py")
+    _, cut, split, healed, end = re.split(r"^[2-5]\. ", output, flags=re.MULTILINE)
+
+    assert f"failover to {WEST}: FULFILLED, forced" in cut
+    assert re.search(rf"{WEST} had not received \d+ events of 1 workflow: signals \(1\), ", cut)
+
+    assert f"{EAST} believes that order-1 is: bread, butter, jam -> the office" in split
+    assert f"{WEST} believes that order-1 is: bread, honey -> home" in split
+    assert len(set(re.findall(r"started order-2 with \w+, run (\S+)", split))) == 2
+
+    one_run, two_runs = healed.split("order-2, which both sides started")
+    assert re.search(r"recovered +none\n +reapplied +signals \(3\), updates \(1\)\n", one_run)
+    again = r"reapplied +(.+) \(event \d+\): written again as event (\d+)"
+    reapplied = re.findall(again + "$", one_run, flags=re.MULTILINE)
+    assert [asked for asked, _ in reapplied] == [
+        "signal add butter",
+        "signal add jam",
+        "update deliver_to the office",
+    ]
+    assert re.findall(r"(loses|wins) +\d+ events of failover version (\d)", one_run) == [
+        ("loses", "1"),
+        ("wins", "2"),
+    ]
+    assert re.search(r"wins +\S+, RUNNING: start with coffee$", two_runs, flags=re.MULTILINE)
+    assert re.search(
+        r"loses +\S+, TERMINATED by history-service: Terminate Workflow Due To Version", two_runs
+    )
+    assert re.search(r"lost +start with tea \(event 1\): ", two_runs)
+    ((signal, _),) = re.findall(again + " of the winning run$", two_runs, flags=re.MULTILINE)
+    assert signal == "signal add milk"
+
+    assert "order-1: bread, honey, butter, jam -> the office" in end
+    assert "order-2: coffee, sugar, milk -> the shop" in end
+    assert dict(re.findall(r"(\w+) +taken from the shelf (\dx, sent \dx)", end)) == {
+        **dict.fromkeys(("bread", "honey", "coffee", "sugar"), "1x, sent 1x"),
+        **dict.fromkeys(("butter", "jam", "milk"), "2x, sent 1x"),
+        "tea": "1x, sent 0x",
+    }
+    assert output.count("checked: ") == 12
