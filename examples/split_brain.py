@@ -238,6 +238,16 @@ async def tell_two_runs(orders: Namespace, report: FailoverReport) -> None:
     check(start not in on_winner, f'"{start}" is lost: the winner has a start of its own')
 
 
+async def who_is_active(cloud: MockCloud) -> dict[str, str]:
+    """Region -> the region that it takes to be the active one."""
+    (orders,) = (await cloud.status()).namespaces
+    for view in orders.regions:
+        print(
+            f"  {view.region} says: {view.active_region} is active, failover version {view.failover_version}"
+        )
+    return {view.region: view.active_region for view in orders.regions}
+
+
 async def cut(cloud: MockCloud, orders: Namespace, old: Side) -> tuple[AppliedFault, Operation]:
     """Act 2: the fault of the link, and the failover."""
     print(f"\n2. The link between the regions is cut, and somebody forces a failover to {NEW}")
@@ -254,9 +264,10 @@ async def cut(cloud: MockCloud, orders: Namespace, old: Side) -> tuple[AppliedFa
     return link, operation
 
 
-async def both_go_on(old: Side, new: Side) -> dict[str, str]:
+async def both_go_on(cloud: MockCloud, old: Side, new: Side) -> dict[str, str]:
     """Act 3: what each region believes of order-1 in the end."""
     print(f"\n3. Split brain: {OLD} has not heard of the failover. Both regions serve their customers")
+    check(await who_is_active(cloud) == {OLD: OLD, NEW: NEW}, "each region takes itself to be the active one")
     await old.add("order-1", "jam")
     await old.deliver_to("order-1", "the office")
     await old.start("order-2", "tea")
@@ -272,7 +283,9 @@ async def both_go_on(old: Side, new: Side) -> dict[str, str]:
     return beliefs
 
 
-async def heal(orders: Namespace, link: AppliedFault, operation: Operation, new: Side) -> None:
+async def heal(
+    cloud: MockCloud, orders: Namespace, link: AppliedFault, operation: Operation, new: Side
+) -> None:
     """Act 4: what became of everything."""
     print("\n4. The link is healed, and the regions make one history of it")
     link.remove()
@@ -281,6 +294,7 @@ async def heal(orders: Namespace, link: AppliedFault, operation: Operation, new:
     await new.until("order-1", "butter", "jam", "office")
     await new.until("order-2", "milk")
     await orders.replicated()
+    check(set((await who_is_active(cloud)).values()) == {NEW}, "there is one active region again")
     print(f"  of the events that only {OLD} had:")
     for outcome in ("recovered", "reapplied", "lost"):
         kinds = Counter(event.kind for event in report.outcomes(outcome))
@@ -318,14 +332,16 @@ async def story(cloud: MockCloud) -> None:
     old, new = Side(OLD, await orders.client(OLD)), Side(NEW, await orders.client(NEW))
     async with old.worker:
         print(f"1. All is well: {OLD} is active, and {NEW} has a copy of everything")
+        check(await who_is_active(cloud) == {OLD: OLD, NEW: OLD}, "both regions agree on that")
         await old.start("order-1", "bread")
         await orders.replicated()
+        await runs_of(orders, "order-1")
         link, operation = await cut(cloud, orders, old)
         # Not earlier: while its region is passive it polls the old one, and a task that is handed to such a poll when
         # the link is cut is given out again only after ten seconds.
         async with new.worker:
-            beliefs = await both_go_on(old, new)
-            await heal(orders, link, operation, new)
+            beliefs = await both_go_on(cloud, old, new)
+            await heal(cloud, orders, link, operation, new)
             await end(await orders.client(), beliefs)
 
 

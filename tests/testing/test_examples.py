@@ -74,6 +74,9 @@ def test_a_split_brain_is_told_and_checked() -> None:
     assert f"failover to {WEST}: FULFILLED, forced" in cut
     assert re.search(rf"{WEST} had not received \d+ events of 1 workflow: signals \(1\), ", cut)
 
+    for region, version in ((EAST, 1), (WEST, 2)):
+        assert f"{region} says: {region} is active, failover version {version}" in split
+        assert f"{region} says: {WEST} is active, failover version 2" in healed
     assert f"{EAST} believes that order-1 is: bread, butter, jam -> the office" in split
     assert f"{WEST} believes that order-1 is: bread, honey -> home" in split
     assert len(set(re.findall(r"started order-2 with \w+, run (\S+)", split))) == 2
@@ -106,4 +109,4 @@ def test_a_split_brain_is_told_and_checked() -> None:
         **dict.fromkeys(("butter", "jam", "milk"), "2x, sent 1x"),
         "tea": "1x, sent 0x",
     }
-    assert output.count("checked: ") == 12
+    assert output.count("checked: ") == 16
