@@ -133,6 +133,20 @@ FOUND = {
             Step(10.801, "delete", "B", "w0"),
         ],
     ),
+    # The run that a reset made is deleted, the one that it was made of is still there: what a losing branch of that
+    # has for the current run has nowhere to go, and ended in the dead letters.
+    "reapplied_where_the_current_run_is_deleted": (
+        700097,
+        [
+            Step(4.791, "start", "A", "w0", detail="tus"),
+            Step(5.693, "failover", "B", "w1", detail="graceful"),
+            Step(9.934, "fault", "B", detail="partition", target="A"),
+            Step(10.895, "failover", "A", "w2", detail="forced"),
+            Step(13.667, "signal", "B", "w0"),
+            Step(14.238, "reset", "A", "w0"),
+            Step(14.639, "delete", "A", "w0"),
+        ],
+    ),
 }
 
 
