@@ -178,8 +178,7 @@ async def test_an_eager_start_is_declined_where_the_task_waits(site: Site) -> No
 
 async def test_a_start_carries_everything_into_its_first_event(site: Site) -> None:
     failure = Failure(message="before", application_failure_info=ApplicationFailureInfo(type="T"))
-    # The real server of this version takes longer metadata than its settings for activities say.
-    metadata = UserMetadata(summary=Payload(data=b"s" * 500), details=Payload(data=b"d" * 30_000))
+    metadata = UserMetadata(summary=Payload(data=b"s" * 300), details=Payload(data=b"d" * 19_000))
     await start(
         site,
         links=[LINK],
