@@ -301,13 +301,23 @@ class Pair:
         await region.store.wait_closed()
 
     async def register(self) -> None:
-        """The namespace, active in A, known in both."""
+        """The namespace, active in A, known in both, with a stream each way: over a link that is cut none begins."""
         await self.a.namespaces.register(
             RegisterNamespaceRequest(
                 namespace=NAMESPACE, workflow_execution_retention_period=Duration(seconds=86400)
             )
         )
         await until(lambda: self.b.namespaces.find(NAMESPACE) is not None)
+
+        async def connected() -> bool:
+            reports = [
+                report
+                for region in self.regions.values()
+                for report in await region.replication.lag(region.namespace.id)
+            ]
+            return len(reports) == len(self.regions) and all(report.connected for report in reports)
+
+        await until_async(connected)
 
     def cut(self, source: str, target: str) -> None:
         """Nothing passes from `source` to `target`."""
