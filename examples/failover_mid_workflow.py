@@ -82,6 +82,8 @@ def worker(client: Client) -> Worker:
         task_queue=TASK_QUEUE,
         workflows=[OrderWorkflow],
         activities=[charge, ship],
+        # A workflow may stick to a Worker beyond a link that is cut: its next task waits for that one so long at most.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         # The sandbox only slows this small example down.
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
