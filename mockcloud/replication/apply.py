@@ -42,6 +42,7 @@ from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import (
     Helped,
+    NeedAloneError,
     NeedCallError,
     NeedRangeError,
     NeedReapplyError,
@@ -284,10 +285,18 @@ class Apply:
         also: Sequence[InTransaction] = (),
         depth: int = 0,
     ) -> None:
-        """Apply one task, meeting what it needs. Raises ParkedError, and what it fails with."""
+        """Apply one task, meeting what it needs. Raises ParkedError, and what it fails with.
+
+        What is missing before it is applied in the same transaction, where it comes in one answer: a run that this
+        region wrote itself, deleted, and gets back from a peer that went on with it, must not be touched halfway.
+        """
+        missing: list[ReplicationTask] = []
+        in_one = True
 
         async def plan(loaded: Loaded) -> Replicated:
             work = TaskPlan(loaded, helped, self._schedules)
+            for earlier in missing:
+                await work.add(earlier)
             await work.add(task)
             result = work.result()
             result.also += also
@@ -302,32 +311,58 @@ class Apply:
             except NeedCallError as need:
                 await self._call_again(namespace, need)
                 helped.called = True
-            except NeedReapplyError as need:
-                await self._send_reapply(need)
-                helped.reapplied = True
-            except NeedRangeError as need:
-                if depth >= _DEEPEST_FETCH:
+            except (NeedAloneError, NeedReapplyError, NeedRangeError) as need:
+                if missing:  # they may each need something: one after the other, then
+                    missing, in_one = [], False
+                    continue
+                if isinstance(need, NeedReapplyError):
+                    await self._send_reapply(need)
+                    helped.reapplied = True
+                    continue
+                if isinstance(need, NeedAloneError):
                     raise
-                try:
-                    there = await self._fetch(namespace, source, need, depth + 1)
-                except FailedPrecondition as error:
-                    if task.WhichOneof("task") == "history":
-                        raise
-                    # State of a branch that its source does not have any more: the run was deleted there, and has
-                    # come back by what the other side of a split wrote to it.
-                    _logger.warning("state of %s dropped: %s", need.key, error.message)
+                if in_one and (missing := await self._whole(source, need)):
+                    continue
+                in_one = False
+                if not await self._fill(namespace, source, task, need, depth):
                     return
-                if not there:
-                    if need.key.run_id == _run_of(task)[1]:
-                        return  # the source has deleted the run
-                    # It goes on from a run that the source has deleted: then it comes whole.
-                    items = version_history.values(task.history.items)
-                    key = RunKey(namespace.id, workflow_id, task.history.run_id)
-                    whole = NeedRangeError(key, Item(0, 0), version_history.last_item(items))
-                    if not await self._fetch(namespace, source, whole, depth + 1):
-                        return
             else:
                 return
+
+    async def _fill(
+        self, namespace: Namespace, source: str, task: ReplicationTask, need: NeedRangeError, depth: int
+    ) -> bool:
+        """Fetch and apply what a task needs, batch by batch; False: the task has nothing to be applied to any more."""
+        if depth >= _DEEPEST_FETCH:
+            raise need
+        try:
+            there = await self._fetch(namespace, source, need, depth + 1)
+        except FailedPrecondition as error:
+            if task.WhichOneof("task") == "history":
+                raise
+            # State of a branch that its source does not have any more: the run was deleted there, and has come back by
+            # what the other side of a split wrote to it.
+            _logger.warning("state of %s dropped: %s", need.key, error.message)
+            return False
+        if there:
+            return True
+        if need.key.run_id == _run_of(task)[1]:
+            return False  # the source has deleted the run
+        # It goes on from a run that the source has deleted: then it comes whole.
+        items = version_history.values(task.history.items)
+        key = RunKey(namespace.id, need.key.workflow_id, task.history.run_id)
+        whole = NeedRangeError(key, Item(0, 0), version_history.last_item(items))
+        return await self._fetch(namespace, source, whole, depth + 1)
+
+    async def _whole(self, source: str, need: NeedRangeError) -> list[ReplicationTask]:
+        """All that is missing, if it comes in one answer; else nothing."""
+        try:
+            batches = await self._peers.history_range(source, need.key, need.after.event_id, need.until)
+        except (NotFound, FailedPrecondition):
+            return []
+        if not batches or batches[-1].items[-1].event_id < need.until.event_id:
+            return []
+        return [ReplicationTask(history=batch) for batch in batches]
 
     async def _fetch(self, namespace: Namespace, source: str, need: NeedRangeError, depth: int) -> bool:
         """Fetch and apply missing events; False: the source does not have the run any more."""

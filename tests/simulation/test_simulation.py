@@ -147,6 +147,19 @@ FOUND = {
             Step(14.639, "delete", "A", "w0"),
         ],
     ),
+    # C deletes a run that it wrote, and gets it back batch by batch from the region that goes on with it. Between two
+    # batches it touched the run: it failed a started task of its own version, and wrote a second event of that id.
+    "a_run_that_comes_back_in_pieces": (
+        500353,
+        [
+            Step(13.385, "failover", "B", "w1", detail="forced"),
+            Step(17.639, "start", "C", "w1", detail="sat", target="cron"),
+            Step(21.226, "fault", "B", detail="partition", target="A"),
+            Step(21.24, "delete", "C", "w1"),
+            Step(22.267, "failover", "A", "w0", detail="forced"),
+            Step(34.722, "heal"),
+        ],
+    ),
 }
 
 
