@@ -72,14 +72,15 @@ def check_boundary(batches: Sequence[Batch], finish_event_id: int) -> None:
 def reapply_point(base: Run, batches: Sequence[Batch]) -> int | None:
     """Where a closed run is reset so that events can be reapplied; None: it never had a workflow task.
 
-    That is its last completed workflow task, and if none was ever completed, the last one that was pending.
+    That is its last completed workflow task, and if none was ever completed, the last one that was pending, be it only
+    for the moment in which the run was closed.
     """
     if base.last_completed_task_started_event_id:
         return base.last_completed_task_started_event_id + 1
     for batch in reversed(batches):
-        last = History.FromString(batch.data).events[-1]
-        if last.event_type in _PENDING_TASK:
-            return last.event_id + 1
+        for event in reversed(History.FromString(batch.data).events):
+            if event.event_type in _PENDING_TASK:
+                return event.event_id + 1
     return None
 
 

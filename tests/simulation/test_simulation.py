@@ -160,6 +160,29 @@ FOUND = {
             Step(34.722, "heal"),
         ],
     ),
+    # A run is closed by its time-out in the very batch that schedules its first workflow task: that is where it must be
+    # reset for what a losing branch was told.
+    "a_run_that_is_closed_as_its_first_task_comes": (
+        900009,
+        [
+            Step(1.926, "start", "A", "w0", detail="kshac", target="cron"),
+            Step(3.009, "signal", "A", "w0"),
+            Step(6.93, "crash", "B", amount=1.0),
+            Step(7.525, "fault", "B", detail="drop", target="A", amount=0.11),
+            Step(8.394, "fault", "B", detail="duplicate", target="C", amount=0.7),
+            Step(10.823, "failover", "B", "w1", detail="forced"),
+            Step(13.229, "start", "C", "w1", detail="t", target="cron"),
+            Step(16.864, "start", "C", "w1", detail="tzo", target="policy:3:1"),
+            Step(17.459, "fault", "A", detail="delay", target="C", amount=1.9),
+            Step(18.924, "start", "C", "w0", detail="ahshn", target="policy:1:3"),
+            Step(19.363, "start", "B", "w1", detail="h", target="cron"),
+            Step(20.188, "fault", "B", detail="drop", target="A", amount=0.58),
+            Step(20.857, "signal", "C", "w1"),
+            Step(21.605, "fault", "A", detail="partition", target="B"),
+            Step(23.966, "crash", "B", amount=6.86),
+            Step(25.675, "failover", "A", "w0", detail="forced"),
+        ],
+    ),
 }
 
 
