@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
@@ -25,13 +26,12 @@ _OPEN = (
 
 def failure_of(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A", "B")) -> str:
     """What is wrong after the steps were taken and everything was healed; empty: nothing."""
-    logging.getLogger("mockcloud").setLevel(logging.CRITICAL)
     loop = SimulatedLoop()
     errors: list[str] = []
     loop.set_exception_handler(
         lambda _, context: errors.append(str(context.get("exception") or context["message"]))
     )
-    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory:
+    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory, _silence():
         try:
             namespaces = sorted({namespace_of(step.workflow_id) for step in steps} | {NAMESPACE})
             run(_play(World(Path(directory), seed, loop, regions, tuple(namespaces)), steps), loop)
@@ -40,6 +40,18 @@ def failure_of(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A"
         except Exception as error:
             return f"{type(error).__name__}: {error}"
     return f"Errors: {errors[0]}" if errors else ""
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """What goes wrong on purpose is not told."""
+    logger = logging.getLogger("mockcloud")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 async def _play(world: World, steps: Sequence[Step]) -> None:
