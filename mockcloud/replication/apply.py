@@ -42,7 +42,6 @@ from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import (
     Helped,
-    NeedAloneError,
     NeedCallError,
     NeedRangeError,
     NeedReapplyError,
@@ -311,15 +310,19 @@ class Apply:
             except NeedCallError as need:
                 await self._call_again(namespace, need)
                 helped.called = True
-            except (NeedAloneError, NeedReapplyError, NeedRangeError) as need:
-                if missing:  # they may each need something: one after the other, then
+            except RegionKilled:
+                raise
+            except Exception as need:
+                if (
+                    missing
+                ):  # each may need something, or read what only the one before has stored: then one by one
                     missing, in_one = [], False
                     continue
                 if isinstance(need, NeedReapplyError):
                     await self._send_reapply(need)
                     helped.reapplied = True
                     continue
-                if isinstance(need, NeedAloneError):
+                if not isinstance(need, NeedRangeError):
                     raise
                 if in_one and (missing := await self._whole(source, need)):
                     continue
