@@ -253,7 +253,8 @@ class Run:
     @property
     def workflow_task(self) -> WorkflowTaskRecord | None:
         """The pending workflow task, scheduled or started."""
-        return self.record.workflow_task if self.record.HasField("workflow_task") else None
+        record = self.record
+        return record.workflow_task if record.HasField("workflow_task") else None
 
     @property
     def started_workflow_task(self) -> WorkflowTaskRecord | None:

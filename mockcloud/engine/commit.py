@@ -83,6 +83,7 @@ def prepare(
     run = outcome.run
     key = run.key
     after = derive(run)
+    shown_before, shown = before.visibility, after.visibility
     added, removed = _offers(before, after)
     # A run that others have to hear of stays until they have.
     delete_at = None if run.open or after.errands else run.record.close_time
@@ -104,12 +105,10 @@ def prepare(
         batches=[*outcome.copies, *outcome.batches],
         offers_added=added,
         offers_removed=removed,
-        visibility=after.visibility,
-        visibility_changed=after.visibility is not before.visibility
-        and after.visibility != before.visibility,
-        search_attributes_changed=_search_attributes(after.visibility)
-        != _search_attributes(before.visibility),
-        columns_changed=_columns_changed(before.visibility, after.visibility),
+        visibility=shown,
+        visibility_changed=shown is not shown_before and shown != shown_before,
+        search_attributes_changed=_search_attributes(shown) != _search_attributes(shown_before),
+        columns_changed=_columns_changed(shown_before, shown),
         current=_current_write(outcome, current),
     )
     if outcome.replicate and replicated:
@@ -162,6 +161,8 @@ def _offers(before: Derived, after: Derived) -> tuple[frozenset[Offer], frozense
 
 def _columns_changed(before: VisibilityRow | None, after: VisibilityRow | None) -> bool:
     """Whether two rows differ in more than memo and search attributes, which are in no index of the lists."""
+    if before is after:
+        return False
     if before is None or after is None:
         return True
     return before != replace(after, memo=before.memo, search_attributes=before.search_attributes)
