@@ -48,13 +48,24 @@ from mockcloud.core import search_attribute_values as values
 from mockcloud.core import sql_grammar
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.messages import copy_set
+from mockcloud.core.visibility_filter import AllOf, Field, FieldTest
 
 WORKFLOW_TYPE: Final = "temporal-sys-batch-workflow-protobuf"
 ACTIVITY_TYPE: Final = ActivityType(name="BatchActivityWithProtobuf")
 TASK_QUEUE: Final = TaskQueue(name="temporal-sys-per-ns-tq")
 DIVISION: Final = "TemporalBatcher"
 ALL_BATCHES: Final = f"TemporalNamespaceDivision = '{DIVISION}'"
-OPEN_BATCHES: Final = f"{ALL_BATCHES} AND ExecutionStatus = 'Running'"
+# The query `ALL_BATCHES AND ExecutionStatus = 'Running'`: every switch of a namespace asks it, so it is not parsed.
+OPEN_BATCHES: Final = AllOf(
+    (
+        FieldTest(Field("TemporalNamespaceDivision", values.KEYWORD, system=False), "=", (DIVISION,)),
+        FieldTest(
+            Field("ExecutionStatus", values.KEYWORD, system=True),
+            "=",
+            (WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,),
+        ),
+    )
+)
 
 _TYPE_MEMO: Final = "batch_operation_type"
 _REASON_MEMO: Final = "batch_operation_reason"

@@ -19,8 +19,6 @@ from typing import Final
 from google.protobuf.message import Message
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
-    CountWorkflowExecutionsResponse,
     PollActivityTaskQueueRequest,
     PollActivityTaskQueueResponse,
     PollWorkflowTaskQueueRequest,
@@ -41,6 +39,8 @@ from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.tasks import Tasks
+from mockcloud.store import visibility
+from mockcloud.store.database import Store
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,10 @@ class _Shift:
 class Batches:
     """The batch workers of a region."""
 
-    def __init__(self, changes: Changes, namespaces: NamespaceRegistry, limits: Limits, tasks: Tasks) -> None:
+    def __init__(
+        self, changes: Changes, namespaces: NamespaceRegistry, store: Store, limits: Limits, tasks: Tasks
+    ) -> None:
+        self._store = store
         self._namespaces = namespaces
         self._limits = limits
         self._tasks = tasks
@@ -126,14 +129,12 @@ class Batches:
     async def _any_open(self, namespace: Namespace) -> bool:
         if not self._works(namespace):
             return False
-        request = CountWorkflowExecutionsRequest(namespace=namespace.name, query=rules.OPEN_BATCHES)
-        try:
-            return (await self._ask(namespace, request, CountWorkflowExecutionsResponse)).count > 0
-        except RegionKilled:
-            raise
-        except ServiceError as error:
-            await self._pause(namespace, error)
-            return self._works(namespace)  # there may be
+        return (
+            await self._store.read(
+                lambda connection: visibility.count_runs(connection, namespace.id, rules.OPEN_BATCHES)
+            )
+            > 0
+        )
 
     def _caller(self, namespace: Namespace) -> Caller:
         assert self.call is not None, "a frontend serves the region"

@@ -126,7 +126,7 @@ class Region:
         )
         self.fills = Fills(self.namespaces, store, ports, self.tasks, self.log_signal)
         self.removal = NamespaceRemoval(self.changes, self.namespaces, store, self.tasks)
-        self.batches = Batches(self.changes, self.namespaces, limits, self.tasks)
+        self.batches = Batches(self.changes, self.namespaces, store, limits, self.tasks)
         self.retention = Retention(self.changes, self.namespaces, self.runs, store, ports, self.tasks)
 
     @classmethod

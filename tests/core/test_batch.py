@@ -32,7 +32,8 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionOptionsRequest,
 )
 
-from mockcloud.core import batch
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import batch, visibility_query
 from mockcloud.core.batch import Progress
 from mockcloud.core.errors import InvalidArgument
 
@@ -173,3 +174,8 @@ def test_progress_is_told_and_read_back() -> None:
     assert Progress.of(progress.payloads()) == progress
     assert Progress.of(type(progress.payloads())()) is None
     assert batch.stats(batch.stats_memo(progress).fields) == (2, 1)
+
+
+def test_open_batches_are_found_as_by_their_query() -> None:
+    query = f"{batch.ALL_BATCHES} AND ExecutionStatus = 'Running'"
+    assert visibility_query.parse(query, NamespaceRecord()).filter == batch.OPEN_BATCHES
