@@ -172,7 +172,7 @@ class _Words(Lexer):
         pass
 
     def lex(self, lexer_state: LexerState, parser_state: object) -> Iterator[Token]:
-        raise NotImplementedError("words are fed one by one")
+        raise AssertionError("words are fed one by one")
 
 
 def parse(query: str) -> Query:

@@ -14,6 +14,11 @@ from typing import Final, TypeAlias
 
 from mockcloud.core.sql_tokens import RESERVED, UNRESERVED
 
+# Of the comparisons that a filter may make.
+OPERATORS: Final = frozenset(
+    {"=", "!=", "<", ">", "<=", ">=", "in", "not in", "starts_with", "not starts_with"}
+)
+
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_@][A-Za-z0-9_@]*", re.ASCII)
 _ESCAPED: Final = str.maketrans(
     {

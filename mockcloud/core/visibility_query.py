@@ -33,6 +33,7 @@ from mockcloud.core.search_attribute_values import (
     type_name,
 )
 from mockcloud.core.sql_syntax import (
+    OPERATORS,
     And,
     Boolean,
     Column,
@@ -73,9 +74,6 @@ _STATUSES: Final[Mapping[str, int]] = {
 _DIVISION: Final = "TemporalNamespaceDivision"
 _SCHEDULE_PREFIX: Final = "temporal-sys-scheduler:"
 
-_OPERATORS: Final = frozenset(
-    {"=", "!=", "<", ">", "<=", ">=", "in", "not in", "starts_with", "not starts_with"}
-)
 _LIST_OPERATORS: Final = frozenset({"=", "!=", "in", "not in"})
 _TEXT_OPERATORS: Final = frozenset({"=", "!="})
 _RANGE_TYPES: Final = frozenset({DATETIME, DOUBLE, INT, KEYWORD})
@@ -167,7 +165,7 @@ class _Converter:
                 raise _unsupported(f"expression of type {kind_of(node)}")
 
     def _comparison(self, node: Comparison) -> Filter:
-        if node.operator not in _OPERATORS:
+        if node.operator not in OPERATORS:
             raise _invalid(f"invalid operator '{node.operator}' in `{text_of(node)}`")
         field, alias = self._resolved(node.left)
         right = self._values(node.right, alias, field)

@@ -313,9 +313,8 @@ class Apply:
             except RegionKilled:
                 raise
             except Exception as need:
-                if (
-                    missing
-                ):  # each may need something, or read what only the one before has stored: then one by one
+                if missing:
+                    # Each may need something, or read what only the one before has stored: then one by one.
                     missing, in_one = [], False
                     continue
                 if isinstance(need, NeedReapplyError):

@@ -16,6 +16,7 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import search_attributes, sql_grammar, visibility_query
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.sql_syntax import (
+    OPERATORS,
     And,
     Boolean,
     Column,
@@ -37,9 +38,6 @@ from mockcloud.core.sql_syntax import (
 DIVISION: Final = "TemporalScheduler"
 
 _ALL: Final = f"TemporalNamespaceDivision = '{DIVISION}' AND ExecutionStatus = 'Running'"
-_OPERATORS: Final = frozenset(
-    {"=", "!=", "<", ">", "<=", ">=", "in", "not in", "starts_with", "not starts_with"}
-)
 
 
 class _Refused(Exception):
@@ -127,7 +125,7 @@ class _Names:
         problem = _value_problem(node.right)
         if problem:
             raise _Refused(f'unable to convert right side of "{text}": {problem}')
-        if node.operator not in _OPERATORS:
+        if node.operator not in OPERATORS:
             raise _Refused(f"operator '{node.operator}' not allowed in comparison expression")
 
     def _named(self, place: str, node: Node) -> None:
