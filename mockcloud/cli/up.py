@@ -98,7 +98,8 @@ def _level() -> int:
 def _ready_line(ready: dict[str, Any]) -> str:
     namespaces = ", ".join(f"{name} at {entry['endpoint']}" for name, entry in ready["namespaces"].items())
     regions = ", ".join(f"{name} at {address}" for name, address in ready["regions"].items())
-    return f"ready: namespaces {namespaces}; regions {regions}; Cloud Ops at {ready['cloud_ops']}"
+    others = f"Cloud Ops at {ready['cloud_ops']}; HTTP at {ready['http']}"
+    return f"ready: namespaces {namespaces}; regions {regions}; {others}"
 
 
 async def _live(cloud: Cloud, stop: asyncio.Event) -> None:

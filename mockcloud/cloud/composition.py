@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
@@ -24,7 +24,7 @@ from mockcloud.cloud.files import Files
 from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.region_node import RegionNode
-from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, CloudSettings
+from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSettings
 from mockcloud.cloud.views import Lag, RegionStatus, RunView, Status
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
@@ -37,6 +37,10 @@ from mockcloud.core.errors import (
 from mockcloud.endpoints.proxy import Address
 from mockcloud.rpc.faults import Links
 from mockcloud.rpc.grpc_transport import GrpcTransport
+from mockcloud.rpc.http_server import HttpServer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class Cloud:
         # The control plane's and the command line's way to the regions: no link, so no faults of links.
         self._transport: Final = GrpcTransport(self._peer_address)
         self._control: ControlNode | None = None
+        self._http: Final = HttpServer(self._http_application)
         self._changing: Final = asyncio.Lock()
 
     # Life
@@ -86,6 +91,7 @@ class Cloud:
             if self.settings.port and self.settings.namespaces:
                 # The one endpoint whose port was asked for: taken, it is known before anything is made.
                 await self.endpoints.open(self.settings.namespaces[0], None)
+            self._http.bind(self.settings.host, self._port_after(HTTP_OFFSET))
             await self._start_nodes()
             control = ControlNode(
                 self._files.database("control"),
@@ -102,6 +108,7 @@ class Cloud:
             for name in self.settings.namespaces:
                 await self._provide_namespace(name)
             self.endpoints.serve()
+            self._http.start()
         except BaseException:
             await self.close()
             raise
@@ -116,6 +123,7 @@ class Cloud:
 
     async def close(self) -> None:
         """Stop everything in good order; temporary files are removed."""
+        await self._http.stop()
         await self.endpoints.close()
         if self._control is not None:
             await self._control.close()
@@ -217,6 +225,16 @@ class Cloud:
         """HOST:PORT of the Cloud Ops API."""
         return self.control.address
 
+    @property
+    def http_address(self) -> str:
+        """The URL of everything that is served over HTTP."""
+        return f"http://{self.settings.host}:{self._http.port}"
+
+    def _http_application(self) -> ASGIApp:
+        from mockcloud.cloud.http_application import application
+
+        return application(self)
+
     async def kill_control(self) -> None:
         """Drop the control plane. Raises FailedPrecondition when it is down already."""
         async with self._changing:
@@ -239,6 +257,7 @@ class Cloud:
             "namespaces": {name: {"endpoint": self.endpoint(name)} for name in self.endpoints.namespaces},
             "regions": {name: self.region_address(name) for name in self.settings.regions},
             "cloud_ops": self.cloud_ops_address,
+            "http": self.http_address,
         }
 
     def endpoint(self, namespace: str) -> str:

@@ -53,7 +53,7 @@ class ControlNode:
         admin.register(handlers)
         self._server: Final = Server(
             [
-                serve_services((CLOUD_SERVICE,), self._dispatch, message_bytes=settings.limits.message_bytes),
+                serve_services((CLOUD_SERVICE,), self.dispatch, message_bytes=settings.limits.message_bytes),
                 serve_handlers(handlers),
                 Health([CLOUD_SERVICE.full_name]).methods(),
                 reflection((CLOUD_SERVICE,)),
@@ -123,5 +123,6 @@ class ControlNode:
         if plane is not None:
             await plane.close()
 
-    async def _dispatch(self, call: Call) -> bytes:
+    async def dispatch(self, call: Call) -> bytes:
+        """Answer one call of CloudService, however it came. Raises ServiceError."""
         return await self.plane.dispatch(call)

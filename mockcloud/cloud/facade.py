@@ -141,6 +141,11 @@ class MockCloud:
         return self.cloud.cloud_ops_address
 
     @property
+    def http(self) -> str:
+        """The URL of what is served over HTTP: the Cloud Ops API."""
+        return self.cloud.http_address
+
+    @property
     def region_names(self) -> tuple[str, ...]:
         return self._settings.regions
 
@@ -352,6 +357,11 @@ class BlockingCloud:
     def cloud_ops(self) -> str:
         """HOST:PORT of the Cloud Ops API (gRPC)."""
         return self.asynchronous.cloud_ops
+
+    @property
+    def http(self) -> str:
+        """The URL of what is served over HTTP."""
+        return self.asynchronous.http
 
     @property
     def region_names(self) -> tuple[str, ...]:

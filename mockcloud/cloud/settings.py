@@ -16,8 +16,10 @@ DEFAULT_REGIONS = ("aws-us-east-1", "aws-us-west-2")
 MAXIMUM_REGIONS = 9
 SEARCH_ATTRIBUTE_TYPES = ("Bool", "Datetime", "Double", "Int", "Keyword", "KeywordList", "Text")
 
-# How the ports of `--port P` are laid out: P is the first namespace's endpoint, P+1… the regions, P+10 Cloud Ops.
+# How the ports of `--port P` are laid out: P is the first namespace's endpoint, P+1… the regions, P+10 Cloud Ops,
+# P+1000 HTTP.
 CLOUD_OPS_OFFSET = 10
+HTTP_OFFSET = 1000
 
 
 # Dynamic-config keys, in lower case, of settings below that are seconds.
@@ -101,8 +103,8 @@ class CloudSettings:
                 )
         if not 0 <= self.port <= 65535:
             raise StartupError(f"not a port: {self.port}")
-        if self.port_layout and self.port > 65535 - CLOUD_OPS_OFFSET:
-            raise StartupError(f"not a port with room for {CLOUD_OPS_OFFSET} more after it: {self.port}")
+        if self.port_layout and self.port > 65535 - HTTP_OFFSET:
+            raise StartupError(f"not a port with room for {HTTP_OFFSET} more after it: {self.port}")
         if not all(self.namespaces):
             raise StartupError("a namespace has a name")
         for name, kind in self.search_attributes.items():

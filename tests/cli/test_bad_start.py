@@ -13,7 +13,7 @@ import pytest
 @pytest.mark.parametrize(
     ("options", "text", "code"),
     [
-        (["--port", "65530"], "not a port with room for 10 more after it: 65530", 1),
+        (["--port", "65530"], "not a port with room for 1000 more after it: 65530", 1),
         (["--port", "0", "--namespace", ""], "a namespace has a name", 1),
         (["--port", "0", "--region", "a b"], "not a region id: 'a b'", 1),
         (["--port", "0", "--region", "a", "--region", "a"], "a region is named twice: a, a", 1),

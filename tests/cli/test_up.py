@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.client import Client
 
@@ -75,7 +76,8 @@ class TestReady:
             line = first_line(process)
             assert re.fullmatch(
                 rf"ready: namespaces default at {ADDRESS}; "
-                rf"regions {EAST} at {ADDRESS}, {WEST} at {ADDRESS}; Cloud Ops at {ADDRESS}\n",
+                rf"regions {EAST} at {ADDRESS}, {WEST} at {ADDRESS}; Cloud Ops at {ADDRESS}; "
+                rf"HTTP at http://{ADDRESS}\n",
                 line,
             )
             for address in re.findall(ADDRESS, line):
@@ -87,7 +89,7 @@ class TestReady:
         options += ["--namespace", "orders", "--namespace", "billing", "-o", "json"]
         with started(*options) as process:
             addresses = ready(process)
-            assert set(addresses) == {"namespaces", "regions", "cloud_ops"}
+            assert set(addresses) == {"namespaces", "regions", "cloud_ops", "http"}
             assert list(addresses["regions"]) == list(regions)
             assert set(addresses["namespaces"]) == {"orders", "billing"}
             assert listens(addresses["cloud_ops"])
@@ -100,10 +102,13 @@ class TestReady:
         port = free_base()
         with started("--port", str(port), "-o", "json") as process:
             addresses = ready(process)
+            region = httpx.get(f"{addresses['http']}/cloud/regions/{EAST}").json()["region"]
+            assert region["location"] == "US East (N. Virginia)"
         assert addresses == {
             "namespaces": {"default": {"endpoint": f"127.0.0.1:{port}"}},
             "regions": {EAST: f"127.0.0.1:{port + 1}", WEST: f"127.0.0.1:{port + 2}"},
             "cloud_ops": f"127.0.0.1:{port + 10}",
+            "http": f"http://127.0.0.1:{port + 1000}",
         }
 
 
@@ -146,7 +151,7 @@ class TestEnd:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("offset", [0, 1, 10], ids=["endpoint", "region", "cloud_ops"])
+    @pytest.mark.parametrize("offset", [0, 1, 10, 1000], ids=["endpoint", "region", "cloud_ops", "http"])
     def test_a_taken_port(self, offset: int) -> None:
         base = free_base()
         with socket.socket() as taken:
@@ -206,10 +211,10 @@ class TestRefusals:
 
 
 def free_base() -> int:
-    """A port after which the next ten are free too, outside of what the kernel gives away."""
+    """A port of which the layout's others are free too, outside of what the kernel gives away."""
     while True:
         base = random.randrange(10_000, 30_000)
-        if not any(listens(f"127.0.0.1:{port}") for port in range(base, base + 11)):
+        if not any(listens(f"127.0.0.1:{port}") for port in (*range(base, base + 11), base + 1000)):
             return base
 
 

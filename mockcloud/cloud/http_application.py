@@ -1,0 +1,26 @@
+"""What the HTTP port serves. It belongs to the cloud and outlives its control plane: what needs that answers 503 then.
+
+Loaded when the first connection comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from mockcloud.control.cloud_ops import CLOUD_SERVICE
+from mockcloud.rpc.http_gateway import Gateway
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from mockcloud.cloud.composition import Cloud
+
+
+def application(cloud: Cloud) -> ASGIApp:
+    """Everything that a cloud serves over HTTP."""
+    limit = cloud.settings.limits.message_bytes
+    gateway = Gateway(CLOUD_SERVICE, cloud.control.dispatch, message_bytes=limit)
+    return Starlette(routes=[Mount("/", gateway)])
