@@ -46,6 +46,7 @@ from temporalio.client import Client
 from mockcloud import MockCloud
 from mockcloud.cloud.facade import Namespace
 from mockcloud.cloud.failover_views import Operation
+from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.cloud.views import RunView
 from tests.scenarios.invariants import settled
@@ -256,6 +257,23 @@ class Stage:
         (run,) = await self.settled(workflow_id)
         return run
 
+    async def end(self) -> None:
+        """What every scenario ends with: all links healed, all regions up, and the invariants of every workflow."""
+        self.cloud.reset_faults()
+        for region in (await self.cloud.status()).regions:
+            if not region.up:
+                await self.cloud.region(region.name).start()
+        await self.namespace.replicated()
+        for workflow_id in await self.cloud.run(self._workflow_ids()):
+            await settled(self.namespace, workflow_id, regions=len(self.cloud.region_names))
+
+    async def _workflow_ids(self) -> set[str]:
+        """Of all runs of the namespace, in whatever region."""
+        nodes = [self.cloud.cloud.node(name) for name in self.cloud.region_names]
+        return {
+            workflow_id for node in nodes for workflow_id in await workflow_ids(node, self.namespace.name)
+        }
+
     async def close(self) -> None:
         await asyncio.gather(*(caller.channel.close(None) for caller in self.callers))
         # Stopping blocks this loop's thread no more than the start did.
@@ -264,10 +282,11 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def opened(**settings: Any) -> AsyncIterator[Stage]:
-    """`open_stage`, closed at the end."""
+    """`open_stage`; if all went well, it ends with the invariants."""
     stage = await open_stage(**settings)
     try:
         yield stage
+        await stage.end()
     finally:
         await stage.close()
 
@@ -279,6 +298,14 @@ async def open_stage(
     cloud = MockCloud(regions, namespaces=["default"], settings=CloudSettings(**settings))
     await asyncio.get_running_loop().run_in_executor(None, cloud.start)
     return Stage(cloud, route)
+
+
+async def workflow_ids(node: RegionNode, namespace: str) -> list[str]:
+    """What a region's database has runs of."""
+    of = (node.region.namespaces.by_name(namespace).id,)
+    query = "SELECT DISTINCT workflow_id FROM runs WHERE namespace_id = ?"
+    rows = await node.region.store.read(lambda connection: connection.execute(query, of).fetchall())
+    return [str(workflow_id) for (workflow_id,) in rows]
 
 
 # Reading what happened

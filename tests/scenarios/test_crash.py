@@ -34,7 +34,7 @@ SIGNALS = 30
 class TestScenario50:
     """kill -9 of a region under load, and its restart: no answered write is lost, replication goes on, lag ends."""
 
-    async def test_the_process_is_killed_twice_in_a_row(
+    async def test_50_the_process_is_killed_twice_in_a_row(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Both regions at once, without a word; see `bench.crash` for what is asked of them afterwards."""
@@ -47,7 +47,7 @@ class TestScenario50:
         assert [line.split()[0] for line in lines[2:]] == [EAST, WEST]
 
     @pytest.mark.parametrize("victim", [EAST, WEST], ids=["active", "passive"])
-    async def test_a_region_is_killed_and_started(self, mockcloud: MockCloud, victim: str) -> None:
+    async def test_50_a_region_is_killed_and_started(self, mockcloud: MockCloud, victim: str) -> None:
         """Clients that try again, as every SDK does, see no error; what they were told is there, once."""
         namespace = mockcloud.namespace(NAMESPACE)
         client = await namespace.client()
@@ -76,7 +76,7 @@ class TestScenario50:
             assert signals_of(runs[f"w{index}"]) == names[index]
         assert [outstanding(lag) for lag in await namespace.lag()] == [(EAST, WEST, 0), (WEST, EAST, 0)]
 
-    async def test_real_workers_go_on_after_their_region_was_killed(self, mockcloud: MockCloud) -> None:
+    async def test_50_real_workers_go_on_after_their_region_was_killed(self, mockcloud: MockCloud) -> None:
         """Timers, sticky queues and pollers of the first life are gone; workflows in it come to their end."""
         namespace = mockcloud.namespace(NAMESPACE)
         client = await namespace.client()
@@ -110,7 +110,7 @@ class TestScenario51:
 
     @pytest.mark.parametrize("failover", [False, True], ids=["in_one_region", "over_a_failover"])
     @pytest.mark.parametrize("victim", ["A", "B"], ids=["active", "passive"])
-    async def test_the_final_history_is_the_same(
+    async def test_51_the_final_history_is_the_same(
         self, tmp_path: Path, victim: str, *, failover: bool
     ) -> None:
         whole, commits = await one_life(tmp_path / "whole", victim, 0, "before", failover=failover)
@@ -143,7 +143,7 @@ async def one_life(
 class TestScenario52:
     """Both regions are started again: the control plane, the namespaces and the operations are as before."""
 
-    async def test_regions_and_control_plane_of_a_running_cloud(self, mockcloud: MockCloud) -> None:
+    async def test_52_regions_and_control_plane_of_a_running_cloud(self, mockcloud: MockCloud) -> None:
         namespace = mockcloud.namespace(NAMESPACE)
         other = await mockcloud.create_namespace("other", regions=[WEST, EAST])
         east, west = await sides(mockcloud)
@@ -167,7 +167,7 @@ class TestScenario52:
         assert (namespace.endpoint, other.endpoint) == endpoints
         await go_on(mockcloud)
 
-    async def test_a_cloud_over_its_directory(self, tmp_path: Path) -> None:
+    async def test_52_a_cloud_over_its_directory(self, tmp_path: Path) -> None:
         options = {"namespaces": [NAMESPACE], "data_dir": tmp_path / "data"}
         async with MockCloud(**options) as cloud:  # type: ignore[arg-type]
             namespace = cloud.namespace(NAMESPACE)
@@ -184,7 +184,7 @@ class TestScenario52:
             assert cloud.namespace(NAMESPACE).endpoint == endpoint, "workers need not be told anything new"
             await go_on(cloud)
 
-    async def test_an_operation_in_flight_goes_on(self, tmp_path: Path) -> None:
+    async def test_52_an_operation_in_flight_goes_on(self, tmp_path: Path) -> None:
         """Everything ends in the middle of a failover that cannot drain, and starts again over a link that is whole."""
         options = {"namespaces": [NAMESPACE], "data_dir": tmp_path / "data"}
         async with MockCloud(**options) as cloud:  # type: ignore[arg-type]

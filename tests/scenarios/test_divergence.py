@@ -100,7 +100,9 @@ async def command(cloud: MockCloud, *arguments: str) -> str:
 class TestScenario27:
     """Forced with N unreplicated events: the old region's tail is a losing branch, readable on both sides."""
 
-    async def test_the_tail_is_readable_by_the_handle_and_by_the_command(self, mockcloud: MockCloud) -> None:
+    async def test_27_the_tail_is_readable_by_the_handle_and_by_the_command(
+        self, mockcloud: MockCloud
+    ) -> None:
         orders = mockcloud.namespace(NAMESPACE)
         east, west = await started(mockcloud)
         link = mockcloud.link(EAST, WEST).partition()
@@ -148,7 +150,7 @@ class TestScenario27:
             assert words in table
         assert table.count("(lost-1)") == 4, "on both branches, in both regions"
 
-    async def test_without_a_write_of_the_new_region_the_tail_stands(self, mockcloud: MockCloud) -> None:
+    async def test_27_without_a_write_of_the_new_region_the_tail_stands(self, mockcloud: MockCloud) -> None:
         """The other half of the rule: nothing forks where the winner has written nothing for the run."""
         east, west = await started(mockcloud)
         link = mockcloud.link(EAST, WEST).partition()
@@ -165,7 +167,7 @@ class TestScenario27:
 class TestScenario28:
     """Signals on both sides of a split: all on the winner, each once; then both are equal byte for byte."""
 
-    async def test_it_goes_as_a_real_pair_recorded_it(self, mockcloud: MockCloud) -> None:
+    async def test_28_it_goes_as_a_real_pair_recorded_it(self, mockcloud: MockCloud) -> None:
         east, west = await started(mockcloud)
         link = mockcloud.link(EAST, WEST).partition()
         await mockcloud.namespace(NAMESPACE).failover(WEST, forced=True)
@@ -185,7 +187,7 @@ class TestScenario28:
         await as_recorded(mockcloud, "02", "final")
         assert signals_of(run) == ["sB1", "sA1", "sA2"]
 
-    async def test_real_workers_take_in_every_signal_once(self, mockcloud: MockCloud) -> None:
+    async def test_28_real_workers_take_in_every_signal_once(self, mockcloud: MockCloud) -> None:
         orders = mockcloud.namespace(NAMESPACE)
         east, west = await orders.client(EAST), await orders.client(WEST)
         for number in range(3):
@@ -260,7 +262,9 @@ class TestScenario37:
 
     @pytest.mark.parametrize("kinds", FAULTS, ids="+".join)
     @pytest.mark.mockcloud(settings=CloudSettings(seed=37))
-    async def test_a_busy_namespace_arrives_whole(self, mockcloud: MockCloud, kinds: tuple[str, ...]) -> None:
+    async def test_37_a_busy_namespace_arrives_whole(
+        self, mockcloud: MockCloud, kinds: tuple[str, ...]
+    ) -> None:
         east, west = await sides(mockcloud)
         link = mockcloud.link(EAST, WEST)
         for kind in kinds:
@@ -280,7 +284,7 @@ class TestScenario37:
         assert not (await west.describe("w0")).HasField("pending_workflow_task")
 
     @pytest.mark.mockcloud(settings=CloudSettings(seed=38))
-    async def test_a_split_heals_over_a_bad_link(self, mockcloud: MockCloud) -> None:
+    async def test_37_a_split_heals_over_a_bad_link(self, mockcloud: MockCloud) -> None:
         east, west = await started(mockcloud)
         link = mockcloud.link(EAST, WEST)
         cut = link.partition()
@@ -318,7 +322,7 @@ class TestScenario38:
 
         await cloud.run(forget())
 
-    async def test_a_missing_range_is_sent_again(self, mockcloud: MockCloud) -> None:
+    async def test_38_a_missing_range_is_sent_again(self, mockcloud: MockCloud) -> None:
         east, west = await started(mockcloud)
         link = mockcloud.link(EAST, WEST).partition()
         for number in range(3):
@@ -332,7 +336,7 @@ class TestScenario38:
         assert signals_of(run) == ["missed-0", "missed-1", "missed-2", "found"]
         assert len((await west.history("w1")).history.events) == len(run.events)
 
-    async def test_a_run_that_is_not_known_is_fetched_whole(self, mockcloud: MockCloud) -> None:
+    async def test_38_a_run_that_is_not_known_is_fetched_whole(self, mockcloud: MockCloud) -> None:
         east, west = await sides(mockcloud)
         await mockcloud.namespace(NAMESPACE).replicated()
         link = mockcloud.link(EAST, WEST).partition()
@@ -355,7 +359,9 @@ class TestScenario38:
 class TestScenario42:
     """Who awaits a result while the branch under it is switched gets the winner's."""
 
-    async def test_a_client_of_the_losing_region_gets_the_winners_result(self, mockcloud: MockCloud) -> None:
+    async def test_42_a_client_of_the_losing_region_gets_the_winners_result(
+        self, mockcloud: MockCloud
+    ) -> None:
         orders = mockcloud.namespace(NAMESPACE)
         east, west = await orders.client(EAST), await orders.client(WEST)
         handle = await east.start_workflow(
@@ -382,7 +388,7 @@ class TestScenario42:
         run = (await agreed(mockcloud, "awaited"))["awaited"]
         assert len(run.branches) == 2
 
-    async def test_the_winner_has_closed_before_the_switch(self, mockcloud: MockCloud) -> None:
+    async def test_42_the_winner_has_closed_before_the_switch(self, mockcloud: MockCloud) -> None:
         """The close event comes with the switch itself, and no signal of the loser is in the way."""
         orders = mockcloud.namespace(NAMESPACE)
         east, west = await orders.client(EAST), await orders.client(WEST)

@@ -41,7 +41,7 @@ from tests.scenarios.stage import (
     Stage,
     detail,
     of_type,
-    open_stage,
+    opened,
     refused,
     schedule_activity,
     types,
@@ -230,9 +230,9 @@ async def test_05_terminate(journey: Stage) -> None:
 @pytest.fixture(params=[(WEST,), (WEST, EAST)], ids=["1_2", "19_failback_1_2_11"])
 async def brisk(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """A cloud whose chains may continue as new as fast as they like."""
-    stage = await open_stage(request.param, limits=Limits(continue_as_new_minimum_interval=times.MILLISECOND))
-    yield stage
-    await stage.close()
+    limits = Limits(continue_as_new_minimum_interval=times.MILLISECOND)
+    async with opened(route=request.param, limits=limits) as stage:
+        yield stage
 
 
 async def test_07_continue_as_new(brisk: Stage) -> None:

@@ -124,10 +124,18 @@ async def quick() -> AsyncIterator[Stage]:
         yield stage
 
 
-async def test_23_each_method_in_handover(quick: Stage) -> None:
+@pytest.fixture
+async def patient() -> AsyncIterator[Stage]:
+    """A call that is held in HANDOVER is held for longer than all others take."""
+    limits = Limits(task_poll=times.SECOND, history_long_poll=times.SECOND, handover_hold=4 * times.SECOND)
+    async with opened(limits=limits) as stage:
+        yield stage
+
+
+async def test_23_each_method_in_handover(patient: Stage) -> None:
     """The allowed ones answer; all others are held, and refused in the end."""
-    made = await requests(quick)
-    east = quick.at(EAST)
+    made = await requests(patient)
+    east = patient.at(EAST)
     await east.set_state(HANDOVER)
 
     names = list(made)

@@ -33,7 +33,7 @@ from tests.scenarios.stage import (
     Stage,
     detail,
     of_type,
-    open_stage,
+    opened,
     refused,
     schedule_activity,
     signals,
@@ -126,9 +126,8 @@ async def a_token(stage: Stage) -> bytes:
 @pytest.fixture(params=["all", "selected"])
 async def policy(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Stage, set[str]]]:
     """A cloud with each redirection policy, and what the passive region forwards under it."""
-    stage = await open_stage(redirection=request.param)
-    yield stage, SELECTED if request.param == "selected" else ALL - LOCAL
-    await stage.close()
+    async with opened(redirection=request.param) as stage:
+        yield stage, SELECTED if request.param == "selected" else ALL - LOCAL
 
 
 async def test_43_what_is_forwarded(policy: tuple[Stage, set[str]]) -> None:
@@ -189,8 +188,7 @@ async def test_43_no_forwarding_loop(policy: tuple[Stage, set[str]]) -> None:
 async def test_43_one_more_send_where_the_switch_is_news() -> None:
     """C believes in EAST, which has just turned passive and names WEST."""
     south = "aws-sa-east-1"
-    stage = await open_stage(regions=(EAST, WEST, south))
-    try:
+    async with opened(regions=(EAST, WEST, south)) as stage:
         await stage.at(EAST).start("w")
         await stage.namespace.replicated()
         cuts = [stage.cloud.link(region, south).partition(one_way=True) for region in (EAST, WEST)]
@@ -201,8 +199,6 @@ async def test_43_one_more_send_where_the_switch_is_news() -> None:
         await stage.at(south).signal("w", "s")
         await stage.namespace.replicated()
         assert signals(await stage.at(south).events("w")) == ["s"]
-    finally:
-        await stage.close()
 
 
 async def test_44_a_local_read_may_be_stale(stage: Stage) -> None:

@@ -79,7 +79,7 @@ def contiguous(workflow_ids: list[str]) -> bool:
     return all(later - earlier == SECOND for earlier, later in pairwise(moments))
 
 
-async def test_a_schedule_goes_on_in_the_other_region(stage: Stage) -> None:
+async def test_17_schedules(stage: Stage) -> None:
     """There and back: each slot is one run, started in the region that was active by then."""
     client = await stage.client()
     east, west = stage.at(EAST), stage.at(WEST)
@@ -102,6 +102,13 @@ async def test_a_schedule_goes_on_in_the_other_region(stage: Stage) -> None:
     # Both regions know the same of it.
     both = [await described(east), await described(west)]
     assert both[0] == both[1]
+    await stage.namespace.replicated()
+    lists = [
+        await caller.ask(ListSchedulesRequest(), ListSchedulesResponse, metadata=LOCALLY)
+        for caller in (east, west)
+    ]
+    assert lists[0] == lists[1]
+    assert [entry.schedule_id for entry in lists[0].schedules] == ["s"]
 
 
 async def test_switches_and_kills_in_quick_succession(stage: Stage) -> None:

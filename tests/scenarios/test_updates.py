@@ -1,4 +1,4 @@
-"""Scenario 16 and what belongs to it: updates across failovers, splits and crashes."""
+"""Scenarios 16 and 29 and what belongs to them: updates across failovers, splits and crashes."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ async def test_updates_live_through_a_crash(stage: Stage) -> None:
     assert len(of_type(events, ACCEPTED)) == 3
 
 
-async def test_an_update_of_the_losing_side_is_admitted_again_on_the_other(stage: Stage) -> None:
+async def test_29_an_update_of_the_losing_side_is_admitted_again_on_the_other(stage: Stage) -> None:
     """[06a] It had even completed; the winner's worker takes the request from history."""
     east, west = await stage.client(EAST), await stage.client(WEST)
     async with till_worker(east):
@@ -242,6 +242,58 @@ async def test_an_update_of_the_losing_side_is_admitted_again_on_the_other(stage
     told = {short(loser.events[fate.event_id - 1]): fate for fate in loser.fates}
     assert (told[ACCEPTED].fate, told[ACCEPTED].to_event_id) == ("reapplied", again.event_id)
     assert (told[COMPLETED].fate, told[COMPLETED].reason) == ("lost", fates.PROGRESS)
+
+
+async def test_29_an_update_that_the_losing_side_had_accepted(stage: Stage) -> None:
+    """It is admitted again on the winner, and completes there."""
+    east, west = await stage.client(EAST), await stage.client(WEST)
+    async with till_worker(east):
+        handle = await opened(east)
+        await stage.settled("w")
+        link = stage.cloud.link(EAST, WEST).partition()
+        await stage.failover(WEST, forced=True)
+        await handle.start_update(Till.put_later, 10, id="u", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    async with till_worker(west):
+        winner: WorkflowHandle[Any, Any] = west.get_workflow_handle("w")
+        assert await winner.execute_update(Till.put, 100, id="v") == 101
+        link.remove()
+        await winner.signal(Till.open)
+        await stage.namespace.replicated()
+        assert await winner.execute_update(Till.put_later, 1000, id="u") == 111, "it is known by its id"
+        await winner.signal(Till.close)
+        assert await winner.result() == 111
+    run = await stage.only_run("w")
+    (again,) = of_type(run.events, ADMITTED)
+    assert again.workflow_execution_update_admitted_event_attributes.request.meta.update_id == "u"
+    assert len(of_type(run.events, ACCEPTED)) == len(of_type(run.events, COMPLETED)) == 3
+    assert short(run.branches[1].events[-1]) == ACCEPTED
+
+
+async def test_29_the_same_update_id_on_both_sides(stage: Stage) -> None:
+    """The winner has it already: the loser's is not applied, and who asks by the id gets the winner's outcome."""
+    east, west = await stage.client(EAST), await stage.client(WEST)
+    async with till_worker(east):
+        handle = await opened(east)
+        await stage.settled("w")
+        link = stage.cloud.link(EAST, WEST).partition()
+        await stage.failover(WEST, forced=True)
+        assert await handle.execute_update(Till.put, 10, id="u") == 11
+    async with till_worker(west):
+        winner: WorkflowHandle[Any, Any] = west.get_workflow_handle("w")
+        assert await winner.execute_update(Till.put, 100, id="u") == 101
+        link.remove()
+        await stage.namespace.replicated()
+        for client in (east, west):
+            asked = client.get_workflow_handle("w").get_update_handle("u", result_type=int)
+            assert await asked.result() == 101
+        await winner.signal(Till.close)
+        assert await winner.result() == 101
+    run = await stage.only_run("w")
+    assert not of_type(run.events, ADMITTED)
+    assert len(of_type(run.events, ACCEPTED)) == 2
+    loser = run.branches[1]
+    (fate,) = (fate for fate in loser.fates if short(loser.events[fate.event_id - 1]) == ACCEPTED)
+    assert (fate.fate, fate.reason) == ("kept", fates.SAME_UPDATE)
 
 
 async def test_an_update_with_start_comes_again_after_the_switch(stage: Stage) -> None:

@@ -61,7 +61,7 @@ async def until_listed(caller: Caller, query: str) -> None:
     await until(seen)
 
 
-async def test_search_attributes_and_lists_follow_a_failover(journey: Stage) -> None:
+async def test_17_search_attributes_and_visibility_lists(journey: Stage) -> None:
     # Given attributes registered in the old region, and a workflow that has some and has upserted one.
     client = await journey.client()
     await client.operator_service.add_search_attributes(

@@ -1,0 +1,75 @@
+"""Scenarios 46 and 47: Workers of the passive region whose polls are not forwarded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from temporalio.api.errordetails.v1 import NamespaceNotActiveFailure
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollNexusTaskQueueRequest,
+    PollWorkflowTaskQueueRequest,
+)
+
+from tests.scenarios.stage import EAST, NORMAL_QUEUE, WEST, detail, opened, refused
+from tests.scenarios.workflows import QUEUE, Echo, worker
+
+STANDING_BY = 90  # seconds; a Worker of the SDK gives up refused polls after about a minute
+POLLS = [PollActivityTaskQueueRequest, PollNexusTaskQueueRequest, PollWorkflowTaskQueueRequest]
+
+
+@pytest.mark.serial
+@pytest.mark.timeout(180)
+async def test_46_a_standby_worker_stays_alive_and_takes_the_first_task() -> None:
+    """It has waited for longer than a Worker bears to be refused; its region turns active, and it works at once."""
+    async with opened(passive_polls="hold") as stage:
+        west = await stage.client(WEST)
+        standby = worker(west)
+        running = asyncio.create_task(standby.run())
+        try:
+            await stage.at(WEST).polled()
+            done, _ = await asyncio.wait({running}, timeout=STANDING_BY)
+            assert not done, "the Worker has ended"
+
+            await stage.failover(WEST)
+
+            begun = time.perf_counter()
+            assert await west.execute_workflow(Echo.run, "1", id="w", task_queue=QUEUE) == "1"
+            assert time.perf_counter() - begun < 1
+        finally:
+            await standby.shutdown()
+            await running
+        run = await stage.only_run("w")
+        assert {event.version for event in run.events} == {2}
+
+
+@pytest.mark.parametrize("kind", POLLS, ids=lambda kind: kind.DESCRIPTOR.name)
+async def test_47_polls_are_refused_with_the_detail(kind: type[Message]) -> None:
+    async with opened(passive_polls="error") as stage:
+        await stage.at(EAST).start("w")
+        await stage.namespace.replicated()
+
+        error = await refused(stage.at(WEST).call(kind(task_queue=NORMAL_QUEUE)))
+
+        assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert error.details() == (
+            f"Namespace: default is active in cluster: {EAST}, "
+            f"while current cluster {WEST} is a standby cluster."
+        )
+        assert detail(error, NamespaceNotActiveFailure) == NamespaceNotActiveFailure(
+            namespace="default", current_cluster=WEST, active_cluster=EAST
+        )
+        # The active region serves its own, and after the switch it is the other way round.
+        await stage.at(EAST).work()
+        await stage.failover(WEST)
+        await stage.at(WEST).signal("w", "s")
+        await stage.at(WEST).work()
+        error = await refused(stage.at(EAST).call(kind(task_queue=NORMAL_QUEUE)))
+        failure = detail(error, NamespaceNotActiveFailure)
+        assert failure is not None
+        assert (failure.current_cluster, failure.active_cluster) == (EAST, WEST)
+        assert len((await stage.only_run("w")).branches) == 1
