@@ -182,7 +182,7 @@ class CloudOps:
         return GetRegionResponse(region=region_message(request.region))
 
     def _namespace(self, known: KnownNamespace) -> Namespace:
-        running = self._operations.running(known.id)
+        running = self._operations.running_failover(known.id)
         return namespace_message(known, running.id if running else "")
 
 

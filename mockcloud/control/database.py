@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE namespaces (
@@ -37,16 +37,18 @@ CREATE TABLE operations (
     id           TEXT NOT NULL UNIQUE,
     namespace_id TEXT NOT NULL,
     namespace    TEXT NOT NULL,
-    source       TEXT NOT NULL,
-    target       TEXT NOT NULL,
-    forced       INTEGER NOT NULL,
+    kind         TEXT NOT NULL,
+    region       TEXT NOT NULL,
+    request      BLOB NOT NULL,   -- of the kind's RPC
     who          TEXT NOT NULL,
     state        TEXT NOT NULL,
     step         TEXT NOT NULL,
-    mode         TEXT NOT NULL,
     reason       TEXT NOT NULL,
     started      INTEGER NOT NULL,
     finished     INTEGER NOT NULL,
+    source       TEXT NOT NULL,   -- from here on: of failovers
+    forced       INTEGER NOT NULL,
+    mode         TEXT NOT NULL,
     version      INTEGER NOT NULL,
     after_id     TEXT NOT NULL
 );
@@ -88,7 +90,7 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path, *, durable: bool) -> Database:
-        """Open or create `path`. Raises StartupError when it cannot be used or has a newer schema."""
+        """Open or create `path`. Raises StartupError when it cannot be used or has another schema."""
         connecting = aiosqlite.connect(path, isolation_level=None)
         # Never keep the process alive; before 0.22 the connection is the thread itself.
         cast("threading.Thread", getattr(connecting, "_thread", connecting)).daemon = True
@@ -155,7 +157,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     async with connection.execute("PRAGMA user_version") as cursor:
         row = await cursor.fetchone()
     version = int(row[0]) if row else 0
-    if version > SCHEMA_VERSION:
+    if version not in {0, SCHEMA_VERSION}:
         raise StartupError(f"{path} has schema {version}, this mockcloud knows only {SCHEMA_VERSION}")
     if version == 0:
         await connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

@@ -1,28 +1,67 @@
 """Asynchronous operations: what was asked for, how far it came, how it ended. Every step is on disk before it is taken.
 
-An operation is a value; a step is a new value. States go PENDING → IN_PROGRESS → FULFILLED or FAILED, and never back.
-Asking again with the same id for the same thing finds the operation that is there.
+An operation is a value; a step is a new value. States go PENDING → IN_PROGRESS → FULFILLED, FAILED or CANCELLED, and
+never back. Asking again with the same id for the same thing finds the operation that is there.
+
+What the steps of a kind are, its own module says; `control.runner` takes them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import aiosqlite
 from google.protobuf.any_pb2 import Any as AnyMessage
-from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest
+from google.protobuf.message import Message
+from temporalio.api.cloud.cloudservice.v1 import (
+    AddNamespaceRegionRequest,
+    CreateNamespaceRequest,
+    DeleteNamespaceRegionRequest,
+    DeleteNamespaceRequest,
+    FailoverNamespaceRegionRequest,
+    RenameCustomSearchAttributeRequest,
+    UpdateNamespaceRequest,
+    UpdateNamespaceTagsRequest,
+)
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from mockcloud.control.database import Database
 from mockcloud.core import times
 from mockcloud.core.errors import AlreadyExists, NotFound
 
-OPERATION_TYPE: Final = "FailoverNamespaceRegion"
+ACCEPTED: Final = "accepted"
+ENDED: Final = "ended"
+FOLLOWING: Final = "following"  # a failover that leaves the work to an earlier one
+
+
+class Kind(StrEnum):
+    """What is done: the name of the RPC that asks for it, which is its `operation_type`."""
+
+    CREATE = "CreateNamespace"
+    UPDATE = "UpdateNamespace"
+    RENAME_SEARCH_ATTRIBUTE = "RenameCustomSearchAttribute"
+    TAGS = "UpdateNamespaceTags"
+    DELETE = "DeleteNamespace"
+    ADD_REGION = "AddNamespaceRegion"
+    DELETE_REGION = "DeleteNamespaceRegion"
+    FAILOVER = "FailoverNamespaceRegion"
+
+
+_REQUESTS: Final[Mapping[Kind, type[Message]]] = {
+    Kind.CREATE: CreateNamespaceRequest,
+    Kind.UPDATE: UpdateNamespaceRequest,
+    Kind.RENAME_SEARCH_ATTRIBUTE: RenameCustomSearchAttributeRequest,
+    Kind.TAGS: UpdateNamespaceTagsRequest,
+    Kind.DELETE: DeleteNamespaceRequest,
+    Kind.ADD_REGION: AddNamespaceRegionRequest,
+    Kind.DELETE_REGION: DeleteNamespaceRegionRequest,
+    Kind.FAILOVER: FailoverNamespaceRegionRequest,
+}
 
 
 class State(StrEnum):
@@ -32,23 +71,11 @@ class State(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     FULFILLED = "FULFILLED"
     FAILED = "FAILED"
-
-
-class Step(StrEnum):
-    """Where a failover is; `control.failover` says what each step does."""
-
-    ACCEPTED = "accepted"
-    CATCHING_UP = "catching up"
-    HANDOVER = "handover"
-    SWITCHING = "switching"
-    RELEASING = "releasing"
-    FORCING = "forcing"
-    FOLLOWING = "following"
-    ENDED = "ended"
+    CANCELLED = "CANCELLED"
 
 
 class Mode(StrEnum):
-    """How the active region changed."""
+    """How a failover changed the active region."""
 
     UNDECIDED = ""
     GRACEFUL = "graceful"
@@ -58,21 +85,24 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One failover. Times are nanoseconds since the epoch; 0: not yet."""
+    """One operation. Times are nanoseconds since the epoch; 0: not yet."""
 
     id: str
-    namespace_id: str
-    namespace: str
-    source: str  # the region that was active when it was accepted
-    target: str
-    forced: bool  # asked for without the graceful attempt
+    kind: Kind
+    namespace_id: str  # of the regions' record
+    namespace: str  # its name there
+    region: str  # that is failed over to, added or deleted; where a new namespace is active
+    request: bytes  # of the kind's RPC, as it was sent
     who: str
-    state: State
-    step: Step
-    mode: Mode
-    reason: str  # of a failure; or why a graceful attempt became a forced failover
     started: int
+    state: State = State.PENDING
+    step: str = ACCEPTED
+    reason: str = ""  # why it failed or was cancelled; or why a graceful failover became a forced one
     finished: int = 0
+    # Of failovers:
+    source: str = ""  # the region that was active when it was accepted
+    forced: bool = False  # asked for without the graceful attempt
+    mode: Mode = Mode.UNDECIDED
     version: int = 0  # failover version after it
     after_id: str = ""  # the operation that does the work, when one ran already
 
@@ -80,25 +110,34 @@ class Operation:
     def ended(self) -> bool:
         return self.finished != 0
 
+    def input(self) -> Message:
+        """The request, with the operation's id."""
+        message = _REQUESTS[self.kind].FromString(self.request)
+        setattr(message, "async_operation_id", self.id)  # noqa: B010 every kind's request has it
+        return message
+
     def asks_the_same(self, other: Operation) -> bool:
-        """Whether both come from the same request."""
-        return (self.namespace, self.target, self.forced) == (other.namespace, other.target, other.forced)
+        """Whether both come from the same request; a namespace may be named with its account or without."""
+        return self._question() == other._question()
+
+    def _question(self) -> tuple[object, ...]:
+        message = self.input()
+        if not isinstance(message, CreateNamespaceRequest):
+            message.ClearField("namespace")
+        return self.kind, self.namespace, self.forced, message
 
     def message(self, check_after: int) -> AsyncOperation:
         """As the Cloud Ops API shows it."""
-        request = FailoverNamespaceRegionRequest(
-            namespace=self.namespace, region=self.target, async_operation_id=self.id
-        )
         packed = AnyMessage()
-        packed.Pack(request)
+        packed.Pack(self.input())
         message = AsyncOperation(
             id=self.id,
             state=AsyncOperation.State.Value(f"STATE_{self.state}"),
             state_deprecated=self.state.lower(),
             check_duration=times.duration(check_after),
-            operation_type=OPERATION_TYPE,
+            operation_type=self.kind,
             operation_input=packed,
-            failure_reason=self.reason if self.state is State.FAILED else "",
+            failure_reason=self.reason if self.state in {State.FAILED, State.CANCELLED} else "",
             started_time=times.timestamp(self.started),
         )
         if self.finished:
@@ -113,9 +152,11 @@ _PUT: Final = (
     " ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _FIELDS if name != "id")
 )
-_GET: Final = f"SELECT {_COLUMNS} FROM operations WHERE id = ?"  # noqa: S608 constants
-_FORCED: Final = f"SELECT {_COLUMNS} FROM operations WHERE mode = ? ORDER BY number"  # noqa: S608 constants
-_RUNNING: Final = f"SELECT {_COLUMNS} FROM operations WHERE finished = 0 ORDER BY number"  # noqa: S608 constants
+_SELECT: Final = f"SELECT {_COLUMNS} FROM operations"  # noqa: S608 constants
+_GET: Final = f"{_SELECT} WHERE id = ?"
+_FORCED: Final = f"{_SELECT} WHERE mode = ? ORDER BY number"
+_RUNNING: Final = f"{_SELECT} WHERE finished = 0 ORDER BY number"
+_LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
 
 
 class Operations:
@@ -128,28 +169,37 @@ class Operations:
 
     async def load(self) -> Sequence[Operation]:
         """What runs according to the database, in the order in which it was accepted."""
-
-        async def work(connection: aiosqlite.Connection) -> list[Operation]:
-            async with connection.execute(_RUNNING) as cursor:
-                return [_operation(row) for row in await cursor.fetchall()]
-
-        found = await self._database.transact(work)
+        found = await self._query(_RUNNING)
         self._running.update((operation.id, operation) for operation in found)
         return found
 
     async def forced(self) -> dict[str, Operation]:
-        """Those that have ended by force, by id, in the order in which they were accepted."""
+        """Failovers that have ended by force, by id, in the order in which they were accepted."""
+        return {operation.id: operation for operation in await self._query(_FORCED, Mode.FORCED)}
 
-        async def work(connection: aiosqlite.Connection) -> list[Operation]:
-            async with connection.execute(_FORCED, (Mode.FORCED,)) as cursor:
-                return [_operation(row) for row in await cursor.fetchall()]
+    async def latest(self, namespace_id: str, most: int) -> Sequence[Operation]:
+        """The latest operations of a namespace, or of all, the last accepted one first."""
+        return await self._query(_LIST, namespace_id, most)
 
-        return {operation.id: operation for operation in await self._database.transact(work)}
+    def running(self, namespace_id: str) -> list[Operation]:
+        """What runs for a namespace now, in the order in which it was accepted."""
+        return [operation for operation in self._running.values() if operation.namespace_id == namespace_id]
 
-    def running(self, namespace_id: str) -> Operation | None:
+    def all_running(self) -> list[Operation]:
+        """What runs for any namespace now."""
+        return list(self._running.values())
+
+    def running_failover(self, namespace_id: str) -> Operation | None:
         """The failover of a namespace that does the work now."""
-        for operation in self._running.values():
-            if operation.namespace_id == namespace_id and operation.step is not Step.FOLLOWING:
+        for operation in self.running(namespace_id):
+            if operation.kind is Kind.FAILOVER and operation.step != FOLLOWING:
+                return operation
+        return None
+
+    def running_change(self, namespace_id: str) -> Operation | None:
+        """What else is done to a namespace now: one thing at a time."""
+        for operation in self.running(namespace_id):
+            if operation.kind is not Kind.FAILOVER:
                 return operation
         return None
 
@@ -157,13 +207,8 @@ class Operations:
         """The operation of that id, or None."""
         if operation_id in self._running:
             return self._running[operation_id]
-
-        async def work(connection: aiosqlite.Connection) -> Operation | None:
-            async with connection.execute(_GET, (operation_id,)) as cursor:
-                row = await cursor.fetchone()
-            return None if row is None else _operation(row)
-
-        return await self._database.transact(work)
+        found = await self._query(_GET, operation_id)
+        return found[0] if found else None
 
     async def get(self, operation_id: str) -> Operation:
         """The operation of that id. NotFound."""
@@ -171,6 +216,13 @@ class Operations:
         if found is None:
             raise NotFound(f"async operation {operation_id} not found")
         return found
+
+    async def repeated(self, operation: Operation) -> Operation | None:
+        """What the same request made before; None: its id is new. AlreadyExists: another request has it."""
+        known = await self.find(operation.id)
+        if known is not None and not known.asks_the_same(operation):
+            raise AlreadyExists(f"async operation {operation.id} already exists for another request")
+        return known
 
     async def accept(self, operation: Operation) -> Operation:
         """Record a new operation, or find the one that the same request made before. AlreadyExists: another did."""
@@ -228,6 +280,13 @@ class Operations:
                 future.exception()  # who waited may be gone as well
         self._ends.clear()
 
+    async def _query(self, sql: str, *values: object) -> list[Operation]:
+        async def work(connection: aiosqlite.Connection) -> list[Operation]:
+            async with connection.execute(sql, values) as cursor:
+                return [_operation(row) for row in await cursor.fetchall()]
+
+        return await self._database.transact(work)
+
 
 def _values(operation: Operation) -> tuple[object, ...]:
     return tuple(getattr(operation, name) for name in _FIELDS)
@@ -236,8 +295,8 @@ def _values(operation: Operation) -> tuple[object, ...]:
 def _operation(row: aiosqlite.Row | tuple[object, ...]) -> Operation:
     values = dict(zip(_FIELDS, row, strict=True))
     values.update(
+        kind=Kind(values["kind"]),
         state=State(values["state"]),
-        step=Step(values["step"]),
         mode=Mode(values["mode"]),
         forced=bool(values["forced"]),
     )

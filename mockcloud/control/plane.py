@@ -26,6 +26,7 @@ from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
 from mockcloud.control.operations import Mode, Operation, Operations
 from mockcloud.control.regions import RegionClient
 from mockcloud.control.reports import NoFiles, RegionFiles, Reports
+from mockcloud.control.runner import Runner
 from mockcloud.control.settings import ControlSettings
 from mockcloud.control.waiting import wait_for
 from mockcloud.core import times
@@ -87,6 +88,7 @@ class ControlPlane:
         try:
             await parts.directory.load()
             await parts.reports.resume(await parts.operations.forced())
+            await parts.runner.resume()
             await parts.failovers.resume()
         except BaseException:
             await self.kill()
@@ -117,7 +119,7 @@ class ControlPlane:
     async def _end(self, parts: _Parts) -> None:
         tasks = [
             *self._watches.values(),
-            *parts.failovers.stop(),
+            *parts.runner.stop(),
             *parts.reports.stop(),
             *parts.directory.stop(),
         ]
@@ -146,7 +148,7 @@ class ControlPlane:
             try:
                 async for change in region.watch():
                     if change.complete:
-                        parts.failovers.region_seen(region.name)
+                        parts.runner.region_seen(region.name)
                         parts.reports.region_seen(region.name)
                     else:
                         parts.directory.observe(region.name, change.record)
@@ -264,7 +266,7 @@ class ControlPlane:
     def running_operation(self, namespace: str) -> admin.OperationView | None:
         """The failover of a namespace that runs now. NamespaceNotFound."""
         parts = self._running
-        running = parts.operations.running(parts.directory.by_name(namespace).id)
+        running = parts.operations.running_failover(parts.directory.by_name(namespace).id)
         return operation_view(running) if running else None
 
 
@@ -283,6 +285,7 @@ class _Parts:
         self.database: Final = database
         self.directory: Final = Directory(database, endpoints, ports.clock)
         self.operations: Final = Operations(database)
+        self.runner: Final = Runner(self.operations, regions, ports, settings)
         self.reports: Final = Reports(
             database=database,
             regions=regions,
@@ -296,6 +299,7 @@ class _Parts:
             regions=regions,
             directory=self.directory,
             operations=self.operations,
+            runner=self.runner,
             reports=self.reports,
             ports=ports,
             settings=settings,
@@ -314,7 +318,7 @@ def operation_view(operation: Operation) -> admin.OperationView:
     return admin.OperationView(
         id=operation.id,
         namespace=operation.namespace,
-        region=operation.target,
+        region=operation.region,
         source=operation.source,
         state=operation.state,
         step=operation.step,

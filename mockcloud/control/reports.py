@@ -177,9 +177,9 @@ class Reports:
     async def _read(self, operation: Operation, summary: cloud.Unreplicated, runs: Runs) -> None:
         source, timeout = self._regions[operation.source], self._settings.call_timeout
         # The target knows best what it has: what the source has stored of that is a little behind.
-        has = await self._regions[operation.target].applied(operation.namespace, source.name, timeout)
+        has = await self._regions[operation.region].applied(operation.namespace, source.name, timeout)
         request = admin.ReadTailRequest(
-            namespace=operation.namespace, peer=operation.target, after_position=has
+            namespace=operation.namespace, peer=operation.region, after_position=has
         )
         while True:
             try:
@@ -211,7 +211,7 @@ class Reports:
     async def _settle(self, operation: Operation, summary: cloud.Unreplicated) -> None:
         try:
             # The record of the switch travels with all else: who has that, has learnt of the switch.
-            for source, peer in ((operation.target, operation.source), (operation.source, operation.target)):
+            for source, peer in ((operation.region, operation.source), (operation.source, operation.region)):
                 if not await self._replicated(operation, source, peer):
                     return
             await self._tell(operation, summary, settled=True)
@@ -282,7 +282,7 @@ class Reports:
     async def _trees(self, operation: Operation, workflow_id: str) -> list[admin.RunTree] | None:
         """The runs of the workflow id as the active region has them; None where it does not answer."""
         known = self._directory.find_id(operation.namespace_id)
-        active = known.active_region if known is not None else operation.target
+        active = known.active_region if known is not None else operation.region
         try:
             return await self._regions[active].history_tree(
                 operation.namespace, workflow_id, self._settings.call_timeout

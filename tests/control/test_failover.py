@@ -10,7 +10,7 @@ import pytest
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.control.operations import Step
+from mockcloud.control.failover import Step
 from mockcloud.control.settings import ControlSettings
 from mockcloud.core.errors import (
     AlreadyExists,
