@@ -27,9 +27,17 @@ DEFAULT_PORT = 7233
 
 
 def _directory(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    return _path("directory", context, parameter, value)
+
+
+def _file(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    return _path("file", context, parameter, value)
+
+
+def _path(kind: str, context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
     if value is not None and not value.strip():
         # An unset variable in a script must not mean the current directory.
-        raise click.BadParameter("the name of a directory is empty", context, parameter)
+        raise click.BadParameter(f"the name of a {kind} is empty", context, parameter)
     return Path(value) if value is not None else None
 
 
@@ -49,6 +57,9 @@ def _directory(context: click.Context, parameter: click.Parameter, value: str | 
 @click.option(
     "--data-dir", callback=_directory, metavar="DIR", help="Keep everything there. [default: temporary files]"
 )
+@click.option(
+    "--audit-log", callback=_file, metavar="FILE", help="Append the audit log there, a line of JSON each."
+)
 @dynamic_config_option
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def up(
@@ -56,6 +67,7 @@ def up(
     namespaces: tuple[str, ...],
     regions: tuple[str, ...],
     data_dir: Path | None,
+    audit_log: Path | None,
     dynamic_config_values: tuple[str, ...],
     output: str,
 ) -> None:
@@ -69,6 +81,7 @@ def up(
             regions=regions or DEFAULT_REGIONS,
             namespaces=namespaces,
             data_dir=data_dir,
+            audit_file=audit_log,
             port=port,
             dynamic_config=parsed(dynamic_config_values),
         )

@@ -99,6 +99,7 @@ class ControlNode:
             settings=ControlSettings(
                 graceful=int(self._settings.failover_timeout * times.SECOND),
                 retention=self._settings.retention_days * times.DAY,
+                audit_file=self._settings.audit_file,
             ),
             durable=self._settings.durable,
         )

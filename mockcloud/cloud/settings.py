@@ -55,6 +55,7 @@ class CloudSettings:
     passive_polls: str = "forward"  # or "hold", "error"
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
+    audit_file: Path | None = None  # JSON lines of the audit log are appended there
     seed: int | None = None  # of every random choice; None: unpredictable
 
     @property

@@ -17,6 +17,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     FailoverNamespaceRegionResponse,
     GetAsyncOperationRequest,
     GetAsyncOperationResponse,
+    GetAuditLogsRequest,
     GetNamespaceRequest,
     GetNamespaceResponse,
     GetNamespacesRequest,
@@ -39,6 +40,7 @@ from temporalio.api.cloud.namespace.v1 import (
 from temporalio.api.cloud.region.v1 import Region
 from temporalio.api.cloud.resource.v1 import ResourceState
 
+from mockcloud.control.audit import AuditLog
 from mockcloud.control.failover import Failovers
 from mockcloud.control.namespaces import Directory, KnownNamespace
 from mockcloud.control.operations import Operations
@@ -116,12 +118,14 @@ class CloudOps:
         directory: Directory,
         operations: Operations,
         failovers: Failovers,
+        audit: AuditLog,
         settings: ControlSettings,
     ) -> None:
         self._regions: Final = tuple(regions)
         self._directory: Final = directory
         self._operations: Final = operations
         self._failovers: Final = failovers
+        self._audit: Final = audit
         self._settings: Final = settings
 
     async def dispatch(self, call: Call) -> bytes:
@@ -169,6 +173,10 @@ class CloudOps:
         _require("async_operation_id", request.async_operation_id)
         operation = await self._operations.get(request.async_operation_id)
         return GetAsyncOperationResponse(async_operation=operation.message(self._settings.check_after))
+
+    @_serves(GetAuditLogsRequest)
+    async def _get_audit_logs(self, request: GetAuditLogsRequest) -> Message:
+        return await self._audit.page(request)
 
     @_serves(GetRegionsRequest)
     async def _get_regions(self, _request: GetRegionsRequest) -> Message:

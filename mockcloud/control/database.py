@@ -69,6 +69,13 @@ CREATE TABLE owed_releases (
     region       TEXT NOT NULL,   -- left in HANDOVER because it could not be reached
     PRIMARY KEY (namespace_id, region)
 ) WITHOUT ROWID;
+CREATE TABLE audit_log (
+    number    INTEGER PRIMARY KEY, -- rising: the order in which they were stored
+    emit_time INTEGER NOT NULL,
+    log_id    TEXT NOT NULL,
+    record    BLOB NOT NULL        -- temporal.api.cloud.auditlog.v1.LogRecord
+);
+CREATE UNIQUE INDEX audit_log_by_time ON audit_log (emit_time, log_id);
 """
 
 

@@ -30,6 +30,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
 )
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
+from mockcloud.control import audit
 from mockcloud.control.database import Database
 from mockcloud.core import times
 from mockcloud.core.errors import AlreadyExists, NotFound
@@ -233,6 +234,7 @@ class Operations:
             if row is not None:
                 return _operation(row)
             await connection.execute(_PUT, _values(operation))
+            await audit.accepted(connection, operation.id)
             return None
 
         known = await self._database.transact(work)

@@ -19,8 +19,13 @@ from temporalio.api.replication.v1 import ClusterReplicationConfig
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
+from mockcloud.control import audit
+from mockcloud.control.audit import AuditLog
+from mockcloud.control.audit_file import AuditFile, plain
 from mockcloud.control.cloud_ops import CloudOps
 from mockcloud.control.database import Closed, Database
+from mockcloud.control.door import Door
+from mockcloud.control.events import Tell, nobody
 from mockcloud.control.failover import Failovers
 from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
 from mockcloud.control.operations import Mode, Operation, Operations
@@ -51,6 +56,7 @@ class ControlPlane:
         files: RegionFiles | None = None,
         ports: Ports | None = None,
         settings: ControlSettings | None = None,
+        tell: Tell = nobody,
         durable: bool = True,
     ) -> None:
         """Nothing happens before `start`.
@@ -63,6 +69,7 @@ class ControlPlane:
             files: of regions that are down, for what they had not replicated.
             ports: time and ids.
             settings: figures.
+            tell: is called with what happens.
             durable: whether what was answered survives loss of power.
         """
         self._path: Final = path
@@ -71,6 +78,7 @@ class ControlPlane:
         self._files: Final = files or NoFiles()
         self._ports: Final = ports or Ports()
         self._settings: Final = settings or ControlSettings()
+        self._tell: Final = tell
         self._regions: Final = {name: RegionClient(name, transport) for name in regions}
         self._parts: _Parts | None = None
         self._watches: Final[dict[str, asyncio.Task[None]]] = {}
@@ -83,9 +91,10 @@ class ControlPlane:
         assert self._parts is None, "a control plane starts once"
         database = await Database.open(self._path, durable=self._durable)
         parts = self._parts = _Parts(
-            database, self._regions, self._endpoints, self._files, self._ports, self._settings
+            database, self._regions, self._endpoints, self._files, self._ports, self._settings, self._tell
         )
         try:
+            await parts.audit.load()
             await parts.directory.load()
             await parts.reports.resume(await parts.operations.forced())
             await parts.runner.resume()
@@ -162,7 +171,7 @@ class ControlPlane:
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of CloudService."""
-        return await self._running.cloud_ops.dispatch(call)
+        return await self._running.door.dispatch(call)
 
     def find(self, name: str) -> KnownNamespace | None:
         """The namespace of that name, or None."""
@@ -180,6 +189,10 @@ class ControlPlane:
             NamespaceAlreadyExists: it is there.
             Unavailable: the region where it shall be active cannot be reached.
         """
+        async with self._running.audit.attempt(audit.CREATE_NAMESPACE, audit.tool(""), request):
+            return await self._create_namespace(request)
+
+    async def _create_namespace(self, request: admin.CreateNamespaceRequest) -> admin.CreateNamespaceResponse:
         parts, timeout = self._running, self._settings.call_timeout
         names = list(request.regions) or list(self._regions)
         for name in names:
@@ -223,13 +236,14 @@ class ControlPlane:
     async def failover(self, request: admin.FailoverRequest) -> admin.OperationView:
         """Fail over, and wait for the end unless the request says otherwise. Raises as `Failovers.request`."""
         parts = self._running
-        operation = await parts.failovers.request(
-            request.namespace,
-            request.region,
-            forced=request.forced,
-            who=request.who,
-            operation_id=request.operation_id,
-        )
+        async with parts.audit.attempt(audit.FAILOVER, audit.tool(request.who), request):
+            operation = await parts.failovers.request(
+                request.namespace,
+                request.region,
+                forced=request.forced,
+                who=request.who,
+                operation_id=request.operation_id,
+            )
         if not operation.ended and not request.no_wait:
             operation = await parts.operations.end_of(operation.id)
             await parts.reports.taken(operation.id, self._settings.report_wait)
@@ -281,8 +295,15 @@ class _Parts:
         files: RegionFiles,
         ports: Ports,
         settings: ControlSettings,
+        tell: Tell,
     ) -> None:
         self.database: Final = database
+        self.audit: Final = AuditLog(
+            database,
+            ports,
+            lambda record: tell("audit", plain(record)),
+            AuditFile(settings.audit_file) if settings.audit_file else None,
+        )
         self.directory: Final = Directory(database, endpoints, ports.clock)
         self.operations: Final = Operations(database)
         self.runner: Final = Runner(self.operations, regions, ports, settings)
@@ -309,8 +330,10 @@ class _Parts:
             directory=self.directory,
             operations=self.operations,
             failovers=self.failovers,
+            audit=self.audit,
             settings=settings,
         )
+        self.door: Final = Door(self.cloud_ops, self.audit)
 
 
 def operation_view(operation: Operation) -> admin.OperationView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mockcloud.core import times
 
@@ -22,6 +23,7 @@ class ControlSettings:
     report_wait: int = (
         5 * times.SECOND
     )  # the most that an answer waits for what a forced failover left behind
+    audit_file: Path | None = None  # that the audit log is written to as well, as JSON lines
     retention: int = 3 * times.DAY  # of namespaces made without one
 
     @property

@@ -18,6 +18,8 @@ import pytest
         (["--port", "0", "--region", "a b"], "not a region id: 'a b'", 1),
         (["--port", "0", "--region", "a", "--region", "a"], "a region is named twice: a, a", 1),
         (["--port", "0", "--data-dir", ""], "the name of a directory is empty", 2),
+        (["--port", "0", "--audit-log", ""], "the name of a file is empty", 2),
+        (["--port", "0", "--audit-log", "/none/a"], "the audit log cannot be written to /none/a: No such", 1),
     ],
 )
 def test_one_clear_line(tmp_path: Path, options: list[str], text: str, code: int) -> None:

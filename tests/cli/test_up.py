@@ -112,6 +112,22 @@ class TestReady:
         }
 
 
+class TestAuditLog:
+    def test_each_change_is_a_line(self, tmp_path: Path) -> None:
+        path = tmp_path / "audit.jsonl"
+        with started("--audit-log", str(path), "-o", "json") as process:
+            url = f"{ready(process)['http']}/cloud/namespaces/default/failover-region"
+            assert httpx.post(url, json={"region": WEST}).status_code == 200
+            assert httpx.post(url, json={"region": "mars-1"}).status_code == 400
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [(line["operation"], line["status"]) for line in lines] == [
+            ("CreateNamespaceAPI", "OK"),
+            ("FailoverNamespace", "OK"),
+            ("FailoverNamespace", "ERROR"),
+        ]
+        assert lines[1]["x_forwarded_for"] == "127.0.0.1"
+
+
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_ends_it_in_good_order(self, tmp_path: Path, number: signal.Signals) -> None:

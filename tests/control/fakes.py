@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ReplicationState
@@ -220,6 +221,7 @@ class World:
         self.endpoints = FakeEndpoints()
         self.clock = SkippingClock()
         self.settings = settings
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
         self._path = directory / "control.sqlite"
         for name, region in self.regions.items():
             self.peers.serve(name, region.handlers)
@@ -241,6 +243,7 @@ class World:
             endpoints=self.endpoints,
             ports=Ports(clock=self.clock),
             settings=self.settings,
+            tell=lambda kind, data: self.told.append((kind, data)),
             durable=False,
         )
 
