@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
+from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType
 from temporalio.api.workflowservice import v1 as api
 
@@ -126,3 +128,42 @@ async def lengthen(address: str, workflow_id: str, task_queue: str, length: int)
         await channel.unary_unary(PREFIX + "RespondWorkflowTaskCompleted")(
             done.SerializeToString(), timeout=60
         )
+
+
+async def one_activity(channel: grpc.aio.Channel, workflow_id: str, task_queue: str) -> None:
+    """A workflow with one activity from start to end, by a worker of its own queue: eleven events."""
+
+    async def call(name: str, request: Message | bytes) -> bytes:
+        raw = request if isinstance(request, bytes) else request.SerializeToString()
+        answer: bytes = await channel.unary_unary(PREFIX + name)(raw, timeout=60)
+        return answer
+
+    async def answer(*commands: Command) -> list[api.PollActivityTaskQueueResponse]:
+        poll = api.PollWorkflowTaskQueueRequest(namespace=NAMESPACE, identity="bench")
+        poll.task_queue.name = task_queue
+        raw = await call("PollWorkflowTaskQueue", poll)
+        task = api.PollWorkflowTaskQueueResponse.FromString(raw)
+        done = api.RespondWorkflowTaskCompletedRequest(
+            namespace=NAMESPACE, identity="bench", task_token=task.task_token, commands=commands
+        )
+        raw = await call("RespondWorkflowTaskCompleted", done)
+        return list(api.RespondWorkflowTaskCompletedResponse.FromString(raw).activity_tasks)
+
+    await call("StartWorkflowExecution", start_request(workflow_id, task_queue))
+    schedule = Command(command_type=CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK)
+    activity = schedule.schedule_activity_task_command_attributes
+    activity.activity_id = "1"
+    activity.activity_type.name = "bench"
+    activity.task_queue.name = task_queue
+    activity.start_to_close_timeout.FromSeconds(60)
+    activity.request_eager_execution = True
+    (eager,) = await answer(schedule)
+    await call(
+        "RespondActivityTaskCompleted",
+        api.RespondActivityTaskCompletedRequest(
+            namespace=NAMESPACE, identity="bench", task_token=eager.task_token
+        ),
+    )
+    complete = Command(command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION)
+    complete.complete_workflow_execution_command_attributes.result.payloads.add(data=b'"done"')
+    await answer(complete)
