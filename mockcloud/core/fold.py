@@ -86,6 +86,7 @@ def overlay(run: Run, record: RunRecord) -> None:
     for raw in record.buffered_events:
         effect(run, HistoryEvent.FromString(raw))
     run.signal_request_ids.update(record.signal_request_ids)
+    run.reapplied.update((event.run_id, event.event_id, event.version) for event in record.reapplied)
     for stored in record.activities:
         activity = run.activities.get(stored.scheduled_event_id)
         if activity is not None:

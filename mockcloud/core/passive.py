@@ -140,7 +140,7 @@ def switch(
     lost = sorted(run.signal_request_ids - shared.signal_request_ids)
     record.signal_request_ids.extend(lost)
     shared.signal_request_ids.update(lost)
-    record.reapplied.extend(run.record.reapplied)
+    shared.add_reapplied(run.record.reapplied)
     record.state_transitions = run.record.state_transitions
     record.zombie = run.record.zombie
     for name in _OF_THE_RUN:
@@ -157,12 +157,7 @@ def switch(
 
 def merge_reapplied(run: Run, incoming: Iterable[ReappliedEvent]) -> Outcome | None:
     """Which events of losing branches the active region has reapplied to this run; None: all known."""
-    known = {(event.run_id, event.event_id, event.version) for event in run.record.reapplied}
-    new = [event for event in incoming if (event.run_id, event.event_id, event.version) not in known]
-    if not new:
-        return None
-    run.record.reapplied.extend(new)
-    return Outcome(run=run)
+    return Outcome(run=run) if run.add_reapplied(incoming) else None
 
 
 def merge_close_errands(run: Run, incoming: CloseErrands, context: Context) -> Outcome | None:

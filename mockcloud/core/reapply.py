@@ -28,6 +28,7 @@ from mockcloud.core import children, signals, updates
 from mockcloud.core.change import RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errands import RESETTER
+from mockcloud.core.run import Run
 from mockcloud.core.task_state import schedule_workflow_task
 
 Excluded = frozenset[ResetReapplyExcludeType.ValueType]
@@ -71,12 +72,11 @@ def of_shared_children(events: Iterable[HistoryEvent], last_shared_event_id: int
     ]
 
 
-def not_yet_reapplied(
-    reapplied: Iterable[ReappliedEvent], source_run_id: str, events: Sequence[HistoryEvent]
-) -> list[HistoryEvent]:
+def not_yet_reapplied(target: Run, source_run_id: str, events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
     """Those of `events` that the target does not have yet."""
-    known = {(known.run_id, known.event_id, known.version) for known in reapplied}
-    return [event for event in events if (source_run_id, event.event_id, event.version) not in known]
+    return [
+        event for event in events if (source_run_id, event.event_id, event.version) not in target.reapplied
+    ]
 
 
 def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent]) -> int:
@@ -88,7 +88,7 @@ def reapply(change: RunChange, source_run_id: str, events: Sequence[HistoryEvent
     run = change.run
     assert run.open, "events are reapplied to open runs"
     fresh = 0
-    for event in not_yet_reapplied(run.record.reapplied, source_run_id, events):
+    for event in not_yet_reapplied(run, source_run_id, events):
         if run.open and _RULES[event.event_type](change, event):
             remember(change, source_run_id, [event])
             fresh += 1
@@ -107,7 +107,7 @@ def after_reset(change: RunChange, events: Iterable[HistoryEvent], excluded: Exc
 
 def remember(change: RunChange, source_run_id: str, events: Iterable[HistoryEvent]) -> None:
     """Keep by what these events are known, here and in the replicas."""
-    change.run.record.reapplied.extend(
+    change.run.add_reapplied(
         ReappliedEvent(run_id=source_run_id, event_id=event.event_id, version=event.version)
         for event in events
     )

@@ -7,7 +7,7 @@ the same state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +24,13 @@ from temporalio.api.history.v1 import (
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import VersioningOverride
 
-from mockcloud.api.state.v1.state_pb2 import ActivityRecord, RunRecord, VersionHistory, WorkflowTaskRecord
+from mockcloud.api.state.v1.state_pb2 import (
+    ActivityRecord,
+    ReappliedEvent,
+    RunRecord,
+    VersionHistory,
+    WorkflowTaskRecord,
+)
 from mockcloud.core import times
 from mockcloud.core.reset_points import Points
 from mockcloud.core.update_state import FoldedUpdate, PendingUpdate
@@ -154,6 +160,8 @@ class Run:
     signal_count: int = 0
     # By which a signal sent twice is known. Events carry them; those of other branches are in the record.
     signal_request_ids: set[str] = field(default_factory=set)
+    # (run id, event id, version) of what was reapplied to it: what the record says, to be looked up.
+    reapplied: set[tuple[str, int, int]] = field(default_factory=set)
     last_completed_task_event_id: int = 0  # WorkflowTaskCompleted
     last_completed_task_started_event_id: int = 0  # its Started: "previous started event id" of a poll
     activities: dict[int, Activity] = field(default_factory=dict)  # by Scheduled event id
@@ -287,6 +295,15 @@ class Run:
         self.pending_updates.clear()
         if self.speculative_task is not None:
             self.record.ClearField("workflow_task")
+
+    def add_reapplied(self, events: Iterable[ReappliedEvent]) -> bool:
+        """Remember what was reapplied; whether any of it is new."""
+        new = [
+            event for event in events if (event.run_id, event.event_id, event.version) not in self.reapplied
+        ]
+        self.reapplied.update((event.run_id, event.event_id, event.version) for event in new)
+        self.record.reapplied.extend(new)
+        return bool(new)
 
     @property
     def version_history(self) -> VersionHistory:

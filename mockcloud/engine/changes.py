@@ -299,12 +299,12 @@ class Changes:
         plans: Mapping[str, Plan],
         complete: Sequence[InTransaction] = (),
     ) -> set[str]:
-        """Commit what the plans make of the runs of their workflow ids, all in one transaction.
+        """Commit what the plans make of the runs of their workflow ids, many in a transaction.
 
-        What a peer sends by hundreds costs one task and one transaction this way. Returns the workflow ids that
+        What a peer sends by hundreds costs a task and a few transactions this way. Returns the workflow ids that
         need a `replicate` of their own, nothing of theirs is written: someone holds the lock, the plan raises, or
-        it makes a change as the active region (for which no other plan may come between fence and commit). When
-        the transaction fails, all need it. `complete` is part of the transaction if no workflow id is left over.
+        the namespace has changed since it passed the fence. When a transaction fails, all of it need it.
+        `complete` is part of the last transaction if no workflow id is left over.
         """
         return await self._tasks.shielded(self._replicated.together(namespace, plans, complete))
 

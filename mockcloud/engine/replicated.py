@@ -5,11 +5,13 @@ Called by `Changes`, in a task of the engine. Nothing here decides what a change
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core.change import Context
 from mockcloud.core.errors import RegionKilled
 from mockcloud.core.run import RunKey
@@ -23,15 +25,26 @@ from mockcloud.store import runs
 
 Plan = Callable[[Loaded], Awaitable[Replicated]]
 
+# So many workflow ids share a transaction: it bounds for how long the event loop is held.
+_TOGETHER = 32
+
 
 class _Planned(NamedTuple):
     """What a plan has made of a workflow id whose lock is held."""
 
     loaded: Loaded
+    record: NamespaceRecord  # of the namespace, when the plan was made
     work: Work
     deleted: Sequence[RunKey]
     also: Sequence[InTransaction]
     then: Sequence[Callable[[], None]]
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it writes as the active region, and the namespace has changed since it passed the fence."""
+        return self.loaded.namespace.record is not self.record and any(
+            outcome.replicate for outcome in self.work.outcomes
+        )
 
 
 class ReplicatedChanges:
@@ -69,7 +82,22 @@ class ReplicatedChanges:
     async def together(
         self, namespace: Namespace, plans: Mapping[str, Plan], complete: Sequence[InTransaction]
     ) -> set[str]:
-        """Commit what plans make of several workflow ids; those that are left over."""
+        """Commit what plans make of several workflow ids, so many in a transaction; those that are left over."""
+        left: set[str] = set()
+        ids = list(plans)
+        for begin in range(0, len(ids), _TOGETHER):
+            some = ids[begin : begin + _TOGETHER]
+            is_last = begin + _TOGETHER >= len(ids)
+            left |= await self._transaction(
+                namespace, {name: plans[name] for name in some}, complete if is_last and not left else ()
+            )
+            await asyncio.sleep(0)
+        return left
+
+    async def _transaction(
+        self, namespace: Namespace, plans: Mapping[str, Plan], complete: Sequence[InTransaction]
+    ) -> set[str]:
+        """Commit what plans make in one transaction, `complete` with it if none is left over."""
         group: list[_Planned] = []
         try:
             for workflow_id, plan in plans.items():
@@ -77,6 +105,9 @@ class ReplicatedChanges:
                     planned = await self._try(namespace, workflow_id, plan)
                     if planned is not None:
                         group.append(planned)
+            for planned in [planned for planned in group if planned.outdated]:
+                group.remove(planned)
+                self._give_up(planned.loaded)
             left = set(plans).difference(planned.loaded.workflow_id for planned in group)
             also = [function for planned in group for function in planned.also]
             if not left:
@@ -97,29 +128,24 @@ class ReplicatedChanges:
                 self._locks.release((namespace.id, planned.loaded.workflow_id))
 
     async def _try(self, namespace: Namespace, workflow_id: str, plan: Plan) -> _Planned | None:
-        """What `plan` makes, under the lock that was taken; None: it must be carried out alone, the lock is free.
-
-        A plan that writes as the active region is such a one: no other may come between its fence and the commit.
-        """
+        """What `plan` makes, under the lock that was taken; None: it must be carried out alone, the lock is free."""
         loaded = self._loaded(namespace, workflow_id)
         planned: _Planned | None = None
         try:
-            made = await self._plan(loaded, plan)
-            if not any(outcome.replicate for outcome in made.work.outcomes):
-                planned = made
+            planned = await self._plan(loaded, plan)
         except RegionKilled:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it comes again when the plan is carried out alone
             return None
         finally:
             if planned is None:
-                self._forget(loaded)
-                self._locks.release((namespace.id, workflow_id))
+                self._give_up(loaded)
         return planned
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> _Planned:
         """What `plan` makes, ready to be committed; without a turn of the loop after the plan."""
         replicated = await plan(loaded)
+        record = loaded.namespace.record
         entries: dict[RunKey, Entry] = {}
         for outcome in replicated.outcomes:
             if not outcome.created and outcome.run.key not in entries:
@@ -130,7 +156,7 @@ class ReplicatedChanges:
         deletions = [partial(_delete, key=key) for key in replicated.deleted]
         work = Work(replicated.outcomes, entries, current)
         also: list[InTransaction] = [*deletions, *replicated.also]
-        return _Planned(loaded, work, replicated.deleted, also, replicated.then)
+        return _Planned(loaded, record, work, replicated.deleted, also, replicated.then)
 
     def _loaded(self, namespace: Namespace, workflow_id: str) -> Loaded:
         return Loaded(namespace, workflow_id, self._loader, lambda: self._context(namespace))
@@ -144,6 +170,10 @@ class ReplicatedChanges:
             self._cache.drop_current(key.namespace_id, key.workflow_id)
         for follow in planned.then:
             follow()
+
+    def _give_up(self, loaded: Loaded) -> None:
+        self._forget(loaded)
+        self._locks.release((loaded.namespace.id, loaded.workflow_id))
 
     def _forget(self, loaded: Loaded) -> None:
         for key in loaded.touched:

@@ -42,6 +42,7 @@ from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import (
     Helped,
+    NeedAgainError,
     NeedCallError,
     NeedRangeError,
     NeedReapplyError,
@@ -62,6 +63,9 @@ _logger = logging.getLogger(__name__)
 
 # Not the task's fault: a peer or the database cannot be reached, or the active region moves.
 _PASSING = (Unavailable, DeadlineExceeded, NamespaceNotActive)
+
+# So many tasks of one workflow id are planned in one turn of the event loop.
+_SLICE = 32
 
 # A fetched range may itself miss something; deeper than this, something is wrong.
 _DEEPEST_FETCH = 4
@@ -128,10 +132,12 @@ class Apply:
     ) -> Callable[[Loaded], Awaitable[Replicated]]:
         async def plan(loaded: Loaded) -> Replicated:
             work = TaskPlan(loaded, Helped(), self._schedules)
-            for task in tasks:
+            for number, task in enumerate(tasks, 1):
                 if self._waits(namespace, task):
                     raise ParkedError("behind an earlier one")
                 await work.add(task)
+                if number % _SLICE == 0:
+                    await asyncio.sleep(0)
             return work.result()
 
         return plan
@@ -304,12 +310,8 @@ class Apply:
         while True:
             try:
                 await self._changes.replicate(namespace, workflow_id, plan)
-            except NeedRecordError:
-                await self._refresh(namespace, source)
-                helped.refreshed = True
-            except NeedCallError as need:
-                await self._call_again(namespace, need)
-                helped.called = True
+            except (NeedRecordError, NeedAgainError, NeedCallError) as need:
+                await self._help(namespace, source, need, helped)
             except RegionKilled:
                 raise
             except Exception as need:
@@ -330,6 +332,24 @@ class Apply:
                     return
             else:
                 return
+
+    async def _help(
+        self,
+        namespace: Namespace,
+        source: str,
+        need: NeedRecordError | NeedAgainError | NeedCallError,
+        helped: Helped,
+    ) -> None:
+        """Do what must be done before a task is planned again."""
+        match need:
+            case NeedRecordError():
+                await self._refresh(namespace, source)
+                helped.refreshed = True
+            case NeedCallError():
+                await self._call_again(namespace, need)
+                helped.called = True
+            case NeedAgainError():
+                pass  # the plan is all that is made again
 
     async def _fill(
         self, namespace: Namespace, source: str, task: ReplicationTask, need: NeedRangeError, depth: int

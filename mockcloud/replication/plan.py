@@ -8,6 +8,7 @@ What cannot be done under the lock ends the plan with a need; the caller meets i
     NeedReapplyError   signals of a losing branch belong into the region that is active: send them there first
     NeedCallError      a schedule was updated or patched on the losing side of a split: do it here first
     NeedRecordError    the batch was written under a failover version unknown here: ask who is active
+    NeedAgainError     the namespace has changed meanwhile, so that its fence must be passed anew
     NeedAloneError     the task resets a run, which reads what is stored: those before it must be committed first
     ParkedError        reconciliation that is not built
     RefusedError       no healthy region sends this
@@ -34,7 +35,7 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     ScheduleState,
 )
 from mockcloud.core import conflict, fold, passive, reapply, reset, two_runs, version_history
-from mockcloud.core.change import Outcome
+from mockcloud.core.change import Outcome, RunChange
 from mockcloud.core.conflict import (
     Append,
     Backfill,
@@ -50,6 +51,7 @@ from mockcloud.core.run import Run, RunKey
 from mockcloud.core.schedule.calls import Call
 from mockcloud.core.version_history import Item
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
+from mockcloud.engine.resets import reset_closed
 from mockcloud.engine.schedules import Schedules
 from mockcloud.replication import reapplying
 
@@ -85,6 +87,10 @@ class NeedCallError(PlanEndedError):
 
 class NeedRecordError(PlanEndedError):
     """The namespace record here is older than the batch."""
+
+
+class NeedAgainError(PlanEndedError):
+    """The namespace has changed while the plan was made."""
 
 
 class NeedAloneError(PlanEndedError):
@@ -124,23 +130,30 @@ class TaskPlan:
         self._loaded = loaded
         self._helped = helped
         self._schedules = schedules
+        self._context = loaded.context()
         self._runs: dict[str, Run | None] = {}
         self._current_run_id: str | None = None
         self._added = 0
         self._outcomes: list[Outcome] = []
+        # In which events of losing branches are written again on the current run, as long as nothing else changes it.
+        self._reapplying: RunChange | None = None
         self._deleted: list[RunKey] = []
         self._also: list[InTransaction] = []
         self._then: list[Callable[[], None]] = []
 
     def result(self) -> Replicated:
-        """All that was planned so far."""
+        """All that was planned so far. Raises as `add`, if the fence forbids it."""
+        self._end_reapplying()
         return Replicated(self._outcomes, self._also, self._deleted, self._then)
 
     async def add(self, task: ReplicationTask) -> None:
         """Plan one more task. Raises PlanEndedError."""
         self._added += 1
+        kind = task.WhichOneof("task")
+        if kind != "history":
+            self._end_reapplying()
         try:
-            match task.WhichOneof("task"):
+            match kind:
                 case "history":
                     await self._history(task.history)
                 case "activity":
@@ -151,7 +164,7 @@ class TaskPlan:
                     await self._deletion(task.deletion)
                 case "schedule":
                     await self._schedule(task.schedule)
-                case kind:
+                case _:
                     raise ParkedError(f"replication tasks of kind {kind} are not built")
         except fold.UnsupportedEvent as error:
             raise ParkedError(str(error)) from error
@@ -177,6 +190,8 @@ class TaskPlan:
         if last is not None and last.run is outcome.run and not last.replicate and not outcome.replicate:
             last.forks += outcome.forks
             last.batches += outcome.batches
+            last.becomes_current |= outcome.becomes_current
+            last.update_ends = {**last.update_ends, **outcome.update_ends}
             return
         self._outcomes.append(outcome)
 
@@ -189,12 +204,14 @@ class TaskPlan:
         key = self._loaded.key(batch.run_id)
         run = await self._run(batch.run_id)
         plan = conflict.decide(run.record.version_histories if run else None, incoming)
+        if self._changes_target(run, plan):
+            self._end_reapplying()
         if run is not None and not isinstance(plan, Duplicate | Invalid | Missing):
-            settled = passive.settle(run, self._loaded.context())
+            settled = passive.settle(run, self._context)
             if settled is not None:
                 self._put(settled)
                 plan = conflict.decide(run.record.version_histories, incoming)
-        await self._carry_out(key, run, batch, events, plan)
+        await self._carry_out(key, run, batch, incoming, events, plan)
         if batch.HasField("new_run"):
             await self._history(batch.new_run)
 
@@ -203,10 +220,11 @@ class TaskPlan:
         key: RunKey,
         run: Run | None,
         batch: HistoryBatch,
+        incoming: Incoming,
         events: list[HistoryEvent],
         plan: conflict.Plan,
     ) -> None:
-        context = self._loaded.context()
+        context = self._context
         extra = passive.Extra(batch.create_request_id, _signal_request_ids(batch, events))
         match plan:
             case Duplicate():
@@ -220,8 +238,7 @@ class TaskPlan:
                 return
             case UnknownRun(is_start=False):
                 before = events[0].event_id - 1
-                items = version_history.values(batch.items)
-                raise NeedRangeError(key, Item(0, 0), version_history.until(items, before)[-1])
+                raise NeedRangeError(key, Item(0, 0), version_history.until(incoming.items, before)[-1])
             case UnknownRun():
                 await self._create(key, events, extra)
                 return
@@ -232,7 +249,7 @@ class TaskPlan:
                 await self._rank(passive.append(run, events, context, extra), events)
             case Backfill():
                 self._put(passive.backfill(run, plan.target, events, context))
-                await self._reapply(run.key, reapply.candidates(events), version_history.values(batch.items))
+                await self._reapply(run.key, reapply.candidates(events), incoming.items)
             case Switch():
                 target = plan.target
                 index = target.index if isinstance(target, Existing) else target.parent_index
@@ -243,7 +260,7 @@ class TaskPlan:
     async def _create(self, key: RunKey, events: list[HistoryEvent], extra: passive.Extra) -> None:
         if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
             raise RefusedError("the first event of a run does not start it")
-        await self._rank(passive.create(key, events, self._loaded.context(), extra), events)
+        await self._rank(passive.create(key, events, self._context, extra), events)
 
     async def _create_reset(
         self, key: RunKey, base: ResetBase, events: list[HistoryEvent], extra: passive.Extra
@@ -254,14 +271,15 @@ class TaskPlan:
         branch = conflict.branch_with(run.record.version_histories, last) if run else None
         if run is None or branch is None:
             raise NeedRangeError(base_key, Item(0, 0), last)
+        self._end_reapplying()
         finish = last.event_id + 1
         batches = await self._loaded.batches(branch.branch_id, 1, finish)
-        copies = reset.copied(batches, self._loaded.context().next_task_id(), finish)
+        copies = reset.copied(batches, self._context.next_task_id(), finish)
         made = await self._loaded.fold_branch(key.run_id, branch.branch_id, finish)
         reset.adopt(made, copies, base.run_id, last, base.reset_time)
         run.record.reset_run_id = key.run_id
         self._put(Outcome(run=run))
-        await self._rank(passive.create_reset(made, copies, events, self._loaded.context(), extra), events)
+        await self._rank(passive.create_reset(made, copies, events, self._context, extra), events)
 
     async def _rank(self, outcome: Outcome, events: Sequence[HistoryEvent]) -> None:
         """Put the outcome of a run that `events` were applied to, and what it does to the order of runs."""
@@ -272,8 +290,9 @@ class TaskPlan:
             self._current_run_id = run.key.run_id
             return
         if two_runs.is_newer(run, current):
+            self._end_reapplying()
             if current.open:
-                self._put(two_runs.suppress(current, run, self._loaded.context()))
+                self._put(two_runs.suppress(current, run, self._context))
             run.record.zombie = False
             outcome.becomes_current = True
             self._put(outcome)
@@ -290,7 +309,7 @@ class TaskPlan:
         """
         run = await self._run(deletion.run_id)
         if run is not None and run.last_write_version <= deletion.version:
-            context = self._loaded.context()
+            context = self._context
             if context.clusters.owner(run.last_write_version) == context.region:
                 self._put(Outcome(run=run, replicate=True, deleted=True))
             self._deleted.append(run.key)
@@ -309,17 +328,42 @@ class TaskPlan:
             if events and not self._helped.reapplied:
                 raise NeedReapplyError(namespace.record.active_cluster, source, events)
             return
-        if not events:
-            return
         target = await self._current()
         if target is None:
             return  # the current run is deleted here
-        if not target.open and self._added > 1 and reapplying.is_needed(target, source.run_id, events):
+        events = reapplying.missing(self._loaded, target, source.run_id, events, losing)
+        if not events:
+            return
+        if target.open:
+            if self._reapplying is None:
+                self._reapplying = reapplying.begin(self._loaded, target)
+            assert self._reapplying.run is target, (
+                "another run becomes current by a change that ends this one"
+            )
+            reapply.reapply(self._reapplying, source.run_id, events)
+            return
+        self._end_reapplying()
+        if self._added > 1:
             raise NeedAloneError
-        for outcome in await reapplying.onto(self._loaded, target, source.run_id, events, losing):
+        for outcome in await reset_closed(namespace, self._loaded, target, source.run_id, events):
             self._put(outcome)
             if outcome.becomes_current:
                 self._current_run_id = outcome.run.key.run_id
+
+    def _changes_target(self, run: Run | None, plan: conflict.Plan) -> bool:
+        """Whether the run that events are written again on changes otherwise by `plan` for `run`."""
+        if self._reapplying is None or run is not self._reapplying.run:
+            return False
+        return not isinstance(plan, Backfill) or bool(run.record.buffered_events)  # which are settled first
+
+    def _end_reapplying(self) -> None:
+        change, self._reapplying = self._reapplying, None
+        if change is None:
+            return
+        if change.context.namespace is not self._loaded.namespace.record:
+            raise NeedAgainError
+        for outcome in reapplying.finish(self._loaded, change):
+            self._put(outcome)
 
     async def _activity(self, state: ActivityState) -> None:
         run = await self._run(state.run_id)
@@ -328,7 +372,7 @@ class TaskPlan:
         items = version_history.values(state.items)
         if not version_history.is_well_formed(items):
             raise RefusedError("an activity's version history is malformed")
-        done = passive.sync_activity(run, items, state.activity, self._loaded.context())
+        done = passive.sync_activity(run, items, state.activity, self._context)
         if isinstance(done, Missing):
             raise NeedRangeError(run.key, done.after, done.until)
         if done is not None:
@@ -340,8 +384,8 @@ class TaskPlan:
             return
         for done in (
             passive.merge_reapplied(run, state.reapplied),
-            passive.merge_close_errands(run, state.close_errands, self._loaded.context()),
-            passive.merge_problems(run, state.problems, self._loaded.context())
+            passive.merge_close_errands(run, state.close_errands, self._context),
+            passive.merge_problems(run, state.problems, self._context)
             if state.HasField("problems")
             else None,
         ):

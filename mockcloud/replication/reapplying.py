@@ -17,43 +17,60 @@ from mockcloud.engine.plans import Loaded
 from mockcloud.engine.resets import reset_closed
 
 
-def is_needed(target: Run, source_run_id: str, events: Sequence[HistoryEvent]) -> bool:
-    """Whether `target` does not have all of `events` yet."""
-    return bool(reapply.not_yet_reapplied(target.record.reapplied, source_run_id, events))
-
-
-async def onto(
+def missing(
     loaded: Loaded,
     target: Run,
     source_run_id: str,
     events: Sequence[HistoryEvent],
     losing: Sequence[Item] = (),
-) -> list[Outcome]:
-    """What is to be committed so that `events` of the run `source_run_id` reach `target`, the current run.
+) -> list[HistoryEvent]:
+    """What of `events` of the run `source_run_id` is to reach `target`, the current run, and has not yet.
 
-    An open run takes them; a closed one is reset. Those of this region's own versions, and those of children, count
-    only on the very run that they come from; `losing` is the version history of its branch.
-
-    Raises NamespaceHandover, NamespaceNotActive: this region may not write now.
+    Those of this region's own versions, and those of children, count only on the very run that they come from;
+    `losing` is the version history of its branch.
     """
-    context = loaded.context()
     if target.key.run_id != source_run_id:
+        context = loaded.context()
         events = reapply.without_own(events, context.clusters, context.region)
     if target.open and losing and target.key.run_id == source_run_id:
         shared = version_history.lowest_common_ancestor(version_history.items(target.version_history), losing)
         events = reapply.of_shared_children(events, shared.event_id)
     else:
         events = reapply.for_other_run(events)
-    events = reapply.not_yet_reapplied(target.record.reapplied, source_run_id, events)
-    if not events:
-        return []
-    if not target.open:
-        return await reset_closed(loaded.namespace, loaded, target, source_run_id, events)
-    change = RunChange(target, context)
+    return reapply.not_yet_reapplied(target, source_run_id, events)
+
+
+def begin(loaded: Loaded, target: Run) -> RunChange:
+    """The change that events are written again in, on an open run."""
+    change = RunChange(target, loaded.context())
     failover.touch(change)
-    reapply.reapply(change, source_run_id, events)
+    return change
+
+
+def finish(loaded: Loaded, change: RunChange) -> list[Outcome]:
+    """What is to be committed of a change that `begin` made.
+
+    Raises NamespaceHandover, NamespaceNotActive: this region may not write now.
+    """
     if not change.changed:
         return []
     change.require_active()
     loaded.namespace.require_writable()
     return [change.finish()]
+
+
+async def onto(
+    loaded: Loaded, target: Run, source_run_id: str, events: Sequence[HistoryEvent]
+) -> list[Outcome]:
+    """What is to be committed so that `events` of the run `source_run_id` reach `target`, the current run.
+
+    An open run takes them; a closed one is reset. Raises as `finish`.
+    """
+    events = missing(loaded, target, source_run_id, events)
+    if not events:
+        return []
+    if not target.open:
+        return await reset_closed(loaded.namespace, loaded, target, source_run_id, events)
+    change = begin(loaded, target)
+    reapply.reapply(change, source_run_id, events)
+    return finish(loaded, change)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.enums.v1 import ReplicationState, WorkflowIdConflictPolicy
-from temporalio.api.workflowservice.v1 import SignalWithStartWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import SignalWithStartWorkflowExecutionRequest, UpdateNamespaceRequest
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.core.change import RunChange
@@ -270,7 +270,7 @@ async def test_a_replication_plan_commits_all_or_nothing(tmp_path: Path) -> None
         assert ids == []
 
 
-def touching(run_id: str, name: str) -> Plan:
+def touching(run_id: str, name: str, *, replicate: bool = False) -> Plan:
     """A plan that leaves `name` among the signal request ids of a run, without an event."""
 
     async def plan(loaded: Loaded) -> Replicated:
@@ -280,7 +280,7 @@ def touching(run_id: str, name: str) -> Plan:
         run.record.signal_request_ids.append(name)
         change.touch()
         outcome = change.finish()
-        outcome.replicate = False
+        outcome.replicate = replicate
         return Replicated([outcome])
 
     return plan
@@ -322,6 +322,28 @@ async def test_plans_carried_out_together_are_one_transaction(tmp_path: Path) ->
 
         assert await together(driver.namespace, plans, [refuses]) == {"order-1", "order-2"}
         assert [await ids(name) for name in plans] == [["order-1"] * 2, ["order-2"] * 2]
+
+
+async def test_what_passed_the_fence_of_an_older_record_is_left_over(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await driver.start()
+        key = await region.changes.read(driver.namespace, "order-1", "", lambda run: run.key)
+        replicating = touching(key.run_id, "late", replicate=True)
+
+        async def changes_the_namespace(loaded: Loaded) -> Replicated:
+            request = UpdateNamespaceRequest(namespace=driver.namespace.name)
+            request.update_info.description = "another record"
+            await region.namespaces.update(driver.namespace, request)
+            return Replicated()
+
+        plans: dict[str, Plan] = {"order-1": replicating, "order-2": changes_the_namespace}
+        assert await region.changes.replicate_together(driver.namespace, plans) == {"order-1"}
+        assert await region.changes.replicate_together(driver.namespace, {"order-1": replicating}) == set()
+        ids = await region.changes.read(
+            driver.namespace, "order-1", "", lambda run: list(run.record.signal_request_ids)
+        )
+        assert ids == ["late"]
 
 
 async def test_a_busy_workflow_is_left_over(tmp_path: Path) -> None:

@@ -385,6 +385,27 @@ class TestReconciliation:
             await pair.a.replication._peers.reapply_events("B", key, lost)
             assert await pair.b.types("w1") == before
 
+    async def test_signals_of_several_losing_batches_are_reapplied_in_one(self, tmp_path: Path) -> None:
+        """As long as they come together, and with the events that they would have one by one."""
+        async with Pair(tmp_path) as pair:
+            await started(pair)
+            pair.split()
+            await pair.b.activate("B")
+            await pair.b.signal("w1", "b")
+            await pair.b.work("w1")
+            for number in range(3):
+                await pair.a.signal("w1", f"a{number}")
+            before = await pair.b.log_position()
+            pair.mend()
+            await pair.same("w1")
+            assert [name for name, version in await pair.b.types("w1")][-4:] == [
+                "WORKFLOW_EXECUTION_SIGNALED",
+                "WORKFLOW_TASK_SCHEDULED",
+                "WORKFLOW_EXECUTION_SIGNALED",
+                "WORKFLOW_EXECUTION_SIGNALED",
+            ]
+            assert await pair.b.log_position() == before + 2  # a batch, and what is known to be reapplied
+
     async def test_events_sent_for_reapply_are_applied_where_the_namespace_is_active(
         self, tmp_path: Path
     ) -> None:
