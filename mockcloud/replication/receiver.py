@@ -5,10 +5,11 @@ Take messages in order, apply, acknowledge.
     received   everything up to here is in memory or applied; one that starts beyond is refused (resend)
     applied    everything up to here is durable: the watermark that is stored and answered
 
-The tasks of a message are applied together, in one transaction. Those of a workflow id that needs more
-care (it is busy, something is missing, it fails) go to a lane of its own, where they are applied in their
-order, and so do later ones while that lane lasts: no workflow id holds up another. A namespace record waits
-for everything before it and holds up everything after it: it changes who is active.
+What has arrived while the last tasks were applied is applied together: behind a backlog that is many tasks of
+each run, and they share the run's load and its write. Those of a workflow id that needs more care (it is busy,
+something is missing, it fails) go to a lane of its own, where they are applied in their order, and so do later
+ones while that lane lasts: no workflow id holds up another. A namespace record waits for everything before it
+and holds up everything after it: it changes who is active.
 
 A crash between applying and storing the watermark makes the peer send again; applying is idempotent.
 """
@@ -31,6 +32,9 @@ from mockcloud.store.database import Store
 
 # Kinds of tasks that belong to no workflow id: each is applied by itself, after what came before it.
 OF_NAMESPACE = frozenset({"namespace_record", "task_queue"})
+
+# More tasks than these take a while: that they have arrived is told before they are applied.
+_LONG = 32
 
 
 class Applier(Protocol):
@@ -62,6 +66,9 @@ class _Message:
 
     position: int
     unfinished: int
+
+
+_Arrived = tuple[ReplicationTask, _Message]
 
 
 def workflow_of(task: ReplicationTask) -> str:
@@ -122,7 +129,13 @@ class _Session:
         self._paused = False
         self._messages: deque[_Message] = deque()
         self._unfinished = 0
-        self._lanes: dict[str, deque[tuple[ReplicationTask, _Message]]] = {}
+        self._finished = asyncio.Event()  # nothing is unfinished
+        self._finished.set()
+        self._arrived: deque[_Arrived] = deque()  # not taken on yet
+        self._arrived_bytes = 0
+        self._arrival = asyncio.Event()
+        self._taken_on = asyncio.Event()
+        self._lanes: dict[str, deque[_Arrived]] = {}
         self._drained = asyncio.Event()
         self._drained.set()
         self._group = asyncio.TaskGroup()
@@ -134,17 +147,19 @@ class _Session:
         self._answer.set()  # the peer learns at once from where it is wanted
         try:
             async with self._group as group:
-                answers = group.create_task(self._answers())
+                halves = [group.create_task(self._answers()), group.create_task(self._apply_arrived())]
                 try:
                     while (raw := await self._stream.receive()) is not None:
-                        await self._take(FromSender.FromString(raw))
-                    await self._drained.wait()
+                        self._take(FromSender.FromString(raw), len(raw))
+                        await self._until_room()
+                    await self._finished.wait()
                 finally:
-                    answers.cancel()
+                    for half in halves:
+                        half.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _take(self, message: FromSender) -> None:
+    def _take(self, message: FromSender, size: int) -> None:
         if message.previous_position > self._received:
             if self._refused != self._received:
                 self._refused = self._received
@@ -159,39 +174,64 @@ class _Session:
         slice_ = _Message(message.position, len(tasks))
         self._messages.append(slice_)
         self._unfinished += len(tasks)
-        if not tasks:
+        if tasks:
+            self._finished.clear()
+        else:
             self._advance()
+        if len(tasks) > _LONG:
+            self._answer.set()
         if not self._paused and self._unfinished > self._settings.high_water:
             self._paused = True
             self._answer.set()
-        together: dict[str, list[ReplicationTask]] = {}
-        for task in tasks:
-            workflow_id = workflow_of(task)
-            if task.WhichOneof("task") in OF_NAMESPACE:
-                await self._apply(together, slice_)
-                together = {}
-                await self._barrier(task, slice_)
-            elif workflow_id in self._lanes:
-                self._enqueue(workflow_id, task, slice_)
-            else:
-                together.setdefault(workflow_id, []).append(task)
-        await self._apply(together, slice_)
+        self._arrived.extend((task, slice_) for task in tasks)
+        self._arrived_bytes += size
+        self._arrival.set()
 
-    async def _apply(self, tasks: Mapping[str, list[ReplicationTask]], slice_: _Message) -> None:
+    async def _until_room(self) -> None:
+        """Return when not too much waits to be taken on."""
+        while self._arrived_bytes > self._settings.arrived_bytes:
+            self._taken_on.clear()
+            await self._taken_on.wait()
+
+    async def _apply_arrived(self) -> None:
+        """Apply what has arrived: all there is at a time."""
+        while True:
+            await self._arrival.wait()
+            self._arrival.clear()
+            arrived, self._arrived, self._arrived_bytes = self._arrived, deque(), 0
+            self._taken_on.set()
+            together: dict[str, list[_Arrived]] = {}
+            for task, slice_ in arrived:
+                workflow_id = workflow_of(task)
+                if not workflow_id:
+                    await self._apply(together)
+                    together = {}
+                    await self._barrier(task, slice_)
+                elif workflow_id in self._lanes:
+                    self._enqueue(workflow_id, task, slice_)
+                else:
+                    together.setdefault(workflow_id, []).append((task, slice_))
+            await self._apply(together)
+
+    async def _apply(self, arrived: Mapping[str, list[_Arrived]]) -> None:
         """Apply tasks of workflow ids without lanes; what is left over gets some."""
-        if not tasks:
+        if not arrived:
             return
-        count = sum(map(len, tasks.values()))
-        # Is the message all that is outstanding, and this all that is left of it? Then its position is reached.
-        last = len(self._messages) == 1 and slice_.unfinished == count
-        position = slice_.position if last else None
+        # Are these all that is outstanding? Then the last message's position is reached.
+        everything = self._unfinished == sum(map(len, arrived.values()))
+        position = self._messages[-1].position if everything else None
+        tasks = {workflow_id: [task for task, _ in own] for workflow_id, own in arrived.items()}
         left = await self._applier.apply_together(self._namespace_id, self._source, tasks, position)
-        for workflow_id in left:
-            for task in tasks[workflow_id]:
-                self._enqueue(workflow_id, task, slice_)
         if position is not None and not left:
             self._applied = position
-        self._finish([slice_] * (count - sum(len(tasks[workflow_id]) for workflow_id in left)))
+        done: list[_Message] = []
+        for workflow_id, own in arrived.items():
+            if workflow_id in left:
+                for task, slice_ in own:
+                    self._enqueue(workflow_id, task, slice_)
+            else:
+                done += [slice_ for _, slice_ in own]
+        self._finish(done)
 
     async def _barrier(self, task: ReplicationTask, slice_: _Message) -> None:
         await self._drained.wait()
@@ -206,7 +246,7 @@ class _Session:
             self._group.create_task(self._work(workflow_id, lane))
         lane.append((task, slice_))
 
-    async def _work(self, workflow_id: str, lane: deque[tuple[ReplicationTask, _Message]]) -> None:
+    async def _work(self, workflow_id: str, lane: deque[_Arrived]) -> None:
         while lane:
             batch = list(lane)
             lane.clear()
@@ -222,6 +262,8 @@ class _Session:
         for slice_ in slices:
             slice_.unfinished -= 1
         self._unfinished -= len(slices)
+        if not self._unfinished:
+            self._finished.set()
         self._advance()
         if self._paused and self._unfinished < self._settings.low_water:
             self._paused = False
@@ -251,6 +293,7 @@ class _Session:
                 want_after=want or 0,
                 resend=want is not None,
                 pause=self._paused,
+                received_position=self._received,
             )
             # Where it cannot be told, the stream is over, which the receiving half learns too, or the link is cut in
             # this direction only: then what comes by the other one must become durable all the same.

@@ -6,12 +6,14 @@ The sender promises nothing about messages: the link may lose, double or reorder
 that:
 
     acked     what the peer has made durable; stored now and then, so a restart sends a little again
+    arrived   what it has in memory, or durable, over the stream that is open
     sent      what is on its way: (acked, sent] is the window
 
-    the peer answers with its watermark       acked rises
+    the peer answers                          acked, arrived rise
     the peer misses a message (resend)        sent falls back to where it wants it from
-    no progress for the ack time-out          sent falls back to acked
-    the stream ends, or the link heals        a new stream, sent = acked
+    no progress for the ack time-out          sent falls back to arrived; where that is sent, the peer is asked again
+    the link heals                            sent = arrived = acked
+    the stream ends                           a new one, sent = arrived = acked
 
 It waits for something to happen, never polls: a commit, an answer, a time-out, a link that heals.
 """
@@ -81,10 +83,13 @@ class Sender:
         self._saved = 0
         self._saving: asyncio.TimerHandle | None = None
         self._saves: set[asyncio.Task[None]] = set()
+        self._arrived = 0
         self._sent = 0
+        self._ask = False  # how far the peer is, if its answers get lost
         self._in_flight: deque[tuple[int, int]] = (
             deque()
         )  # (position, created at) of what was sent, once each
+        self._pages: deque[tuple[int, int]] = deque()  # (position, bytes) of each message in (acked, sent]
         self._ack_deadline = 0.0
         self._ack_timeout = settings.ack_timeout
         self._paused = False
@@ -104,6 +109,7 @@ class Sender:
     def healed(self) -> None:
         """The link may work again: do not wait for a time-out."""
         self._retry_now.set()
+        self._arrived = self._acked
         if self._sent > self._acked:
             self._fall_back(self._acked)
 
@@ -195,7 +201,8 @@ class Sender:
             names.REPLICATE,
             metadata={names.NAMESPACE_ID: route.namespace_id, names.SOURCE_REGION: route.source},
         )
-        self._sent = self._acked
+        self._sent = self._arrived = self._acked
+        self._pages.clear()
         self._paused = False
         self._restart_ack_timer(fresh=True)
         sending = asyncio.create_task(self._send_all(stream), name=f"send {route.peer}")
@@ -221,19 +228,30 @@ class Sender:
         while True:
             self._wake.clear()
             news = self._news
-            room = settings.window - (self._sent - self._acked)
-            # A full page need not wait for company.
-            if room > 0 and not self._paused:
+            if self._ask:
+                self._ask = False
+                await stream.send(
+                    FromSender(previous_position=self._sent, position=self._sent).SerializeToString()
+                )
+            if self._room() > 0 and not self._paused:
                 delay = next_send - loop.time()
                 if delay > 0 and self._sent > self._acked:
                     await asyncio.sleep(delay)
-                    room = settings.window - (self._sent - self._acked)
-                if await self._send_page(stream, min(room, settings.page_rows)):
-                    next_send = loop.time() + settings.pacing
+                rows = min(self._room(), settings.page_rows)
+                if sent := await self._send_page(stream, rows):
+                    # A full page did not need to wait for company.
+                    next_send = loop.time() + (settings.pacing if sent < rows else 0)
                     continue
             if self._news != news:
                 continue
             await self._wait()
+
+    def _room(self) -> int:
+        """How many tasks may be sent now."""
+        settings = self._settings
+        if sum(size for _, size in self._pages) > settings.window_bytes:
+            return 0
+        return settings.window - (self._sent - self._acked)
 
     async def _wait(self) -> None:
         """Until something happens; without progress on what was sent, fall back."""
@@ -246,19 +264,20 @@ class Sender:
         except TimeoutError:
             if asyncio.get_running_loop().time() >= self._ack_deadline and not self._paused:
                 self._ack_timeout = min(self._ack_timeout * 2, self._settings.ack_timeout_most)
-                self._fall_back(self._acked)
+                self._ask = self._arrived == self._sent
+                self._fall_back(self._arrived)
             self._restart_ack_timer()
 
-    async def _send_page(self, stream: Stream, rows: int) -> bool:
-        """Send what comes after `sent`; whether there was anything."""
+    async def _send_page(self, stream: Stream, rows: int) -> int:
+        """Send so many tasks of what comes after `sent`; how many there were."""
         after, namespace_id, settings = self._sent, self.route.namespace_id, self._settings
         page = await self._store.read(
             lambda connection: log.read_log(connection, namespace_id, after, rows, settings.page_bytes)
         )
         if self._sent != after:
-            return True  # an answer moved the window meanwhile
+            return rows  # an answer moved the window meanwhile
         if not page:
-            return False
+            return 0
         tasks = [ReplicationTask.FromString(row.task) for row in page if not row.events_gone]
         message = FromSender(
             previous_position=after, position=page[-1].position, tasks=tasks, sent_at=self._clock.now()
@@ -268,8 +287,10 @@ class Sender:
         if self._sent == self._acked:
             self._restart_ack_timer()
         self._sent = message.position
-        await stream.send(message.SerializeToString())
-        return True
+        raw = message.SerializeToString()
+        self._pages.append((message.position, len(raw)))
+        await stream.send(raw)
+        return len(page)
 
     async def _receive_all(self, stream: Stream) -> None:
         while (raw := await stream.receive()) is not None:
@@ -278,15 +299,21 @@ class Sender:
                 self._connected = True
                 self._last_error = ""
             self._paused = answer.pause
+            if answer.received_position > self._arrived:
+                self._arrived = min(answer.received_position, self._sent)
+                self._restart_ack_timer(fresh=True)
             if answer.applied_position > self._acked:
                 await self._advance(answer.applied_position)
             if answer.resend and answer.want_after < self._sent:
-                self._fall_back(max(answer.want_after, self._acked))
+                self._fall_back(max(answer.want_after, self._arrived))
             self._wake.set()
 
     async def _advance(self, position: int) -> None:
         self._acked = position
+        self._arrived = max(self._arrived, position)
         self._sent = max(self._sent, position)
+        while self._pages and self._pages[0][0] <= position:
+            self._pages.popleft()
         self._restart_ack_timer(fresh=True)
         created = []
         while self._in_flight and self._in_flight[0][0] <= position:
@@ -318,6 +345,8 @@ class Sender:
 
     def _fall_back(self, position: int) -> None:
         self._sent = position
+        while self._pages and self._pages[-1][0] > position:
+            self._pages.pop()
         self._wake.set()
         self._news += 1
 

@@ -15,6 +15,8 @@ from mockcloud.replication.settings import Settings
 from mockcloud.store import positions
 from mockcloud.store.database import Store
 
+from .regions import until
+
 
 class Wire:
     """The stream as the receiver sees it; the test is the sender."""
@@ -46,6 +48,7 @@ class Applier:
 
     def __init__(self, store: Store, leaves: int = 3) -> None:
         self.applied: list[int] = []
+        self.calls: list[list[int]] = []  # what was to be applied together
         self.open = asyncio.Event()
         self.open.set()
         self.store = store
@@ -55,6 +58,7 @@ class Applier:
     async def apply_together(
         self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None
     ) -> set[str]:
+        self.calls.append(sorted(each.position for own in tasks.values() for each in own))
         await self.open.wait()
         left = set()
         for workflow_id, own in tasks.items():
@@ -134,6 +138,43 @@ async def test_a_full_receiver_pauses_its_sender(tmp_path: Path) -> None:
         pass
     await wire.close()
     await serving
+    await store.close()
+
+
+async def test_what_arrives_meanwhile_is_applied_together(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "s.db", durable=False)
+    wire, applier = Wire(), Applier(store, leaves=100)
+    applier.open.clear()
+    serving = asyncio.create_task(receiver(store, applier).serve(wire))
+    await wire.answers.get()
+    wire.push(0, 1)
+    await until(lambda: bool(applier.calls))
+    wire.push(1, 2)
+    wire.push(2, 4)
+    wire.push(0, 4)  # which is answered
+    assert (await wire.answers.get()).received_position == 4
+    applier.open.set()
+    while (await wire.answers.get()).applied_position < 4:
+        pass
+    await wire.close()
+    await serving
+    assert applier.calls == [[1], [2, 3, 4]]
+    await store.close()
+
+
+async def test_many_tasks_are_told_to_have_arrived_before_they_are_applied(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "s.db", durable=False)
+    wire, applier = Wire(), Applier(store, leaves=100)
+    applier.open.clear()
+    serving = asyncio.create_task(receiver(store, applier).serve(wire))
+    await wire.answers.get()
+    wire.push(0, 40)
+    answer = await wire.answers.get()
+    assert (answer.received_position, answer.applied_position) == (40, 0)
+    applier.open.set()
+    await wire.close()
+    await serving
+    assert sorted(applier.applied) == list(range(1, 41))
     await store.close()
 
 

@@ -20,16 +20,18 @@ class ActivityState(_message.Message):
     def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., activity: _Optional[_Union[_state_pb2.ActivityRecord, _Mapping]] = ...) -> None: ...
 
 class FromReceiver(_message.Message):
-    __slots__ = ["applied_position", "pause", "resend", "want_after"]
+    __slots__ = ["applied_position", "pause", "received_position", "resend", "want_after"]
     APPLIED_POSITION_FIELD_NUMBER: _ClassVar[int]
     PAUSE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_POSITION_FIELD_NUMBER: _ClassVar[int]
     RESEND_FIELD_NUMBER: _ClassVar[int]
     WANT_AFTER_FIELD_NUMBER: _ClassVar[int]
     applied_position: int
     pause: bool
+    received_position: int
     resend: bool
     want_after: int
-    def __init__(self, applied_position: _Optional[int] = ..., want_after: _Optional[int] = ..., resend: bool = ..., pause: bool = ...) -> None: ...
+    def __init__(self, applied_position: _Optional[int] = ..., want_after: _Optional[int] = ..., resend: bool = ..., pause: bool = ..., received_position: _Optional[int] = ...) -> None: ...
 
 class FromSender(_message.Message):
     __slots__ = ["position", "previous_position", "sent_at", "tasks"]
