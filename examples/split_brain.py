@@ -26,8 +26,9 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from mockcloud import MockCloud
-from mockcloud.cloud.facade import AppliedFault, Namespace
+from mockcloud.cloud.facade import Namespace
 from mockcloud.cloud.failover_views import FailoverReport, Operation
+from mockcloud.cloud.fault_handles import AppliedFault
 from mockcloud.cloud.views import RunView
 
 OLD, NEW = "aws-us-east-1", "aws-us-west-2"

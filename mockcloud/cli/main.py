@@ -142,7 +142,7 @@ def show_history(connection: Any, namespace: str, workflow_id: str) -> None:
 
 @main.group()
 def fault() -> None:
-    """Faults of the links between regions."""
+    """Faults of the links between regions, and of the ways to them."""
 
 
 @fault.command("add")
@@ -165,9 +165,11 @@ def fault_add(
     seconds: float,
     probability: float,
 ) -> None:
-    """Put a fault on the link between two regions; prints its name.
+    """Put a fault between two regions, or on the way to one; prints its name.
 
-    KIND is partition, delay, drop, duplicate, reorder or pause.
+    KIND is partition, delay, drop, duplicate, reorder or pause. FROM and TO are regions. The control plane's way to a
+    region is that from `control`; the way of clients to the endpoint of a region or namespace is that from `clients`,
+    where partition, delay and pause can be.
     """
     from mockcloud.api.admin.v1.cloud_admin_pb2 import AddFaultRequest, AddFaultResponse, Fault
     from mockcloud.cli.client import plain

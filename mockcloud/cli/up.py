@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mockcloud.cloud.settings import CloudSettings
 
 DEFAULT_PORT = 7233
+CLOUD_DNS_TTL = 15.0  # seconds, of the record of a namespace endpoint
 
 
 def _directory(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
@@ -60,6 +61,17 @@ def _path(kind: str, context: click.Context, parameter: click.Parameter, value: 
 @click.option(
     "--audit-log", callback=_file, metavar="FILE", help="Append the audit log there, a line of JSON each."
 )
+@click.option(
+    "--dns-lag",
+    "dns_ttl",
+    is_flag=False,
+    flag_value=CLOUD_DNS_TTL,
+    default=0.0,
+    type=click.FloatRange(min=0),
+    metavar="[SECONDS]",
+    help="New connections may go to the old region for so long after a failover. "
+    f"[{CLOUD_DNS_TTL:g}, as in the Cloud, if only the flag is given; default: not at all]",
+)
 @dynamic_config_option
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def up(
@@ -68,6 +80,7 @@ def up(
     regions: tuple[str, ...],
     data_dir: Path | None,
     audit_log: Path | None,
+    dns_ttl: float,
     dynamic_config_values: tuple[str, ...],
     output: str,
 ) -> None:
@@ -83,6 +96,7 @@ def up(
             data_dir=data_dir,
             audit_file=audit_log,
             port=port,
+            dns_ttl=dns_ttl,
             dynamic_config=parsed(dynamic_config_values),
         )
 

@@ -67,9 +67,7 @@ class CloudAdmin:
 
     async def _add_fault(self, request: admin.AddFaultRequest) -> Message:
         wanted = request.fault
-        for region in (wanted.source, wanted.target):
-            self._cloud.require_region(region)
-        fault = self._cloud.links.add(
+        fault = self._cloud.add_fault(
             wanted.kind,
             wanted.source,
             wanted.target,

@@ -10,16 +10,18 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
-from mockcloud.cloud import search_attributes, told
+from mockcloud.cloud import fault_ends, search_attributes, told
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
 from mockcloud.cloud.failover_views import FailoverReport, Operation, operation, report
+from mockcloud.cloud.fault_ends import CLIENTS, CONTROL
 from mockcloud.cloud.files import Files
 from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
@@ -34,8 +36,10 @@ from mockcloud.core.errors import (
     NamespaceNotFound,
     Unavailable,
 )
-from mockcloud.endpoints.proxy import Address
-from mockcloud.rpc.faults import Links
+from mockcloud.endpoints.path import Path as EndpointPath
+from mockcloud.endpoints.proxy import Address, Endpoint
+from mockcloud.rpc.faults import Fault, Links
+from mockcloud.rpc.faulty_transport import FaultyTransport
 from mockcloud.rpc.grpc_transport import GrpcTransport
 from mockcloud.rpc.http_server import HttpServer
 
@@ -62,17 +66,21 @@ class Cloud:
         self.links: Final = Links(rng)
         self._clusters: Final = Clusters.of(settings.regions)
         self._nodes: Final[dict[str, RegionNode]] = {}
-        self._ports: Final = {
-            name: self._port_after(1 + index) for index, name in enumerate(settings.regions)
+        self._regional: Final = {
+            name: self._endpoint_of(
+                name, partial(self._public_address, name), self._port_after(1 + index), settings.host
+            )
+            for index, name in enumerate(settings.regions)
         }
         first = settings.namespaces[0] if settings.namespaces else ""
         self.endpoints: Final = NamespaceEndpoints(
-            settings.endpoint_host or settings.host,
+            partial(self._endpoint_of, host=settings.endpoint_host or settings.host),
             {first: settings.port} if settings.port else {},
             self._public_address,
+            settings.dns_ttl,
         )
         self._files: Files | None = None
-        # The control plane's and the command line's way to the regions: no link, so no faults of links.
+        # The command line's way to the regions: no link, so no faults of links.
         self._transport: Final = GrpcTransport(self._peer_address)
         self._control: ControlNode | None = None
         self._http: Final = HttpServer(self._http_application)
@@ -92,12 +100,15 @@ class Cloud:
                 # The one endpoint whose port was asked for: taken, it is known before anything is made.
                 await self.endpoints.open(self.settings.namespaces[0], None)
             self._http.bind(self.settings.host, self._port_after(HTTP_OFFSET))
+            for endpoint in self._regional.values():
+                await endpoint.start()
             await self._start_nodes()
             control = ControlNode(
                 self._files.database("control"),
                 self._port_after(CLOUD_OPS_OFFSET),
                 settings=self.settings,
-                transport=self._transport,
+                transport=FaultyTransport(GrpcTransport(self._peer_address), CONTROL, self.links),
+                links=self.links,
                 endpoints=self.endpoints,
                 files=DatabaseFiles(self.database),
                 admin=CloudAdmin(self),
@@ -125,6 +136,7 @@ class Cloud:
         """Stop everything in good order; temporary files are removed."""
         await self._http.stop()
         await self.endpoints.close()
+        await asyncio.gather(*(endpoint.close() for endpoint in self._regional.values()))
         if self._control is not None:
             await self._control.close()
         await asyncio.gather(*(node.close() for node in self._nodes.values()))
@@ -158,7 +170,6 @@ class Cloud:
         node = await RegionNode.start(
             name,
             self.database(name),
-            self._ports[name],
             settings=self.settings,
             clusters=self._clusters,
             links=self.links,
@@ -166,8 +177,6 @@ class Cloud:
             rng=self._rng,
         )
         self._nodes[name] = node
-        # The regional endpoint keeps its port over the region's lives.
-        self._ports[name] = int(node.address.rpartition(":")[2])
 
     async def kill_region(self, name: str) -> None:
         """Drop a region in the middle of whatever it does. Raises FailedPrecondition when it is down already."""
@@ -190,7 +199,7 @@ class Cloud:
     def region_address(self, name: str) -> str:
         """HOST:PORT of the regional endpoint, also while the region is down."""
         self.require_region(name)
-        return f"{self.settings.host}:{self._ports[name]}"
+        return self._regional[name].address
 
     def database(self, name: str) -> Path:
         """The database file of a region, up or down."""
@@ -210,7 +219,36 @@ class Cloud:
         return node.peer_address if node is not None else None
 
     def _public_address(self, name: str) -> Address | None:
-        return (self.settings.host, self._ports[name]) if name in self._nodes else None
+        node = self._nodes.get(name)
+        return node.address if node is not None else None
+
+    def _endpoint_of(self, name: str, target: Callable[[], Address | None], port: int, host: str) -> Endpoint:
+        """An endpoint of a namespace or region, whose path from clients can have faults."""
+        path = EndpointPath(self.links.direction(CLIENTS, name), self.links.direction(name, CLIENTS))
+        return Endpoint(target, host, port, path=path, limit=self.settings.endpoint_connections)
+
+    def add_fault(
+        self,
+        kind: str,
+        source: str,
+        target: str,
+        *,
+        one_way: bool = False,
+        name: str = "",
+        **parameters: float,
+    ) -> Fault:
+        """Put a fault in force between two regions, `control` and a region, or `clients` and an endpoint.
+
+        `parameters` are `seconds` and `probability`, as of `Links.add`, which also says what it raises.
+        """
+        fault_ends.check(
+            kind,
+            (source, target),
+            one_way=one_way,
+            regions=self.settings.regions,
+            namespaces=self.endpoints.namespaces,
+        )
+        return self.links.add(kind, source, target, one_way=one_way, name=name, **parameters)
 
     # Control plane
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mockcloud.cloud.admin import CloudAdmin
+from mockcloud.cloud.fault_ends import CONTROL
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
@@ -19,7 +20,9 @@ from mockcloud.control.settings import ControlSettings
 from mockcloud.core import times
 from mockcloud.core.errors import Unavailable
 from mockcloud.core.ports import Ports
-from mockcloud.rpc.grpc_transport import GrpcTransport, serve_handlers
+from mockcloud.rpc.faults import Links
+from mockcloud.rpc.faulty_transport import FaultyTransport
+from mockcloud.rpc.grpc_transport import serve_handlers
 from mockcloud.rpc.health import Health
 from mockcloud.rpc.methods import Call, serve_services
 from mockcloud.rpc.reflection import reflection
@@ -36,7 +39,8 @@ class ControlNode:
         port: int,
         *,
         settings: CloudSettings,
-        transport: GrpcTransport,
+        transport: FaultyTransport,
+        links: Links,
         endpoints: NamespaceEndpoints,
         files: RegionFiles,
         admin: CloudAdmin,
@@ -49,6 +53,7 @@ class ControlNode:
         self._files: Final = files
         self._rng: Final = rng
         self._plane: ControlPlane | None = None
+        self._unlisten: Final = links.listen(self._link_changed)
         handlers = Handlers()
         admin.register(handlers)
         self._server: Final = Server(
@@ -111,6 +116,10 @@ class ControlNode:
         if self._plane is not None:
             self._plane.region_started(region)
 
+    def _link_changed(self, source: str, target: str) -> None:
+        if CONTROL in {source, target} and self._plane is not None:
+            self._plane.link_changed(target if source == CONTROL else source)
+
     async def kill(self) -> None:
         """Drop the control plane in the middle of whatever it does."""
         plane, self._plane = self._plane, None
@@ -119,10 +128,12 @@ class ControlNode:
 
     async def close(self) -> None:
         """End in good order."""
+        self._unlisten()
         await self._server.stop(0.1)
         plane, self._plane = self._plane, None
         if plane is not None:
             await plane.close()
+        await self._transport.close()
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of CloudService, however it came. Raises ServiceError."""

@@ -15,10 +15,12 @@ from temporalio.client import Client
 
 from mockcloud.cloud.composition import Cloud
 from mockcloud.cloud.failover_views import FailoverReport, Operation
+from mockcloud.cloud.fault_ends import CONTROL
+from mockcloud.cloud.fault_handles import Endpoint, Link
 from mockcloud.cloud.runtime import LoopThread
 from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
 from mockcloud.cloud.views import Lag, RunView, Status
-from mockcloud.rpc.faults import Fault, FaultKind
+from mockcloud.rpc.faults import Fault
 
 T = TypeVar("T")
 
@@ -170,9 +172,10 @@ class MockCloud:
         return Control(self)
 
     def link(self, a: str, b: str) -> Link:
-        """The link between two regions; for one-way faults, the direction from a to b."""
+        """The link between two regions, or `control` and a region; for one-way faults, the direction from a to b."""
         for name in (a, b):
-            self.region(name)
+            if name != CONTROL:
+                self.region(name)
         return Link(self, a, b)
 
     def faults(self) -> list[Fault]:
@@ -196,9 +199,9 @@ class Namespace:
         self.name = name
 
     @property
-    def endpoint(self) -> str:
-        """HOST:PORT that follows the active region, as DNS does."""
-        return self._owner.cloud.endpoint(self.name)
+    def endpoint(self) -> Endpoint:
+        """HOST:PORT that follows the active region, as DNS does; clients' path to it can be cut or slowed."""
+        return Endpoint(self._owner.cloud.endpoint(self.name), self._owner, self.name)
 
     async def client(self, region: str | None = None, **options: Any) -> Client:
         """A temporalio Client at the namespace endpoint, or at one region's own endpoint.
@@ -244,6 +247,11 @@ class Region:
         """HOST:PORT of the regional endpoint."""
         return self._owner.cloud.region_address(self.name)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The same, with what can happen to clients' path to it."""
+        return Endpoint(self.address, self._owner, self.name)
+
     async def kill(self) -> None:
         """Drop its servers, tasks and memory at once, in the middle of whatever it does. Its files stay."""
         await self._owner.run(self._owner.cloud.kill_region(self.name))
@@ -266,81 +274,6 @@ class Control:
     async def start(self) -> None:
         """Bring it back from its database; operations in flight go on."""
         await self._owner.run(self._owner.cloud.start_control())
-
-
-class Link:
-    """The link between two regions. Each method returns a fault with `.remove()`, in force when it returns."""
-
-    def __init__(self, owner: MockCloud, a: str, b: str) -> None:
-        self._owner = owner
-        self._a = a
-        self._b = b
-
-    def _add(self, kind: FaultKind, one_way: bool, name: str, **parameters: float) -> AppliedFault:
-        links = self._owner.cloud.links
-        fault = self._owner.call(
-            lambda: links.add(kind, self._a, self._b, one_way=one_way, name=name, **parameters)
-        )
-        return AppliedFault(self._owner, fault)
-
-    def partition(self, *, one_way: bool = False, name: str = "") -> AppliedFault:
-        """Cut the link: nothing passes."""
-        return self._add(FaultKind.PARTITION, one_way, name)
-
-    def delay(self, seconds: float, *, one_way: bool = False, name: str = "") -> AppliedFault:
-        """Let every message take `seconds` longer, in order."""
-        return self._add(FaultKind.DELAY, one_way, name, seconds=seconds)
-
-    def drop(self, probability: float = 1.0, *, one_way: bool = False, name: str = "") -> AppliedFault:
-        """Lose messages."""
-        return self._add(FaultKind.DROP, one_way, name, probability=probability)
-
-    def duplicate(self, probability: float = 1.0, *, one_way: bool = False, name: str = "") -> AppliedFault:
-        """Let replication messages arrive twice."""
-        return self._add(FaultKind.DUPLICATE, one_way, name, probability=probability)
-
-    def reorder(self, probability: float = 1.0, *, one_way: bool = False, name: str = "") -> AppliedFault:
-        """Let replication messages overtake each other."""
-        return self._add(FaultKind.REORDER, one_way, name, probability=probability)
-
-    def pause(self, *, one_way: bool = False, name: str = "") -> AppliedFault:
-        """Hold messages back, in order, until `resume`."""
-        return self._add(FaultKind.PAUSE, one_way, name)
-
-    def resume(self) -> None:
-        """Remove the pauses of this link."""
-        self._remove({FaultKind.PAUSE})
-
-    def heal(self) -> None:
-        """Remove all faults of this link."""
-        self._remove(set(FaultKind))
-
-    def _remove(self, kinds: set[FaultKind]) -> None:
-        links = self._owner.cloud.links
-        between = {self._a, self._b}
-
-        def remove() -> None:
-            for fault in list(links.faults):
-                if fault.kind in kinds and {fault.source, fault.target} == between:
-                    links.remove(fault.name)
-
-        self._owner.call(remove)
-
-
-class AppliedFault:
-    """A fault in force."""
-
-    def __init__(self, owner: MockCloud, fault: Fault) -> None:
-        self._owner = owner
-        self._fault = fault
-
-    @property
-    def name(self) -> str:
-        return self._fault.name
-
-    def remove(self) -> None:
-        """Take it away; removing twice is no error."""
-        self._owner.call(self._fault.remove)
 
 
 class BlockingCloud:
@@ -398,9 +331,9 @@ class BlockingNamespace:
         self.name = name
 
     @property
-    def endpoint(self) -> str:
-        """HOST:PORT that follows the active region, as DNS does."""
-        return self._owner.cloud.endpoint(self.name)
+    def endpoint(self) -> Endpoint:
+        """HOST:PORT that follows the active region, as DNS does; clients' path to it can be cut or slowed."""
+        return Endpoint(self._owner.cloud.endpoint(self.name), self._owner, self.name)
 
     async def client(self, region: str | None = None, **options: Any) -> Client:
         """As `Namespace.client`: a coroutine, because the client belongs to the loop that awaits it."""
@@ -438,6 +371,11 @@ class BlockingRegion:
     def address(self) -> str:
         """HOST:PORT of the regional endpoint."""
         return self._owner.cloud.region_address(self.name)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The same, with what can happen to clients' path to it."""
+        return Endpoint(self.address, self._owner, self.name)
 
     def kill(self) -> None:
         """Drop its servers, tasks and memory at once."""

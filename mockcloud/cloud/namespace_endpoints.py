@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from mockcloud.endpoints.proxy import Address, NamespaceEndpoint
+from mockcloud.endpoints.proxy import Address, Endpoint
+from mockcloud.endpoints.resolver import Resolver
 
 
 class NamespaceEndpoints:
     """One TCP proxy per namespace, each leading to the public server of the region that it follows.
 
     Args:
-        host: that all endpoints listen on.
+        make: an endpoint of that name, leading to a target, on a wanted port (0: a free one).
         ports: wanted by namespaces that had none before, by name; the others get free ones.
         address: of a region's public server; None while it is down.
+        ttl: seconds for which clients go on believing that a namespace is where it was.
     """
 
-    def __init__(self, host: str, ports: dict[str, int], address: Callable[[str], Address | None]) -> None:
-        self._host = host
+    def __init__(
+        self,
+        make: Callable[[str, Callable[[], Address | None], int], Endpoint],
+        ports: dict[str, int],
+        address: Callable[[str], Address | None],
+        ttl: float,
+    ) -> None:
+        self._make = make
         self._ports = ports
         self._address = address
-        self._endpoints: dict[str, NamespaceEndpoint] = {}
+        self._ttl = ttl
+        self._endpoints: dict[str, Endpoint] = {}
         self._followed: dict[str, str] = {}
         self._serving = False
 
@@ -33,14 +43,15 @@ class NamespaceEndpoints:
         endpoint = self._endpoints.get(namespace)
         if endpoint is None:
             wanted = self._ports.get(namespace, 0) or port or 0
-            endpoint = NamespaceEndpoint(lambda: self._target(namespace), self._host, wanted)
+            resolver = Resolver(self._ttl, time.monotonic)
+            endpoint = self._make(namespace, lambda: self._target(namespace, resolver), wanted)
             self._endpoints[namespace] = endpoint
             try:
                 await endpoint.start()
             except BaseException:
                 del self._endpoints[namespace]
                 raise
-        return self._host, endpoint.port
+        return endpoint.host, endpoint.port
 
     def serve(self) -> None:
         """From now on connections lead to regions; before, they are closed at once.
@@ -50,7 +61,7 @@ class NamespaceEndpoints:
         self._serving = True
 
     def follow(self, namespace: str, region: str) -> None:
-        """From now on new connections go to `region`."""
+        """`region` stands in the DNS from now on: new connections go there once their resolver has heard of it."""
         self._followed[namespace] = region
 
     def address(self, namespace: str) -> str | None:
@@ -59,7 +70,7 @@ class NamespaceEndpoints:
         return endpoint.address if endpoint is not None else None
 
     def followed(self, namespace: str) -> str:
-        """The region that the endpoint leads to; empty while that is not known."""
+        """The region that stands in the DNS; empty while that is not known."""
         return self._followed.get(namespace, "")
 
     @property
@@ -73,6 +84,6 @@ class NamespaceEndpoints:
             await endpoint.close()
         self._endpoints.clear()
 
-    def _target(self, namespace: str) -> Address | None:
-        region = self._followed.get(namespace) if self._serving else None
+    def _target(self, namespace: str, resolver: Resolver) -> Address | None:
+        region = resolver.resolve(self._followed.get(namespace, "")) if self._serving else ""
         return self._address(region) if region else None

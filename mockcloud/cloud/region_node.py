@@ -1,7 +1,7 @@
 """One region put together: database, engine, replication, frontend, and its two servers.
 
-The public server is the regional endpoint, on a port that stays. The peer server is for the other regions and the
-control plane: replication, the region's admin service and forwarded calls; its port is a free one each time.
+The public server is what endpoints lead to. The peer server is for the other regions and the control plane:
+replication, the region's admin service and forwarded calls. The ports of both are free ones each time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mockcloud.cloud.settings import CloudSettings
 from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.ports import Ports
+from mockcloud.endpoints.proxy import Address
 from mockcloud.engine.region import Region
 from mockcloud.frontend.admin import RegionAdmin
 from mockcloud.frontend.service import Frontend
@@ -62,9 +63,9 @@ class RegionNode:
         self._public, self._peer = servers
 
     @property
-    def address(self) -> str:
-        """HOST:PORT of the regional endpoint."""
-        return self._public.address
+    def address(self) -> Address:
+        """Of the public server, which is another one after each start; endpoints lead to it."""
+        return self._public.host, self._public.port
 
     @property
     def peer_address(self) -> str:
@@ -76,7 +77,6 @@ class RegionNode:
         cls,
         name: str,
         path: Path,
-        port: int,
         *,
         settings: CloudSettings,
         clusters: Clusters,
@@ -87,7 +87,7 @@ class RegionNode:
         """Open the database, recover what is in it, and serve.
 
         Raises:
-            StartupError: the port is taken or the database cannot be used.
+            StartupError: the database cannot be used.
         """
         store = await Store.open(path, durable=settings.durable)
         try:
@@ -119,7 +119,7 @@ class RegionNode:
                 ),
             )
             peer = Server([serve_handlers(handlers)], PEER)
-            public.bind(settings.host, port)
+            public.bind(settings.host, 0)
             peer.bind(settings.host, 0)
         except BaseException:
             await store.close()

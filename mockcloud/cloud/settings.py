@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from mockcloud.cloud.fault_ends import ENDS
 from mockcloud.core import dynamic_config, times
 from mockcloud.core.errors import StartupError
 from mockcloud.core.limits import Limits
@@ -56,6 +57,8 @@ class CloudSettings:
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
     audit_file: Path | None = None  # JSON lines of the audit log are appended there
+    dns_ttl: float = 0.0  # for which clients believe in the old region after a failover; the Cloud's: 15
+    endpoint_connections: int = 1000  # at most, of each endpoint
     seed: int | None = None  # of every random choice; None: unpredictable
 
     @property
@@ -102,6 +105,8 @@ class CloudSettings:
                 raise StartupError(
                     f"not a region id: {region!r} (letters, digits and '-', with '#2' for a second cell)"
                 )
+            if region in ENDS:
+                raise StartupError(f"no region can be named {region!r}: faults know that as something else")
         if not 0 <= self.port <= 65535:
             raise StartupError(f"not a port: {self.port}")
         if self.port_layout and self.port > 65535 - HTTP_OFFSET:

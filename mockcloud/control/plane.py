@@ -103,8 +103,7 @@ class ControlPlane:
             await self.kill()
             raise
         for region in self._regions.values():
-            name = f"watch {region.name}"
-            self._watches[region.name] = asyncio.create_task(self._watch(parts, region), name=name)
+            self._begin_watch(parts, region)
 
     async def kill(self) -> None:
         """End as a crash would, in the middle of whatever it does. Returns when the file is free again."""
@@ -149,6 +148,16 @@ class ControlPlane:
     def region_started(self, region: str) -> None:
         """The region serves (again): do not wait for the next try to reach it."""
         self._retry[region].set()
+
+    def link_changed(self, region: str) -> None:
+        """The link to the region has other faults now: what it told meanwhile may be lost, so watch it anew."""
+        if self._parts is not None:
+            self._watches[region].cancel()
+            self._begin_watch(self._parts, self._regions[region])
+
+    def _begin_watch(self, parts: _Parts, region: RegionClient) -> None:
+        name = f"watch {region.name}"
+        self._watches[region.name] = asyncio.create_task(self._watch(parts, region), name=name)
 
     async def _watch(self, parts: _Parts, region: RegionClient) -> None:
         retry = self._retry[region.name]

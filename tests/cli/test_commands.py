@@ -206,10 +206,28 @@ class TestFaults:
         cloud.namespace("default").replicated()
         assert len(cloud.namespace("default").history("w1")[WEST]) == 1
 
+    def test_the_ways_of_clients_and_of_the_control_plane(self, shell: Shell, cloud: BlockingCloud) -> None:
+        assert shell.text("fault", "add", "partition", "clients", EAST) == "partition-1\n"
+        with pytest.raises(RuntimeError, match="connect"):
+            asyncio.run(Client.connect(cloud.region(EAST).address))
+        shell.text("fault", "add", "delay", "clients", "default", "--seconds", "0.01")
+        asyncio.run(Client.connect(cloud.namespace("default").endpoint))
+        shell.text("fault", "add", "partition", "control", WEST)
+        assert f"link control → {WEST} is cut" in shell.error("failover", "default", WEST)
+        assert shell.text("fault", "list").splitlines() == [
+            f"partition-1: partition clients ↔ {EAST}",
+            "delay-2: delay clients ↔ default, 0.01 s",
+            f"partition-3: partition control ↔ {WEST}",
+        ]
+        shell.text("fault", "reset")
+        asyncio.run(Client.connect(cloud.region(EAST).address))
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [
             (("remove", "nothing"), "no fault is named nothing"),
+            (("add", "drop", "clients", EAST), "a client's connection is a stream of bytes"),
+            (("add", "partition", "clients", "orders"), "region or namespace 'orders' does not exist"),
             (("add", "partition", EAST, "aws-nowhere-1"), "region 'aws-nowhere-1' does not exist"),
             (("add", "partition", EAST, EAST), "a link has two regions"),
             (("add", "delay", EAST, WEST), "a delay has seconds"),

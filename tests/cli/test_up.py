@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -245,3 +246,21 @@ def version_of(path: Path) -> int:
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     connection.close()
     return int(number)
+
+
+@pytest.mark.parametrize("lag", [(), ("--dns-lag",)], ids=["at once", "as DNS"])
+def test_where_a_new_client_arrives_after_a_failover(lag: tuple[str, ...]) -> None:
+    """The old region is down, so who still believes in it reaches nobody."""
+    with started("-o", "json", *lag) as process:
+        addresses = ready(process)
+        endpoint = addresses["namespaces"]["default"]["endpoint"]
+        asyncio.run(Client.connect(endpoint))
+        for words in (("failover", "default", WEST), ("region", "kill", EAST)):
+            command = [sys.executable, "-m", "mockcloud", *words, "--cloud", addresses["cloud_ops"]]
+            subprocess.run(command, check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
+
+        if lag:
+            with pytest.raises(RuntimeError, match="connect"):
+                asyncio.run(Client.connect(endpoint))
+        else:
+            asyncio.run(Client.connect(endpoint))

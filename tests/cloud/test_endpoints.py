@@ -88,6 +88,10 @@ def poll(queue: TaskQueue = QUEUE) -> PollWorkflowTaskQueueRequest:
     return PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue)
 
 
+def describe_namespace(name: str = "default") -> DescribeNamespaceRequest:
+    return DescribeNamespaceRequest(namespace=name)
+
+
 def describe(workflow_id: str, namespace: str = "default") -> DescribeWorkflowExecutionRequest:
     return DescribeWorkflowExecutionRequest(
         namespace=namespace, execution=WorkflowExecution(workflow_id=workflow_id)
@@ -196,10 +200,10 @@ async def test_a_namespace_registered_at_a_region_gets_an_endpoint(mockcloud: Mo
     async with dial(mockcloud.region(WEST).address) as west, dial(mockcloud.cloud_ops) as ops:
         await west.ask(request, RegisterNamespaceResponse)
 
-        shown = await _shown(ops, "orders")
+        told = await shown(ops, "orders")
 
-        assert (shown.active_region, list(shown.spec.regions)) == (WEST, [EAST, WEST])
-        async with dial(shown.endpoints.grpc_address) as orders, dial(mockcloud.region(EAST).address) as east:
+        assert (told.active_region, list(told.spec.regions)) == (WEST, [EAST, WEST])
+        async with dial(told.endpoints.grpc_address) as orders, dial(mockcloud.region(EAST).address) as east:
             await orders.ask(start("w", "orders"), StartWorkflowExecutionResponse)
             await mockcloud.namespace("orders").replicated()
             there = await east.ask(describe("w", "orders"), DescribeWorkflowExecutionResponse, here=True)
@@ -207,10 +211,10 @@ async def test_a_namespace_registered_at_a_region_gets_an_endpoint(mockcloud: Mo
             record = await east.ask(DescribeNamespaceRequest(namespace="orders"), DescribeNamespaceResponse)
             assert (record.is_global_namespace, record.failover_version) == (True, 2)
     endpoints = {namespace.name: namespace.endpoint for namespace in (await mockcloud.status()).namespaces}
-    assert endpoints["orders"] == shown.endpoints.grpc_address
+    assert endpoints["orders"] == told.endpoints.grpc_address
 
 
-async def _shown(ops: Caller, namespace: str) -> Namespace:
+async def shown(ops: Caller, namespace: str) -> Namespace:
     """GetNamespace's answer once the control plane has learnt of the namespace."""
     async with asyncio.timeout(10):
         while True:

@@ -1,93 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-import uvloop
 
 from mockcloud.core.errors import StartupError
-from mockcloud.endpoints.proxy import Address, NamespaceEndpoint
+from mockcloud.endpoints.proxy import Endpoint
+from tests.endpoints.support import Net, ask, gone, naming
 
 pytestmark = [
     pytest.mark.timeout(30),
     # The older way of choosing a loop is the one that all supported versions of the plugin know.
     pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy:DeprecationWarning"),
 ]
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    policy: asyncio.AbstractEventLoopPolicy = request.param()
-    return policy
-
-
-class Net:
-    """Targets, an endpoint in front of them, and its clients."""
-
-    def __init__(self) -> None:
-        self.target: Address | None = None
-        self.endpoint = NamespaceEndpoint(lambda: self.target)
-        self.servers: list[asyncio.Server] = []
-        self.writers: list[asyncio.StreamWriter] = []
-
-    async def listen(self, serve: Serve) -> Address:
-        async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.writers.append(writer)
-            with contextlib.suppress(ConnectionError):
-                await serve(reader, writer)
-
-        server = await asyncio.start_server(keep, "127.0.0.1", 0)
-        self.servers.append(server)
-        address: Address = server.sockets[0].getsockname()
-        return address
-
-    async def connect(self) -> Streams:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.endpoint.port)
-        self.writers.append(writer)
-        return reader, writer
-
-    async def end(self) -> None:
-        for writer in self.writers:
-            writer.transport.abort()
-        for server in self.servers:
-            server.close()
-        await self.endpoint.close()
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    net = Net()
-    await net.endpoint.start()
-    yield net
-    await net.end()
-
-
-def naming(name: bytes) -> Serve:
-    """Answers each line with the server's name."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            writer.write(name + b" " + line)
-
-    return serve
-
-
-async def ask(streams: Streams) -> bytes:
-    streams[1].write(b"hello\n")
-    return await streams[0].readline()
-
-
-async def gone(reader: asyncio.StreamReader) -> bool:
-    try:
-        return await reader.read(1) == b""
-    except ConnectionError:
-        return True
 
 
 async def test_new_connections_follow_the_target_and_old_ones_stay(net: Net) -> None:
@@ -239,13 +165,13 @@ async def test_an_ended_endpoint_ends_its_connections_and_frees_its_port(net: Ne
         net.endpoint.kill()
 
     assert await gone(streams[0])
-    again = NamespaceEndpoint(lambda: net.target, port=net.endpoint.port)
+    again = Endpoint(lambda: net.target, port=net.endpoint.port)
     assert await again.start() == net.endpoint.port
     await again.close()
 
 
 async def test_a_taken_port_is_one_clear_line(net: Net) -> None:
     with pytest.raises(StartupError) as failed:
-        await NamespaceEndpoint(lambda: None, port=net.endpoint.port).start()
+        await Endpoint(lambda: None, port=net.endpoint.port).start()
 
     assert str(failed.value) == f"port {net.endpoint.port} on 127.0.0.1 is already in use"

@@ -22,7 +22,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 
 from mockcloud import MockCloud
-from mockcloud.cloud.facade import AppliedFault
+from mockcloud.cloud.fault_handles import AppliedFault
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.cloud.views import RunView
 from mockcloud.core.limits import Limits

@@ -19,7 +19,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateNamespaceRequest,
 )
 
-from mockcloud.cloud.facade import AppliedFault
+from mockcloud.cloud.fault_handles import AppliedFault
 from mockcloud.cloud.views import Branch, RunView
 from mockcloud.core import fates
 from tests.scenarios.stage import (
