@@ -135,7 +135,7 @@ class Cloud:
     async def close(self) -> None:
         """Stop everything in good order; temporary files are removed."""
         await self._http.stop()
-        await self.endpoints.close()
+        await self.endpoints.close_all()
         await asyncio.gather(*(endpoint.close() for endpoint in self._regional.values()))
         if self._control is not None:
             await self._control.close()

@@ -105,6 +105,8 @@ class ControlNode:
                 graceful=int(self._settings.failover_timeout * times.SECOND),
                 retention=self._settings.retention_days * times.DAY,
                 audit_file=self._settings.audit_file,
+                account=self._settings.account,
+                readd_block=int(self._settings.readd_days * times.DAY),
             ),
             durable=self._settings.durable,
         )

@@ -78,7 +78,14 @@ class NamespaceEndpoints:
         """Those that have an endpoint, by name."""
         return sorted(self._endpoints)
 
-    async def close(self) -> None:
+    async def close(self, namespace: str) -> None:
+        """Close the endpoint of a namespace that is deleted; none: nothing."""
+        endpoint = self._endpoints.pop(namespace, None)
+        self._followed.pop(namespace, None)
+        if endpoint is not None:
+            await endpoint.close()
+
+    async def close_all(self) -> None:
         """Close all of them."""
         for endpoint in self._endpoints.values():
             await endpoint.close()

@@ -92,6 +92,7 @@ class RegionNode:
         store = await Store.open(path, durable=settings.durable)
         try:
             region = await Region.open(name, clusters, store, Ports(rng=rng), settings.limits)
+            region.namespaces.account = settings.account
             transport = FaultyTransport(GrpcTransport(peer_address), name, links)
             replication = Replication(region, transport, links=links)
             frontend = Frontend(

@@ -50,6 +50,8 @@ class CloudSettings:
         default_factory=dict
     )  # by the real server's keys; wins over limits
     retention_days: int = 3
+    account: str = "local"  # namespace ids of the Cloud Ops API are `name.account`; regions take them, too
+    readd_days: float = 7.0  # after which a region that was deleted from a namespace can be added again
     failover_timeout: float = 10.0  # of the graceful attempt; then it is forced
     handover: str = "hold"  # or "reject"
     redirection: str = "all"  # or "selected"

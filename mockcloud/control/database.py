@@ -30,7 +30,10 @@ CREATE TABLE namespaces (
     name         TEXT NOT NULL,
     record       BLOB NOT NULL,   -- mockcloud.state.v1.NamespaceRecord: the highest counters seen in any region
     port         INTEGER,         -- of its endpoint; NULL: none yet
-    modified     INTEGER NOT NULL -- when the record last changed; 0: never
+    modified     INTEGER NOT NULL, -- when it last changed; 0: never
+    spec         BLOB NOT NULL,   -- temporal.api.cloud.namespace.v1.NamespaceSpec: what regions do not know of it
+    tags         TEXT NOT NULL,   -- JSON: values by key
+    revision     INTEGER NOT NULL -- of spec and tags
 ) WITHOUT ROWID;
 CREATE TABLE operations (
     number       INTEGER PRIMARY KEY, -- rising: the order in which they were accepted
@@ -40,6 +43,7 @@ CREATE TABLE operations (
     kind         TEXT NOT NULL,
     region       TEXT NOT NULL,
     request      BLOB NOT NULL,   -- of the kind's RPC
+    effect       BLOB NOT NULL,   -- what it comes to, where the request alone does not say
     who          TEXT NOT NULL,
     state        TEXT NOT NULL,
     step         TEXT NOT NULL,
@@ -63,6 +67,13 @@ CREATE TABLE report_runs (
     run_id       TEXT NOT NULL,
     report       BLOB NOT NULL,   -- mockcloud.admin.v1.RunReport
     PRIMARY KEY (operation_id, workflow_id, run_id)
+) WITHOUT ROWID;
+CREATE TABLE removed_replicas (
+    namespace_id TEXT NOT NULL,
+    region       TEXT NOT NULL,
+    removed      INTEGER NOT NULL, -- when
+    forgotten    INTEGER NOT NULL, -- whether the region has removed what it had
+    PRIMARY KEY (namespace_id, region)
 ) WITHOUT ROWID;
 CREATE TABLE owed_releases (
     namespace_id TEXT NOT NULL,
@@ -124,6 +135,8 @@ class Database:
         task = asyncio.get_running_loop().create_task(self._transact(work), name="control-transaction")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # Who waited may be gone: then nobody is to be told that it failed.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return await asyncio.shield(task)
 
     def fence(self) -> None:

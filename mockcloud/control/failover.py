@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -42,8 +41,10 @@ import aiosqlite
 from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.control.database import Closed, Database
-from mockcloud.control.namespaces import Directory, KnownNamespace
+from mockcloud.control import specs
+from mockcloud.control.context import Context
+from mockcloud.control.database import Closed
+from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import (
     ACCEPTED,
     ENDED,
@@ -51,13 +52,10 @@ from mockcloud.control.operations import (
     Kind,
     Mode,
     Operation,
-    Operations,
     State,
 )
 from mockcloud.control.regions import HANDOVER, NORMAL, RegionClient
 from mockcloud.control.reports import Reports
-from mockcloud.control.runner import Runner
-from mockcloud.control.settings import ControlSettings
 from mockcloud.core import times
 from mockcloud.core.errors import (
     Code,
@@ -66,7 +64,6 @@ from mockcloud.core.errors import (
     NamespaceNotFound,
     ServiceError,
 )
-from mockcloud.core.ports import Ports
 
 _logger = logging.getLogger(__name__)
 
@@ -92,25 +89,19 @@ class Failovers:
 
     def __init__(
         self,
-        *,
-        database: Database,
-        regions: Mapping[str, RegionClient],
-        directory: Directory,
-        operations: Operations,
-        runner: Runner,
+        context: Context,
         reports: Reports,
-        ports: Ports,
-        settings: ControlSettings,
     ) -> None:
-        self._database: Final = database
-        self._regions: Final = regions
-        self._directory: Final = directory
-        self._operations: Final = operations
-        self._runner: Final = runner
+        self._context: Final = context
+        self._database: Final = context.database
+        self._regions: Final = context.regions
+        self._directory: Final = context.directory
+        self._operations: Final = context.operations
+        self._runner: Final = context.runner
         self._reports: Final = reports
-        self._ports: Final = ports
-        self._settings: Final = settings
-        runner.serve(
+        self._ports: Final = context.ports
+        self._settings: Final = context.settings
+        self._runner.serve(
             Kind.FAILOVER,
             {
                 Step.ACCEPTED: self._begin,
@@ -134,41 +125,55 @@ class Failovers:
             self._runner.spawn(self._pay(namespace_id, region), f"release {namespace_id}")
 
     async def request(
-        self, namespace: str, target: str, *, forced: bool = False, who: str = "", operation_id: str = ""
+        self,
+        request: FailoverNamespaceRegionRequest,
+        who: str,
+        *,
+        forced: bool = False,
+        by_user: bool = True,
     ) -> Operation:
         """Accept a failover, or find the one that this request made before. It goes on by itself.
+
+        `by_user`: whether it is asked for by whom the namespace belongs to, and not by the cloud itself.
 
         Raises:
             NamespaceNotFound: no region knows the namespace.
             InvalidArgument: no such region, or the namespace has no replica there.
             AlreadyExists: the operation id belongs to another request.
-            FailedPrecondition: a failover to another region runs, or the target cannot be reached.
+            FailedPrecondition: a failover to another region runs, the replica there is not ready or cannot be reached,
+                or a user asks it of a namespace with same-region replication.
         """
-        request = FailoverNamespaceRegionRequest(namespace=namespace, region=target)
-        known = self._directory.by_name(namespace)
-        operation = Operation(
-            id=operation_id or self._ports.ids.uuid(),
-            kind=Kind.FAILOVER,
-            namespace_id=known.id,
-            namespace=known.name,
-            region=target,
-            request=request.SerializeToString(),
-            who=who,
-            started=self._now(),
-            source=known.active_region,
-            forced=forced,
-        )
-        return await self._runner.accept(operation, self._accepted)
+
+        async def check(operation: Operation) -> Operation:
+            return await self._accepted(operation, by_user=by_user)
+
+        draft = await self._context.draft(Kind.FAILOVER, request, who, request.region)
+        known = self._directory.find(draft.namespace)
+        source = known.active_region if known is not None else ""
+        return await self._runner.accept(dataclasses.replace(draft, source=source, forced=forced), check)
 
     # Accepting
 
-    async def _accepted(self, operation: Operation) -> Operation:
+    async def _accepted(self, operation: Operation, *, by_user: bool) -> Operation:
         known, target = self._directory.by_name(operation.namespace), operation.region
         if target not in self._regions:
             raise InvalidArgument(f"region {target!r} does not exist; there are: {', '.join(self._regions)}")
         if target not in known.regions:
             raise InvalidArgument(
                 f"namespace {known.name!r} has no replica in region {target!r}; it is in: {', '.join(known.regions)}"
+            )
+        if by_user and specs.same_region(known.regions):
+            raise FailedPrecondition(
+                f"namespace {known.name!r} has same-region replication: it fails over by itself, not on request"
+            )
+        change = self._operations.running_change(known.id)
+        if change is not None and (
+            change.kind in {Kind.CREATE, Kind.DELETE}
+            or (change.kind in {Kind.ADD_REGION, Kind.DELETE_REGION} and change.region == target)
+        ):
+            raise FailedPrecondition(
+                f"the replica of namespace {known.name!r} in region {target!r} is not ready to be failed over to: "
+                f"async operation {change.id} ({change.kind}) runs"
             )
         running = self._operations.running_failover(known.id)
         if running is not None:
@@ -266,10 +271,10 @@ class Failovers:
     async def _force(self, operation: Operation) -> Operation:
         known = self._directory.by_name(operation.namespace)
 
-        async def switch() -> int:
-            await self._prepare(known, operation.region)
+        async def switch(target: str) -> int:
+            await self._prepare(known, target)
             self._reports.begin(operation)
-            return await self._make_active(known, operation.region, self._settings.call_timeout)
+            return await self._make_active(known, target, self._settings.call_timeout)
 
         version = await self._runner.insist(operation.region, switch)
         return self._ended(operation, Mode.FORCED, version)
@@ -309,7 +314,7 @@ class Failovers:
         known = self._directory.find_id(namespace_id)
         if known is not None and region in self._regions:
 
-            async def release() -> None:
+            async def release(region: str) -> None:
                 if not self._wants_handover(known, region):
                     await self._regions[region].set_state(known.name, NORMAL, self._settings.call_timeout)
 

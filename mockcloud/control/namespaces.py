@@ -9,16 +9,24 @@ is stored here is asked only until they answer.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import aiosqlite
+from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.control.database import Closed, Database
 from mockcloud.core import namespace_rules
-from mockcloud.core.errors import MockcloudError, NamespaceNotFound, StartupError
+from mockcloud.core.errors import (
+    MockcloudError,
+    NamespaceAlreadyExists,
+    NamespaceNotFound,
+    StartupError,
+)
 from mockcloud.core.ports import Clock
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +34,10 @@ _logger = logging.getLogger(__name__)
 
 class Endpoints(Protocol):
     """What the control plane needs of whoever holds the namespace endpoints; they outlive it."""
+
+    async def close(self, namespace: str) -> None:
+        """Close the endpoint of a namespace that is deleted; none: nothing."""
+        ...
 
     async def open(self, namespace: str, port: int | None) -> tuple[str, int]:
         """Open the endpoint of a namespace, or find it open; its host and port.
@@ -47,6 +59,11 @@ class KnownNamespace:
     port: int | None = None
     host: str = ""
     modified: int = 0  # 0: never since it was created
+    spec: NamespaceSpec = field(
+        default_factory=NamespaceSpec
+    )  # what no region knows of it; replaced, never changed
+    tags: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0  # of spec and tags
     views: dict[str, NamespaceRecord] = field(default_factory=dict)  # region -> its record when last seen
 
     @property
@@ -73,14 +90,15 @@ class KnownNamespace:
     @property
     def resource_version(self) -> str:
         """Changes whenever the namespace does."""
-        return f"{self.record.failover_version}.{self.record.config_version}"
+        return f"{self.record.failover_version}.{self.record.config_version}.{self.revision}"
 
 
 class Directory:
     """All namespaces of the cloud."""
 
-    def __init__(self, database: Database, endpoints: Endpoints, clock: Clock) -> None:
+    def __init__(self, database: Database, endpoints: Endpoints, clock: Clock, account: str) -> None:
         self._database: Final = database
+        self._account_suffix: Final = f".{account}"
         self._endpoints: Final = endpoints
         self._clock: Final = clock
         self._by_id: Final[dict[str, KnownNamespace]] = {}
@@ -92,13 +110,15 @@ class Directory:
     async def load(self) -> None:
         """Take over what is stored, and have the endpoints opened on the ports that they had."""
 
-        async def work(connection: aiosqlite.Connection) -> list[tuple[bytes, int | None, int]]:
-            sql = "SELECT record, port, modified FROM namespaces ORDER BY port IS NULL, port, name"
+        async def work(connection: aiosqlite.Connection) -> list[KnownNamespace]:
+            sql = (
+                "SELECT record, port, modified, spec, tags, revision FROM namespaces"
+                " ORDER BY port IS NULL, port, name"
+            )
             async with connection.execute(sql) as cursor:
-                return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+                return [_known(row) for row in await cursor.fetchall()]
 
-        for data, port, modified in await self._database.transact(work):
-            known = KnownNamespace(NamespaceRecord.FromString(data), port=port, modified=modified)
+        for known in await self._database.transact(work):
             self._add(known)
             if known.record.deleted_time:
                 continue
@@ -122,12 +142,79 @@ class Directory:
         """The namespace of that id, or None."""
         return self._by_id.get(namespace_id)
 
+    def plain_name(self, name: str) -> str:
+        """The name that regions have for what is called `name` or `name.account`; that of another account stays whole.
+
+        A namespace whose plain name ends like the account is found by that.
+        """
+        return name if name in self._by_name else name.removesuffix(self._account_suffix)
+
+    def full_name(self, name: str) -> str:
+        """The id that the Cloud gives to a namespace."""
+        return f"{name}{self._account_suffix}"
+
     def by_name(self, name: str) -> KnownNamespace:
-        """The namespace of that name. NamespaceNotFound."""
-        known = self._by_name.get(name)
+        """The namespace of that name, with its account or without. NamespaceNotFound."""
+        known = self._by_name.get(self.plain_name(name))
         if known is None:
             raise NamespaceNotFound(name)
         return known
+
+    def announce(
+        self, record: NamespaceRecord, spec: NamespaceSpec, tags: Mapping[str, str]
+    ) -> KnownNamespace:
+        """A namespace is being made: it is known from now on. Its endpoint is opened when somebody waits for it.
+
+        Raises NamespaceAlreadyExists: another one has the name.
+        """
+        known = self._by_id.get(record.id)
+        if known is None:
+            if record.name in self._by_name:
+                raise NamespaceAlreadyExists(f'Namespace "{record.name}" already exists')
+            known = KnownNamespace(record, spec=spec, tags=tags)
+            self._add(known)
+            self._save(known)
+        return known
+
+    async def withdraw(self, known: KnownNamespace) -> None:
+        """A namespace could not be made."""
+
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.execute("DELETE FROM namespaces WHERE namespace_id = ?", (known.id,))
+
+        await self.saved()
+        await self._database.transact(work)
+        self._by_id.pop(known.id, None)
+        if self._by_name.get(known.name) is known:
+            del self._by_name[known.name]
+
+    async def describe(
+        self,
+        known: KnownNamespace,
+        *,
+        spec: NamespaceSpec | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change what no region knows of a namespace. Returns when that is on disk; so already: nothing changes."""
+        spec = known.spec if spec is None else spec
+        tags = known.tags if tags is None else tags
+        if (spec, tags) != (known.spec, known.tags):
+            known.spec, known.tags = spec, tags
+            known.revision += 1
+            known.modified = self._clock.now()
+            self._save(known)
+        await self.saved()
+
+    def forgotten(self, namespace_id: str, region: str) -> None:
+        """A region has nothing of a namespace any more."""
+        known = self._by_id.get(namespace_id)
+        if known is not None:
+            known.views.pop(region, None)
+
+    async def close_endpoint(self, name: str) -> None:
+        """Nobody is to reach what had this name; unless another namespace has it by now."""
+        if name not in self._by_name:
+            await self._endpoints.close(name)
 
     def observe(self, region: str, record: NamespaceRecord) -> KnownNamespace | None:
         """A region has this record. None when another namespace has its name."""
@@ -236,8 +323,9 @@ class Directory:
                     connection: aiosqlite.Connection, rows: list[tuple[object, ...]] = rows
                 ) -> None:
                     await connection.executemany(
-                        "INSERT OR REPLACE INTO namespaces (namespace_id, name, record, port, modified)"
-                        " VALUES (?, ?, ?, ?, ?)",
+                        "INSERT OR REPLACE INTO namespaces"
+                        " (namespace_id, name, record, port, modified, spec, tags, revision)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                         rows,
                     )
 
@@ -249,4 +337,25 @@ class Directory:
 
     @staticmethod
     def _row(known: KnownNamespace) -> tuple[object, ...]:
-        return (known.id, known.name, known.record.SerializeToString(), known.port, known.modified)
+        return (
+            known.id,
+            known.name,
+            known.record.SerializeToString(),
+            known.port,
+            known.modified,
+            known.spec.SerializeToString(),
+            json.dumps(dict(known.tags)),
+            known.revision,
+        )
+
+
+def _known(row: aiosqlite.Row | tuple[Any, ...]) -> KnownNamespace:
+    record, port, modified, spec, tags, revision = row
+    return KnownNamespace(
+        NamespaceRecord.FromString(record),
+        port=port,
+        modified=modified,
+        spec=NamespaceSpec.FromString(spec),
+        tags=json.loads(tags),
+        revision=revision,
+    )

@@ -98,10 +98,13 @@ class Operation:
     started: int
     state: State = State.PENDING
     step: str = ACCEPTED
+    effect: bytes = b""  # what it comes to, where the request alone does not say: an update's NamespaceSpec
     reason: str = ""  # why it failed or was cancelled; or why a graceful failover became a forced one
     finished: int = 0
+    source: str = (
+        ""  # that is failed over from: active when it was accepted; or that an added region is filled from
+    )
     # Of failovers:
-    source: str = ""  # the region that was active when it was accepted
     forced: bool = False  # asked for without the graceful attempt
     mode: Mode = Mode.UNDECIDED
     version: int = 0  # failover version after it
@@ -157,6 +160,7 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM operations"  # noqa: S608 constants
 _GET: Final = f"{_SELECT} WHERE id = ?"
 _FORCED: Final = f"{_SELECT} WHERE mode = ? ORDER BY number"
 _RUNNING: Final = f"{_SELECT} WHERE finished = 0 ORDER BY number"
+_OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?) AND finished > 0 ORDER BY number"
 _LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
 
 
@@ -166,10 +170,13 @@ class Operations:
     def __init__(self, database: Database) -> None:
         self._database: Final = database
         self._running: Final[dict[str, Operation]] = {}
+        self._failed_regions: Final[dict[tuple[str, str], Operation]] = {}  # by namespace id and region
         self._ends: Final[dict[str, asyncio.Future[Operation]]] = {}
 
     async def load(self) -> Sequence[Operation]:
         """What runs according to the database, in the order in which it was accepted."""
+        for operation in await self._query(_OF_REGIONS, Kind.ADD_REGION, Kind.DELETE_REGION):
+            self._note_region(operation)
         found = await self._query(_RUNNING)
         self._running.update((operation.id, operation) for operation in found)
         return found
@@ -254,11 +261,28 @@ class Operations:
         await self._database.transact(work)
         self._remember(operation)
 
+    def failed_regions(self, namespace_id: str) -> dict[str, Operation]:
+        """What failed to add a region to a namespace or to delete it, by region, if nothing has succeeded since."""
+        return {
+            region: operation
+            for (owner, region), operation in self._failed_regions.items()
+            if owner == namespace_id
+        }
+
+    def _note_region(self, operation: Operation) -> None:
+        if operation.kind in {Kind.ADD_REGION, Kind.DELETE_REGION}:
+            key = (operation.namespace_id, operation.region)
+            if operation.state is State.FAILED:
+                self._failed_regions[key] = operation
+            else:
+                self._failed_regions.pop(key, None)
+
     def _remember(self, operation: Operation) -> None:
         if not operation.ended:
             self._running[operation.id] = operation
             return
         self._running.pop(operation.id, None)
+        self._note_region(operation)
         waiting = self._ends.pop(operation.id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(operation)

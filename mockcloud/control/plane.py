@@ -15,32 +15,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from temporalio.api.replication.v1 import ClusterReplicationConfig
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest, FailoverNamespaceRegionRequest
+from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.control import audit
 from mockcloud.control.audit import AuditLog
 from mockcloud.control.audit_file import AuditFile, plain
 from mockcloud.control.cloud_ops import CloudOps
+from mockcloud.control.context import Caller, Context
 from mockcloud.control.database import Closed, Database
 from mockcloud.control.door import Door
 from mockcloud.control.events import Tell, nobody
 from mockcloud.control.failover import Failovers
+from mockcloud.control.namespace_changes import Changes
+from mockcloud.control.namespace_creation import Creations
+from mockcloud.control.namespace_deletion import Deletions
+from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
-from mockcloud.control.operations import Mode, Operation, Operations
+from mockcloud.control.operations import Mode, Operation, Operations, State
 from mockcloud.control.regions import RegionClient
 from mockcloud.control.reports import NoFiles, RegionFiles, Reports
 from mockcloud.control.runner import Runner
 from mockcloud.control.settings import ControlSettings
 from mockcloud.control.waiting import wait_for
 from mockcloud.core import times
-from mockcloud.core.errors import InvalidArgument, NotFound, ServiceError, Unavailable
+from mockcloud.core.errors import FailedPrecondition, NotFound, ServiceError
 from mockcloud.core.ports import Ports
 from mockcloud.rpc.methods import Call
 from mockcloud.rpc.transport import Transport
 
 _logger = logging.getLogger(__name__)
+
+_WHO: Final = "mockcloud"
 
 
 class ControlPlane:
@@ -97,6 +104,7 @@ class ControlPlane:
             await parts.audit.load()
             await parts.directory.load()
             await parts.reports.resume(await parts.operations.forced())
+            await parts.replicas.resume()
             await parts.runner.resume()
             await parts.failovers.resume()
         except BaseException:
@@ -168,6 +176,7 @@ class ControlPlane:
                     if change.complete:
                         parts.runner.region_seen(region.name)
                         parts.reports.region_seen(region.name)
+                        parts.replicas.region_seen(region.name)
                     else:
                         parts.directory.observe(region.name, change.record)
             except Closed:
@@ -194,64 +203,35 @@ class ControlPlane:
         """Make a namespace; returns when it has its endpoint and all its regions that can be reached know it.
 
         Raises:
-            InvalidArgument: no such region, or what a region says of the request.
-            NamespaceAlreadyExists: it is there.
-            Unavailable: the region where it shall be active cannot be reached.
+            ServiceError: as `Creations.request`; FailedPrecondition where it could not be made after all.
         """
-        async with self._running.audit.attempt(audit.CREATE_NAMESPACE, audit.tool(""), request):
+        async with self._running.audit.attempt(audit.CREATE_NAMESPACE, audit.tool(request.who), request):
             return await self._create_namespace(request)
 
     async def _create_namespace(self, request: admin.CreateNamespaceRequest) -> admin.CreateNamespaceResponse:
-        parts, timeout = self._running, self._settings.call_timeout
-        names = list(request.regions) or list(self._regions)
-        for name in names:
-            if name not in self._regions:
-                raise InvalidArgument(
-                    f"region {name!r} does not exist; there are: {', '.join(self._regions)}"
-                )
-        first, *others = names
-        await self._regions[first].register(
-            RegisterNamespaceRequest(
-                namespace=request.name,
-                workflow_execution_retention_period=times.duration(
-                    request.retention or self._settings.retention
-                ),
-                active_cluster_name=first,
-                clusters=[ClusterReplicationConfig(cluster_name=name) for name in names],
-                is_global_namespace=True,
-            ),
-            timeout,
+        parts = self._running
+        retention = request.retention_days or -(-self._settings.retention // times.DAY)
+        spec = NamespaceSpec(
+            name=request.name, regions=request.regions or list(self._regions), retention_days=retention
         )
-        record = await self._regions[first].namespace(request.name, timeout)
-        known = parts.directory.observe(first, record)
-        if known is None:
-            raise Unavailable(f"namespace {request.name!r} exists twice")
-        told = await asyncio.gather(
-            *(self._regions[name].adopt(record, timeout) for name in others), return_exceptions=True
-        )
-        for name, answer in zip(others, told, strict=True):
-            if isinstance(answer, ServiceError):
-                # The link tells it, too.
-                _logger.warning(
-                    "region %s was not told of namespace %s: %s", name, request.name, answer.message
-                )
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                parts.directory.observe(name, answer)
-        await parts.directory.opened(known)
+        creation = CreateNamespaceRequest(spec=spec, async_operation_id=request.operation_id)
+        operation = await parts.creations.request(creation, Caller(request.who or _WHO), any_name=True)
+        if not operation.ended:
+            operation = await parts.operations.end_of(operation.id)
+        if operation.state is not State.FULFILLED:
+            raise FailedPrecondition(operation.reason)
+        known = parts.directory.by_name(request.name)
         return admin.CreateNamespaceResponse(endpoint=known.endpoint, namespace_id=known.id)
 
     async def failover(self, request: admin.FailoverRequest) -> admin.OperationView:
         """Fail over, and wait for the end unless the request says otherwise. Raises as `Failovers.request`."""
         parts = self._running
+        failover = FailoverNamespaceRegionRequest(
+            namespace=request.namespace, region=request.region, async_operation_id=request.operation_id
+        )
         async with parts.audit.attempt(audit.FAILOVER, audit.tool(request.who), request):
             operation = await parts.failovers.request(
-                request.namespace,
-                request.region,
-                forced=request.forced,
-                who=request.who,
-                operation_id=request.operation_id,
+                failover, request.who, forced=request.forced, by_user=not request.by_temporal
             )
         if not operation.ended and not request.no_wait:
             operation = await parts.operations.end_of(operation.id)
@@ -313,7 +293,7 @@ class _Parts:
             lambda record: tell("audit", plain(record)),
             AuditFile(settings.audit_file) if settings.audit_file else None,
         )
-        self.directory: Final = Directory(database, endpoints, ports.clock)
+        self.directory: Final = Directory(database, endpoints, ports.clock, settings.account)
         self.operations: Final = Operations(database)
         self.runner: Final = Runner(self.operations, regions, ports, settings)
         self.reports: Final = Reports(
@@ -324,23 +304,28 @@ class _Parts:
             ports=ports,
             settings=settings,
         )
-        self.failovers: Final = Failovers(
+        context = Context(
             database=database,
             regions=regions,
             directory=self.directory,
             operations=self.operations,
             runner=self.runner,
-            reports=self.reports,
             ports=ports,
             settings=settings,
         )
+        self.failovers: Final = Failovers(context, self.reports)
+        self.creations: Final = Creations(context)
+        self.changes: Final = Changes(context)
+        self.replicas: Final = Replicas(context)
+        self.deletions: Final = Deletions(context)
         self.cloud_ops: Final = CloudOps(
-            regions=list(regions),
-            directory=self.directory,
-            operations=self.operations,
+            context,
+            creations=self.creations,
+            changes=self.changes,
+            replicas=self.replicas,
+            deletions=self.deletions,
             failovers=self.failovers,
             audit=self.audit,
-            settings=settings,
         )
         self.door: Final = Door(self.cloud_ops, self.audit)
 

@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ReplicationState
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteNamespaceResponse
+from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
 from temporalio.api.replication.v1 import NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
-    RegisterNamespaceRequest,
-    RegisterNamespaceResponse,
     UpdateNamespaceRequest,
     UpdateNamespaceResponse,
 )
@@ -27,6 +27,7 @@ from mockcloud.rpc.transport import Transport
 R = TypeVar("R", bound=Message)
 
 WORKFLOW_SERVICE: Final = workflow_service.DESCRIPTOR.services_by_name["WorkflowService"].full_name
+OPERATOR_SERVICE: Final = operator_service.DESCRIPTOR.services_by_name["OperatorService"].full_name
 REGION_ADMIN: Final = admin.DESCRIPTOR.services_by_name["RegionAdmin"].full_name
 
 HANDOVER: Final = ReplicationState.REPLICATION_STATE_HANDOVER
@@ -50,10 +51,28 @@ class RegionClient:
         config = NamespaceReplicationConfig(active_cluster_name=self.name)
         return await self._update(namespace, config, timeout)
 
-    async def register(self, request: RegisterNamespaceRequest, timeout: int) -> None:
-        """Make a namespace."""
-        method = f"/{WORKFLOW_SERVICE}/RegisterNamespace"
-        await self._call(method, request, RegisterNamespaceResponse, timeout)
+    async def create(self, record: NamespaceRecord, timeout: int) -> NamespaceRecord:
+        """Make a namespace of a record; made already: nothing. NamespaceAlreadyExists: another one has its name."""
+        request = admin.CreateNamespaceRecordRequest(record=record)
+        method = f"/{REGION_ADMIN}/CreateNamespace"
+        return (await self._call(method, request, admin.CreateNamespaceRecordResponse, timeout)).record
+
+    async def configure(self, request: admin.ConfigureNamespaceRequest, timeout: int) -> NamespaceRecord:
+        """Change the configuration; the record afterwards. What is so already is no change."""
+        method = f"/{REGION_ADMIN}/ConfigureNamespace"
+        return (await self._call(method, request, admin.ConfigureNamespaceResponse, timeout)).record
+
+    async def delete(self, namespace_id: str, timeout: int) -> None:
+        """Delete a namespace, here where it is active. NamespaceNotFound: it is deleted."""
+        request = DeleteNamespaceRequest(namespace_id=namespace_id)
+        method = f"/{OPERATOR_SERVICE}/DeleteNamespace"
+        await self._call(method, request, DeleteNamespaceResponse, timeout)
+
+    async def forget(self, namespace_id: str, timeout: int) -> None:
+        """Remove all that is here of a namespace without a replica here. FailedPrecondition: it is active here."""
+        request = admin.ForgetNamespaceRequest(namespace_id=namespace_id)
+        method = f"/{REGION_ADMIN}/ForgetNamespace"
+        await self._call(method, request, admin.ForgetNamespaceResponse, timeout)
 
     async def namespace(self, namespace: str, timeout: int) -> NamespaceRecord:
         """The record as it is here. NamespaceNotFound."""

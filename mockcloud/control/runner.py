@@ -132,13 +132,17 @@ class Runner:
         """The operation, failed for good."""
         return self._end(operation, State.FAILED, reason)
 
-    async def insist(self, region: str, call: Callable[[], Awaitable[T]]) -> T:
-        """What `call` returns, asked again while the region cannot be reached. Raises what will not change."""
+    async def insist(self, region: str | Callable[[], str], call: Callable[[str], Awaitable[T]]) -> T:
+        """What `call` of a region returns, asked again while it cannot be reached. Raises what will not change.
+
+        `region` is looked up for each try where it may become another one.
+        """
         pause = self._settings.retry_first
         while True:
-            seen = self._seen[region]
+            asked = region if isinstance(region, str) else region()
+            seen = self._seen[asked]
             try:
-                return await call()
+                return await call(asked)
             except ServiceError as error:
                 if error.code not in _TRANSIENT or isinstance(error, Closed):
                     raise

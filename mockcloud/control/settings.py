@@ -25,6 +25,10 @@ class ControlSettings:
     )  # the most that an answer waits for what a forced failover left behind
     audit_file: Path | None = None  # that the audit log is written to as well, as JSON lines
     retention: int = 3 * times.DAY  # of namespaces made without one
+    readd_block: int = (
+        7 * times.DAY
+    )  # after which a region that was deleted from a namespace can be added again
+    account: str = "local"  # the second half of namespace ids
 
     @property
     def catch_up(self) -> int:

@@ -34,6 +34,16 @@ FAILOVER_HISTORY_SIZE = 10  # real: maxReplicationHistorySize
 
 _DELETED_ID_CHARACTERS = 5  # of its id, in the name of a deleted namespace
 
+# Single fields of the configuration, the counter of it included.
+_CONFIGURATION = (
+    "description",
+    "owner_email",
+    "retention",
+    "deprecated",
+    "disable_passive_poller_forwarding",
+    "config_version",
+)
+
 _HANDOVER = ReplicationState.REPLICATION_STATE_HANDOVER
 _NORMAL = ReplicationState.REPLICATION_STATE_NORMAL
 _REGISTERED = NamespaceState.NAMESPACE_STATE_REGISTERED
@@ -172,7 +182,7 @@ def receive(record: NamespaceRecord | None, incoming: NamespaceRecord) -> Update
     if incoming.deleted_time and not record.deleted_time:  # for good, whatever else is said
         after.name, after.deleted_time = incoming.name, incoming.deleted_time
     if incoming.config_version > record.config_version:
-        for field in ("description", "owner_email", "retention", "deprecated", "config_version"):
+        for field in _CONFIGURATION:
             setattr(after, field, getattr(incoming, field))
         after.data.clear()
         after.data.update(incoming.data)

@@ -1,5 +1,7 @@
 """What is left of deleted namespaces goes, in each region by itself, as soon as it hears of the deletion.
 
+So does all of a namespace that has no replica in this region any more, but when the control plane says so.
+
 The namespace's record stays, under the name that the deletion gave it: peers may not have heard of it yet, and
 what they still send of the namespace is applied and deleted again. Real: service/worker/deletenamespace.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.errors import FailedPrecondition
 from mockcloud.core.run import RunKey
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
@@ -44,6 +47,21 @@ class NamespaceRemoval:
         """Begin nothing more."""
         self._running = False
 
+    async def forget(self, namespace: Namespace) -> None:
+        """Remove all that is here of a namespace that has left this region. Returns when it is gone.
+
+        Raises FailedPrecondition: it is active here.
+        """
+        if namespace.active:
+            raise FailedPrecondition(f"namespace {namespace.name} is active in region {namespace.region}")
+        self._removing.add(namespace.id)  # here, and not in the background
+        try:
+            await self._namespaces.leave(namespace)
+            await self._remove_all(namespace)
+            await self._namespaces.forget(namespace)
+        finally:
+            self._removing.discard(namespace.id)
+
     def _committed(self, namespace: Namespace, committed: Committed) -> None:
         if committed.created:
             self._begin(namespace)
@@ -58,12 +76,15 @@ class NamespaceRemoval:
 
     async def _remove(self, namespace: Namespace) -> None:
         try:
-            while self._running and (keys := await self._some(namespace)):
-                for key in keys:
-                    await self._delete(namespace, key)
-            await self._store.transact(lambda connection: schedules.delete_all(connection, namespace.id))
+            await self._remove_all(namespace)
         finally:
             self._removing.discard(namespace.id)
+
+    async def _remove_all(self, namespace: Namespace) -> None:
+        while self._running and (keys := await self._some(namespace)):
+            for key in keys:
+                await self._delete(namespace, key)
+        await self._store.transact(lambda connection: schedules.delete_all(connection, namespace.id))
 
     async def _some(self, namespace: Namespace) -> list[RunKey]:
         def read(connection: sqlite3.Connection) -> list[RunKey]:

@@ -22,7 +22,12 @@ from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import namespace_rules
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.errors import NamespaceHandover, NamespaceNotActive, NamespaceNotFound
+from mockcloud.core.errors import (
+    NamespaceAlreadyExists,
+    NamespaceHandover,
+    NamespaceNotActive,
+    NamespaceNotFound,
+)
 from mockcloud.core.limits import Limits
 from mockcloud.core.namespace_rules import Update
 from mockcloud.core.ports import Ports
@@ -56,6 +61,8 @@ class Namespace:
         # Whether this region may have written histories of it, being the active one now or at some time
         # before.
         self.was_active: bool = record.failover_version >= self._first_version
+        # Whether it has no replica here any more, and only its runs are still to go.
+        self.left: bool = not record.clusters
         # Whether there is anyone to replicate to.
         self.replicated: bool = len(record.clusters) > 1
 
@@ -123,6 +130,7 @@ class NamespaceRegistry:
         self._by_id: dict[str, Namespace] = {}
         self._by_name: dict[str, Namespace] = {}
         self._changing = asyncio.Lock()
+        self.account = ""  # that names may carry behind a dot: `orders.a1b2c` is `orders`; empty: none
         self.listeners: list[Listener] = []
 
     def load(self, records: Iterable[NamespaceRecord]) -> None:
@@ -135,16 +143,19 @@ class NamespaceRegistry:
         return [self._by_name[name] for name in sorted(self._by_name)]
 
     def find(self, name: str) -> Namespace | None:
-        """The namespace of that name, or None."""
-        return self._by_name.get(name)
+        """The namespace of that name, with its account or without, or None."""
+        found = self._by_name.get(name)
+        if found is None and self.account:
+            found = self._by_name.get(name.removesuffix(f".{self.account}"))
+        return found
 
     def find_id(self, namespace_id: str) -> Namespace | None:
         """The namespace of that id, or None."""
         return self._by_id.get(namespace_id)
 
     def by_name(self, name: str) -> Namespace:
-        """The namespace of that name. Raises NamespaceNotFound."""
-        found = self._by_name.get(name)
+        """The namespace of that name, with its account or without. Raises NamespaceNotFound."""
+        found = self.find(name)
         if found is None:
             raise NamespaceNotFound(name)
         return found
@@ -174,6 +185,47 @@ class NamespaceRegistry:
                 return await self._store_change(None, record, replicate=True)
 
         return await self._tasks.shielded(work())
+
+    async def create(self, record: NamespaceRecord) -> Namespace:
+        """Make a namespace of a record that somebody else has made; made already, it is found.
+
+        Raises NamespaceAlreadyExists: its name belongs to another namespace here.
+        """
+
+        async def work() -> Namespace:
+            async with self._changing:
+                known = self._by_id.get(record.id)
+                if known is not None:
+                    return known
+                if record.name in self._by_name:
+                    raise NamespaceAlreadyExists(f'Namespace "{record.name}" already exists')
+                return await self._store_change(None, record, replicate=True)
+
+        return await self._tasks.shielded(work())
+
+    async def leave(self, namespace: Namespace) -> None:
+        """Make nothing of a namespace that has no replica here any more: its name is free, no peer hears of it."""
+
+        def gone(record: NamespaceRecord) -> Update:
+            after = namespace_rules.delete(record, self._ports.clock.now()).record
+            del after.clusters[:]
+            return Update(after, changed=True, failed_over=False)
+
+        if not namespace.record.deleted_time:
+            await self.change(namespace, gone, replicate=False)
+
+    async def forget(self, namespace: Namespace) -> None:
+        """Drop what is left of a namespace that was left, once its runs are gone; it may come back as a new one."""
+
+        async def work() -> None:
+            async with self._changing:
+                await self._store.transact(
+                    lambda connection: namespaces.forget_namespace(connection, namespace.id)
+                )
+                self._by_id.pop(namespace.id, None)
+                self._by_name.pop(namespace.name, None)
+
+        await self._tasks.shielded(work())
 
     async def update(self, namespace: Namespace, request: UpdateNamespaceRequest) -> Update:
         """Change configuration, HANDOVER state or active region.

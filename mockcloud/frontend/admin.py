@@ -17,17 +17,21 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
+from mockcloud.core.limits import Limits
+from mockcloud.core.namespace_configuration import Configuration, configure
 from mockcloud.core.run import OPEN_STATUSES
 from mockcloud.core.search_attribute_values import KEYWORD
 from mockcloud.core.visibility_filter import Field, FieldTest
 from mockcloud.engine.fills import Fills
+from mockcloud.engine.namespace_removal import NamespaceRemoval
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.frontend import history_tree, tail
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.transport import Handlers, Stream
-from mockcloud.store import dead_letters, log, parked, positions, visibility
+from mockcloud.store import dead_letters, fills, log, parked, positions, visibility
 from mockcloud.store.database import Store
 from mockcloud.store.dead_letters import DeadLetter
+from mockcloud.store.fills import Fill
 from mockcloud.store.parked import ParkedTask
 
 R = TypeVar("R", bound=Message)
@@ -51,6 +55,10 @@ class RegionParts(Protocol):
     def clusters(self) -> Clusters: ...
     @property
     def fills(self) -> Fills: ...
+    @property
+    def removal(self) -> NamespaceRemoval: ...
+    @property
+    def limits(self) -> Limits: ...
 
 
 class ReplicationParts(Protocol):
@@ -81,6 +89,9 @@ class RegionAdmin:
         _serve(handlers, "ListNamespaces", admin.ListNamespacesRequest, self._list_namespaces)
         _serve(handlers, "GetNamespace", admin.GetNamespaceRequest, self._get_namespace)
         _serve(handlers, "AdoptNamespaceRecord", admin.AdoptNamespaceRecordRequest, self._adopt)
+        _serve(handlers, "CreateNamespace", admin.CreateNamespaceRecordRequest, self._create)
+        _serve(handlers, "ConfigureNamespace", admin.ConfigureNamespaceRequest, self._configure)
+        _serve(handlers, "ForgetNamespace", admin.ForgetNamespaceRequest, self._forget)
         _serve(handlers, "NamespaceStatus", admin.NamespaceStatusRequest, self._status)
         _serve(handlers, "AwaitReplicated", admin.AwaitReplicatedRequest, self._await_replicated)
         _serve(handlers, "Lag", admin.LagRequest, self._lag)
@@ -110,18 +121,50 @@ class RegionAdmin:
         namespace = await self._region.namespaces.receive(request.record)
         return admin.AdoptNamespaceRecordResponse(record=namespace.record)
 
+    async def _create(self, request: admin.CreateNamespaceRecordRequest) -> Message:
+        if not request.record.id or not request.record.name:
+            raise InvalidArgument("the record has no id or no name")
+        namespace = await self._region.namespaces.create(request.record)
+        return admin.CreateNamespaceRecordResponse(record=namespace.record)
+
+    async def _configure(self, request: admin.ConfigureNamespaceRequest) -> Message:
+        wanted = Configuration(
+            retention=request.retention if request.HasField("retention") else None,
+            search_attributes=dict(request.add_search_attributes),
+            disable_passive_poller_forwarding=request.disable_passive_poller_forwarding
+            if request.HasField("disable_passive_poller_forwarding")
+            else None,
+            add_clusters=request.add_clusters,
+            remove_clusters=request.remove_clusters,
+        )
+        region = self._region
+        update = await region.namespaces.change(
+            region.namespaces.by_id(request.namespace_id),
+            lambda record: configure(record, wanted, region.clusters, region.limits),
+        )
+        return admin.ConfigureNamespaceResponse(record=update.record)
+
+    async def _forget(self, request: admin.ForgetNamespaceRequest) -> Message:
+        namespace = self._region.namespaces.find_id(request.namespace_id)
+        if namespace is not None:
+            await self._region.removal.forget(namespace)
+        return admin.ForgetNamespaceResponse()
+
     async def _watch_namespaces(self, stream: Stream, _metadata: Mapping[str, str]) -> None:
         registry = self._region.namespaces
         changed: dict[str, Namespace] = {}  # by id: several changes of one are told once, as the last one
         wake = asyncio.Event()
 
         def listen(namespace: Namespace, _before: NamespaceRecord | None) -> None:
+            if namespace.left:
+                return  # which says nothing about the namespace
             changed[namespace.id] = namespace
             wake.set()
 
         async def tell() -> None:
             for namespace in registry.all():
-                await _send(stream, admin.NamespaceChange(record=namespace.record))
+                if not namespace.left:
+                    await _send(stream, admin.NamespaceChange(record=namespace.record))
             await _send(stream, admin.NamespaceChange(complete=True))
             while True:
                 await wake.wait()
@@ -149,16 +192,19 @@ class RegionAdmin:
     async def _status(self, request: admin.NamespaceStatusRequest) -> Message:
         namespace = self._find(request.namespace)
 
-        def read(connection: sqlite3.Connection) -> tuple[int, int, int, list[ParkedTask], int]:
+        def read(
+            connection: sqlite3.Connection,
+        ) -> tuple[int, int, int, list[ParkedTask], int, tuple[Fill, int, int] | None]:
             return (
                 log.last_position(connection, namespace.id),
                 visibility.count_runs(connection, namespace.id, _OPEN),
                 parked.count_parked(connection, namespace.id).runs,
                 parked.first_parked(connection, namespace.id, _PAGE),
                 dead_letters.count_dead_letters(connection, namespace.id),
+                fills.progress(connection, namespace.id),
             )
 
-        position, opened, waiting, first, dead = await self._region.store.read(read)
+        position, opened, waiting, first, dead, progress = await self._region.store.read(read)
         return admin.NamespaceStatusResponse(
             region=self._region.name,
             record=namespace.record,
@@ -168,6 +214,9 @@ class RegionAdmin:
             parked=waiting,
             parked_tasks=map(_parked_task, first),
             dead_letters=dead,
+            fill=admin.FillProgress(peers=progress[0].peers, runs_given=progress[1], runs=progress[2])
+            if progress is not None
+            else None,
         )
 
     # Replication

@@ -23,7 +23,9 @@ _ONLY_REGISTERED: Final = frozenset({"StartWorkflowExecution", "SignalWithStartW
 
 
 def name_of(method: Method, request: Message, registry: NamespaceRegistry) -> str:
-    """The namespace's name in the request; where that is empty, the task token's, which is then filled in.
+    """The namespace's name in the request, without its account; where that is empty, the task token's.
+
+    The request then has this name, too.
 
     Raises InvalidArgument for a token that is needed and is none, NamespaceNotFound for one of nowhere.
     """
@@ -32,6 +34,11 @@ def name_of(method: Method, request: Message, registry: NamespaceRegistry) -> st
     name: str = getattr(request, "namespace")  # noqa: B009 - the message's type is only known by its descriptor
     if not name and method.has_task_token:
         name = _of_token(request, registry).name
+        setattr(request, "namespace", name)  # noqa: B010
+    elif (
+        method.name not in _LOOKS_ITSELF and (found := registry.find(name)) is not None and found.name != name
+    ):
+        name = found.name
         setattr(request, "namespace", name)  # noqa: B010
     return name
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
 from mockcloud.core.limits import Limits
 from mockcloud.engine.namespaces import Namespace
@@ -66,7 +67,9 @@ def allowed(method: Method, metadata: Mapping[str, str]) -> bool:
     return method.routing is not Routing.LOCAL and metadata.get(ALLOWED_HEADER) not in _FALSE
 
 
-def may_forward(method: Method, metadata: Mapping[str, str], settings: FrontendSettings) -> bool:
+def may_forward(
+    method: Method, metadata: Mapping[str, str], settings: FrontendSettings, record: NamespaceRecord
+) -> bool:
     """Whether the call goes to the active region, and again where that turns out to be another one."""
     if not allowed(method, metadata) or forwarded(metadata):
         return False
@@ -74,7 +77,13 @@ def may_forward(method: Method, metadata: Mapping[str, str], settings: FrontendS
         return True
     if settings.redirection is RedirectionPolicy.SELECTED:
         return False
-    return not method.poll or settings.passive_polls is PassivePolls.FORWARD
+    return not method.poll or passive_polls(settings, record) is PassivePolls.FORWARD
+
+
+def passive_polls(settings: FrontendSettings, record: NamespaceRecord) -> PassivePolls:
+    """What becomes of a poll at the passive region. A namespace may keep there what the region would forward."""
+    stays = record.disable_passive_poller_forwarding and settings.passive_polls is PassivePolls.FORWARD
+    return settings.unforwarded_polls if stays else settings.passive_polls
 
 
 def refuse_passive(
@@ -86,7 +95,9 @@ def refuse_passive(
     """
     if namespace.active or method.routing is Routing.LOCAL:
         return
-    if forwarded(metadata) or (method.poll and settings.passive_polls is PassivePolls.ERROR):
+    if forwarded(metadata) or (
+        method.poll and passive_polls(settings, namespace.record) is PassivePolls.ERROR
+    ):
         namespace.require_active()
 
 

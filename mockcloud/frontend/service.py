@@ -135,7 +135,7 @@ class Frontend:
 
     async def _routed(self, call: Call, method: Method, request: Message, scope: Scope) -> bytes:
         """Steps 2 and 3, again whenever a switch comes between; a call is sent a second time at most once."""
-        may_forward = redirection.may_forward(method, call.metadata, self._settings)
+        may_forward = redirection.may_forward(method, call.metadata, self._settings, scope.namespace.record)
         sent_again = False
         target = ""
         while True:

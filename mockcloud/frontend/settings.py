@@ -21,7 +21,7 @@ class RedirectionPolicy(StrEnum):
 
 
 class PassivePolls(StrEnum):
-    """What the passive region does with polls. Real: disable_passive_poller_forwarding."""
+    """What the passive region does with polls."""
 
     FORWARD = "forward"
     HOLD = "hold"  # they wait here, get queries, and are served the instant the region turns active
@@ -35,3 +35,5 @@ class FrontendSettings:
     handover: HandoverPolicy = HandoverPolicy.HOLD
     redirection: RedirectionPolicy = RedirectionPolicy.ALL
     passive_polls: PassivePolls = PassivePolls.FORWARD
+    # Where they are forwarded: of namespaces with disable_passive_poller_forwarding.
+    unforwarded_polls: PassivePolls = PassivePolls.HOLD

@@ -23,6 +23,10 @@ _SCHEDULES = (
     "SELECT run_key, record FROM schedules"
     " WHERE namespace_id = ? AND run_key > ? AND run_key <= ? ORDER BY run_key"
 )
+_COUNT = (
+    "SELECT (SELECT count(*) FROM runs WHERE namespace_id = ?1 AND run_key <= ?2)"
+    " + (SELECT count(*) FROM schedules WHERE namespace_id = ?1 AND run_key <= ?2)"
+)
 _NEWEST = (
     "SELECT max(coalesce((SELECT max(run_key) FROM runs WHERE namespace_id = ?1), 0),"
     " coalesce((SELECT max(run_key) FROM schedules WHERE namespace_id = ?1), 0))"
@@ -58,6 +62,18 @@ def load(connection: sqlite3.Connection, namespace_id: str) -> Fill | None:
     sql = "SELECT peers, after_key, until_key FROM fills WHERE namespace_id = ?"
     row = connection.execute(sql, (namespace_id,)).fetchone()
     return None if row is None else Fill(tuple(json.loads(row[0])), row[1], row[2])
+
+
+def progress(connection: sqlite3.Connection, namespace_id: str) -> tuple[Fill, int, int] | None:
+    """The fill of a namespace, how many of its runs and schedules were given, and how many there are to give."""
+    fill = load(connection, namespace_id)
+    if fill is None:
+        return None
+    until = newest_key(connection, namespace_id) if fill.until_key is None else fill.until_key
+    given, everything = (
+        connection.execute(_COUNT, (namespace_id, key)).fetchone()[0] for key in (fill.after_key, until)
+    )
+    return fill, given, everything
 
 
 def pending(connection: sqlite3.Connection) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.store import log
 
 _PUT = (
     "INSERT INTO namespaces (namespace_id, name, record) VALUES (?, ?, ?)"
@@ -24,6 +25,8 @@ _BY_NAMESPACE = (
     "namespaces",
 )
 
+_POSITIONS = frozenset({"log_trimmed", "positions"})
+
 
 def put_namespace(connection: sqlite3.Connection, record: NamespaceRecord) -> None:
     """Insert or replace by id. Raises sqlite3.IntegrityError when another namespace has the name."""
@@ -36,7 +39,12 @@ def all_namespaces(connection: sqlite3.Connection) -> list[NamespaceRecord]:
     return [NamespaceRecord.FromString(data) for (data,) in rows]
 
 
-def delete_namespace(connection: sqlite3.Connection, namespace_id: str) -> None:
-    """Remove the record and all that belongs to its replication. Its runs are deleted before, one by one."""
+def forget_namespace(connection: sqlite3.Connection, namespace_id: str) -> None:
+    """Remove a namespace that has left this region, but not how far its logs were: it may come back.
+
+    Peers go on from there; positions that were used once must never be used again.
+    """
+    log.trim_log(connection, namespace_id, log.last_position(connection, namespace_id))
     for table in _BY_NAMESPACE:
-        connection.execute(f"DELETE FROM {table} WHERE namespace_id = ?", (namespace_id,))  # noqa: S608 our own names
+        if table not in _POSITIONS:
+            connection.execute(f"DELETE FROM {table} WHERE namespace_id = ?", (namespace_id,))  # noqa: S608 our own names

@@ -43,7 +43,7 @@ async def test_it_outlives_the_control_plane(mockcloud: MockCloud) -> None:
     assert dead.status_code == 503
     assert dead.json() == {"code": 14, "message": "the control plane is down", "details": []}
     assert unknown.status_code == 404
-    assert alive.json()["namespace"]["namespace"] == "default"
+    assert alive.json()["namespace"]["spec"]["name"] == "default"
 
 
 def test_a_cloud_ends_beside_idle_and_half_open_connections(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from temporalio.api.cloud.cloudservice.v1 import GetNamespaceRequest, GetNamespaceResponse
+from temporalio.api.cloud.namespace.v1 import Namespace
+from temporalio.api.cloud.operation.v1 import message_pb2 as operations
 from temporalio.api.enums.v1 import ReplicationState
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteNamespaceResponse
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
-    RegisterNamespaceRequest,
-    RegisterNamespaceResponse,
     UpdateNamespaceRequest,
     UpdateNamespaceResponse,
 )
@@ -21,15 +24,18 @@ from temporalio.api.workflowservice.v1 import (
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin_cloud
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.control.cloud_ops import CLOUD_SERVICE
 from mockcloud.control.plane import ControlPlane
-from mockcloud.control.regions import REGION_ADMIN, WORKFLOW_SERVICE
+from mockcloud.control.regions import OPERATOR_SERVICE, REGION_ADMIN, WORKFLOW_SERVICE
 from mockcloud.control.settings import ControlSettings
 from mockcloud.core import namespace_rules, times
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.errors import NamespaceNotFound, ServiceError
+from mockcloud.core.errors import NamespaceAlreadyExists, NamespaceNotFound, ServiceError
 from mockcloud.core.limits import Limits
+from mockcloud.core.namespace_configuration import Configuration, configure
 from mockcloud.core.ports import Ports, SystemClock
 from mockcloud.rpc.memory_transport import MemoryPeers
+from mockcloud.rpc.methods import Call
 from mockcloud.rpc.transport import Handlers, Stream
 
 EAST, WEST, SOUTH = "aws-us-east-1", "aws-us-west-2", "gcp-us-central1"
@@ -51,11 +57,15 @@ class FakeRegion:
         self.hooks: dict[str, Hook] = {}
         self._journal = journal
         self._changed = asyncio.Event()
+        self._answered = asyncio.Event()
         self._watchers: set[asyncio.Queue[NamespaceRecord]] = set()
         self.handlers = Handlers()
         self._ports = Ports()
         self._serve(f"/{WORKFLOW_SERVICE}/UpdateNamespace", self._update)
-        self._serve(f"/{WORKFLOW_SERVICE}/RegisterNamespace", self._register)
+        self._serve(f"/{OPERATOR_SERVICE}/DeleteNamespace", self._delete)
+        self._serve(f"/{REGION_ADMIN}/CreateNamespace", self._create)
+        self._serve(f"/{REGION_ADMIN}/ConfigureNamespace", self._configure)
+        self._serve(f"/{REGION_ADMIN}/ForgetNamespace", self._forget)
         self._serve(f"/{REGION_ADMIN}/GetNamespace", self._get)
         self._serve(f"/{REGION_ADMIN}/AdoptNamespaceRecord", self._adopt)
         self._serve(f"/{REGION_ADMIN}/AwaitReplicated", self._await_replicated)
@@ -75,6 +85,11 @@ class FakeRegion:
             while not condition(self.record(name)):
                 await self._changed.wait()
 
+    async def answered(self) -> None:
+        """Return when the region has answered its next call."""
+        async with asyncio.timeout(PATIENCE):
+            await self._answered.wait()
+
     def record(self, name: str = "orders") -> NamespaceRecord:
         if name not in self.records:
             raise NamespaceNotFound(name)
@@ -89,6 +104,8 @@ class FakeRegion:
                 await self.hooks[word]()
             self._journal.append(f"{self.name} {word}")
             message: Message = answer()
+            answered, self._answered = self._answered, asyncio.Event()
+            answered.set()
             return message.SerializeToString()
 
         self.handlers.unary(full_name, serve)
@@ -121,24 +138,68 @@ class FakeRegion:
 
         return words.get(config.state, "switch"), answer
 
-    def _register(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
-        request = RegisterNamespaceRequest.FromString(raw)
+    def _create(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
+        record = admin.CreateNamespaceRecordRequest.FromString(raw).record
 
         def answer() -> Message:
-            self.put(
-                namespace_rules.register(
-                    request,
-                    region=self.name,
-                    clusters=CLUSTERS,
-                    limits=Limits(),
-                    now=self._ports.clock.now(),
-                    namespace_id=self._ports.ids.uuid(),
-                    existing=self.records.get(request.namespace),
-                )
-            )
-            return RegisterNamespaceResponse()
+            if self._by_id(record.id) is None:
+                if record.name in self.records:
+                    raise NamespaceAlreadyExists
+                self.put(record)
+            return admin.CreateNamespaceRecordResponse(record=self._by_id(record.id))
 
-        return "register", answer
+        return "create", answer
+
+    def _configure(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
+        request = admin.ConfigureNamespaceRequest.FromString(raw)
+
+        def answer() -> Message:
+            record = self._by_id(request.namespace_id)
+            if record is None:
+                raise NamespaceNotFound(request.namespace_id)
+            wanted = Configuration(
+                retention=request.retention if request.HasField("retention") else None,
+                search_attributes=dict(request.add_search_attributes),
+                disable_passive_poller_forwarding=request.disable_passive_poller_forwarding
+                if request.HasField("disable_passive_poller_forwarding")
+                else None,
+                add_clusters=request.add_clusters,
+                remove_clusters=request.remove_clusters,
+            )
+            update = configure(record, wanted, CLUSTERS, Limits())
+            if update.changed:
+                self.put(update.record)
+            return admin.ConfigureNamespaceResponse(record=update.record)
+
+        word = "join" if request.add_clusters else "leave" if request.remove_clusters else "configure"
+        return word, answer
+
+    def _forget(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
+        request = admin.ForgetNamespaceRequest.FromString(raw)
+
+        def answer() -> Message:
+            record = self._by_id(request.namespace_id)
+            if record is not None:
+                del self.records[record.name]
+            return admin.ForgetNamespaceResponse()
+
+        return "forget", answer
+
+    def _delete(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
+        request = DeleteNamespaceRequest.FromString(raw)
+
+        def answer() -> Message:
+            record = self._by_id(request.namespace_id)
+            if record is None or record.deleted_time:
+                raise NamespaceNotFound(request.namespace_id)
+            del self.records[record.name]
+            self.put(namespace_rules.delete(record, self._ports.clock.now()).record)
+            return DeleteNamespaceResponse()
+
+        return "delete", answer
+
+    def _by_id(self, namespace_id: str) -> NamespaceRecord | None:
+        return next((record for record in self.records.values() if record.id == namespace_id), None)
 
     def _get(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
         request = admin.GetNamespaceRequest.FromString(raw)
@@ -148,7 +209,10 @@ class FakeRegion:
         incoming = admin.AdoptNamespaceRecordRequest.FromString(raw).record
 
         def answer() -> Message:
-            self.put(namespace_rules.receive(self.records.get(incoming.name), incoming).record)
+            known = self._by_id(incoming.id) or self.records.get(incoming.name)
+            if known is not None:
+                del self.records[known.name]
+            self.put(namespace_rules.receive(known, incoming).record)
             return admin.AdoptNamespaceRecordResponse(record=self.record(incoming.name))
 
         return "adopt", answer
@@ -186,6 +250,9 @@ class FakeEndpoints:
         self.asked.append((namespace, port))
         taken = self.ports.setdefault(namespace, port or 50_000 + len(self.ports))
         return "127.0.0.1", taken
+
+    async def close(self, namespace: str) -> None:
+        self.ports.pop(namespace, None)
 
     def follow(self, namespace: str, region: str) -> None:
         self.followed.append((namespace, region))
@@ -308,3 +375,43 @@ class Gate:
 
 def seconds(value: float) -> int:
     return int(value * times.SECOND)
+
+
+# The Cloud Ops API without a server
+
+
+async def say(
+    cloud: World, request: Message, metadata: Mapping[str, str] | None = None
+) -> operations.AsyncOperation:
+    """Ask for an operation; how it stands when it is accepted."""
+    answer = await ask(cloud, request, metadata)
+    operation: operations.AsyncOperation = getattr(answer, "async_operation")  # noqa: B009
+    return operation
+
+
+async def ask(cloud: World, request: Message, metadata: Mapping[str, str] | None = None) -> Message:
+    """The answer of the RPC of that request. Raises what it answered."""
+    method = request.DESCRIPTOR.name.removesuffix("Request")
+    descriptor = CLOUD_SERVICE.methods_by_name[method]
+    call = Call(
+        CLOUD_SERVICE.full_name,
+        method,
+        f"/{CLOUD_SERVICE.full_name}/{method}",
+        request.SerializeToString(),
+        metadata or {},
+    )
+    return GetMessageClass(descriptor.output_type).FromString(await cloud.plane.dispatch(call))
+
+
+async def shown(cloud: World, name: str, metadata: Mapping[str, str] | None = None) -> Namespace:
+    """A namespace as GetNamespace shows it."""
+    answer = await ask(cloud, GetNamespaceRequest(namespace=name), metadata)
+    assert isinstance(answer, GetNamespaceResponse)
+    return answer.namespace
+
+
+async def ended(cloud: World, operation: operations.AsyncOperation) -> operations.AsyncOperation:
+    """The operation once it has ended."""
+    async with asyncio.timeout(PATIENCE):
+        found = await cloud.plane._running.operations.end_of(operation.id)
+    return found.message(1)

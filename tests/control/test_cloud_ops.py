@@ -24,7 +24,8 @@ from temporalio.client import CloudOperationsClient
 from temporalio.service import CloudService, RPCError, RPCStatusCode
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
-from mockcloud.control.cloud_ops import CLOUD_SERVICE, region_message
+from mockcloud.control.cloud_ops import CLOUD_SERVICE
+from mockcloud.control.shown import region_message
 from mockcloud.core.errors import Internal
 from mockcloud.rpc.methods import Call, serve_services
 from mockcloud.rpc.server import Server
@@ -69,7 +70,7 @@ async def test_a_namespace_is_shown_whole(tmp_path: Path) -> None:
     async with served(tmp_path) as (cloud, service):
         namespace = (await service.get_namespace(GetNamespaceRequest(namespace="orders"))).namespace
 
-        assert namespace.namespace == namespace.spec.name == "orders"
+        assert (namespace.namespace, namespace.spec.name) == ("orders.local", "orders")
         assert namespace.state == ResourceState.RESOURCE_STATE_ACTIVE
         assert list(namespace.spec.regions) == [EAST, WEST]
         assert namespace.spec.retention_days == 3
@@ -102,10 +103,10 @@ async def test_namespaces_come_in_pages(tmp_path: Path) -> None:
         second = await service.get_namespaces(GetNamespacesRequest(page_size=2, page_token=token))
         named = await service.get_namespaces(GetNamespacesRequest(name="orders"))
 
-        assert [entry.namespace for entry in first.namespaces] == ["billing", "orders"]
-        assert [entry.namespace for entry in second.namespaces] == ["shipping"]
+        assert [entry.spec.name for entry in first.namespaces] == ["billing", "orders"]
+        assert [entry.spec.name for entry in second.namespaces] == ["shipping"]
         assert second.next_page_token == ""
-        assert [entry.namespace for entry in named.namespaces] == ["orders"]
+        assert [entry.spec.name for entry in named.namespaces] == ["orders"]
         with pytest.raises(RPCError) as caught:
             await service.get_namespaces(GetNamespacesRequest(page_token="from elsewhere"))
         assert caught.value.status is RPCStatusCode.INVALID_ARGUMENT

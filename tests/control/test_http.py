@@ -140,9 +140,9 @@ async def test_pages_and_filters_are_parameters(tmp_path: Path) -> None:
         second = (await both.http.get("/cloud/namespaces", params=query)).json()
         named = (await both.http.get("/cloud/namespaces?name=orders")).json()
 
-    assert [each["namespace"] for each in first["namespaces"]] == ["billing"]
-    assert [each["namespace"] for each in second["namespaces"]] == ["orders"]
-    assert [each["namespace"] for each in named["namespaces"]] == ["orders"]
+    assert [each["namespace"] for each in first["namespaces"]] == ["billing.local"]
+    assert [each["namespace"] for each in second["namespaces"]] == ["orders.local"]
+    assert [each["namespace"] for each in named["namespaces"]] == ["orders.local"]
     assert json_format.ParseDict(second, GetNamespacesResponse()).next_page_token == ""
 
 

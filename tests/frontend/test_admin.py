@@ -21,7 +21,14 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord, Version
 from mockcloud.core import times
 from mockcloud.core.change import Fork
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NamespaceNotFound, NotFound
+from mockcloud.core.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NamespaceAlreadyExists,
+    NamespaceNotFound,
+    NotFound,
+)
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.core.version_history import Item, branch
@@ -30,7 +37,7 @@ from mockcloud.frontend.admin import SERVICE, RegionAdmin
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.memory_transport import MemoryPeers, MemoryTransport
 from mockcloud.rpc.transport import Handlers
-from mockcloud.store import dead_letters, parked
+from mockcloud.store import dead_letters, log, namespaces, parked
 from mockcloud.store.database import Store
 from mockcloud.store.dead_letters import DeadLetter
 from mockcloud.store.parked import ParkedTask
@@ -108,6 +115,74 @@ async def test_status_and_lag(tmp_path: Path) -> None:
         peer = status.peers[0]
         assert (peer.peer, peer.tasks, peer.age, peer.p99) == (WEST, 3, 50, 30)
         assert [(entry.namespace, entry.region) for entry in lag.namespaces] == [("orders", EAST)]
+
+
+async def test_a_namespace_is_made_of_a_record_once(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        record = NamespaceRecord(
+            id="made", name="billing", active_cluster=EAST, clusters=[EAST, WEST], failover_version=1
+        )
+        create, answer = (
+            admin.CreateNamespaceRecordRequest(record=record),
+            admin.CreateNamespaceRecordResponse,
+        )
+        made = await here.call("CreateNamespace", create, answer)
+        again = await here.call("CreateNamespace", create, answer)
+
+        assert made.record == again.record == record
+        stored = await here.region.store.read(lambda connection: log.last_position(connection, "made"))
+        assert stored == 1, "its peers hear of it, once"
+        record.id = "another"
+        with pytest.raises(NamespaceAlreadyExists):
+            await here.call("CreateNamespace", admin.CreateNamespaceRecordRequest(record=record), answer)
+        with pytest.raises(InvalidArgument):
+            await here.call("CreateNamespace", admin.CreateNamespaceRecordRequest(), answer)
+
+
+async def test_configuration_is_changed_and_replicates(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        namespace = here.region.namespaces.by_name("orders")
+        request = admin.ConfigureNamespaceRequest(
+            namespace_id=namespace.id,
+            retention=5 * times.DAY,
+            add_search_attributes={"Customer": 2},
+            disable_passive_poller_forwarding=True,
+        )
+        answer = await here.call("ConfigureNamespace", request, admin.ConfigureNamespaceResponse)
+        await here.call("ConfigureNamespace", request, admin.ConfigureNamespaceResponse)
+
+        assert answer.record == namespace.record
+        assert (namespace.record.config_version, namespace.record.retention) == (1, 5 * times.DAY)
+        assert namespace.record.disable_passive_poller_forwarding
+        position = await here.region.store.read(
+            lambda connection: log.last_position(connection, namespace.id)
+        )
+        assert position == 2, "the second call changed nothing"
+        unknown = admin.ConfigureNamespaceRequest(namespace_id="nobody")
+        with pytest.raises(NamespaceNotFound):
+            await here.call("ConfigureNamespace", unknown, admin.ConfigureNamespaceResponse)
+
+
+async def test_a_namespace_is_forgotten_only_where_it_is_not_active(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        namespace = here.region.namespaces.by_name("orders")
+        request = admin.ForgetNamespaceRequest(namespace_id=namespace.id)
+        with pytest.raises(FailedPrecondition):
+            await here.call("ForgetNamespace", request, admin.ForgetNamespaceResponse)
+        passive = NamespaceRecord()
+        passive.CopyFrom(namespace.record)
+        passive.active_cluster, passive.failover_version = WEST, 2
+        await here.region.namespaces.receive(passive)
+        run = builders.new_run(1)
+        run.namespace_id = namespace.id
+        await here.region.store.transact(lambda connection: write_run(connection, run))
+        here.region.removal.start()
+        await here.call("ForgetNamespace", request, admin.ForgetNamespaceResponse)
+        await here.call("ForgetNamespace", request, admin.ForgetNamespaceResponse)
+
+        assert here.region.namespaces.find("orders") is None
+        assert here.region.namespaces.find_id(namespace.id) is None
+        assert await here.region.store.read(namespaces.all_namespaces) == []
 
 
 async def test_await_replicated_waits_for_what_was_written_so_far(tmp_path: Path) -> None:

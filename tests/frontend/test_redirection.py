@@ -110,7 +110,26 @@ def call(of: Method, request: bytes = b"", metadata: Mapping[str, str] = NO_META
 def test_which_calls_go_to_the_active_region(
     name: str, metadata: dict[str, str], settings: FrontendSettings, expected: bool
 ) -> None:
-    assert redirection.may_forward(method(name), metadata, settings) is expected
+    assert redirection.may_forward(method(name), metadata, settings, NamespaceRecord()) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("PollWorkflowTaskQueue", ALL, False),
+        ("PollActivityTaskQueue", ALL, False),
+        ("DescribeWorkflowExecution", ALL, True),
+        ("SignalWorkflowExecution", ALL, True),
+        ("PollWorkflowTaskQueue", ERROR, False),
+    ],
+)
+def test_a_namespace_may_keep_its_polls_at_the_passive_region(
+    name: str, settings: FrontendSettings, expected: bool
+) -> None:
+    record = NamespaceRecord(disable_passive_poller_forwarding=True)
+    assert redirection.may_forward(method(name), {}, settings, record) is expected
+    # It is only about forwarding: a region that refuses polls goes on refusing them.
+    assert redirection.passive_polls(ERROR, record) is PassivePolls.ERROR
 
 
 @pytest.mark.parametrize(

@@ -39,14 +39,18 @@ class CloudLagResponse(_message.Message):
     def __init__(self, lags: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceLag, _Mapping]]] = ...) -> None: ...
 
 class CreateNamespaceRequest(_message.Message):
-    __slots__ = ["name", "regions", "retention"]
+    __slots__ = ["name", "operation_id", "regions", "retention_days", "who"]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
-    RETENTION_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_DAYS_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
     name: str
+    operation_id: str
     regions: _containers.RepeatedScalarFieldContainer[str]
-    retention: int
-    def __init__(self, name: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., retention: _Optional[int] = ...) -> None: ...
+    retention_days: int
+    who: str
+    def __init__(self, name: _Optional[str] = ..., regions: _Optional[_Iterable[str]] = ..., retention_days: _Optional[int] = ..., who: _Optional[str] = ..., operation_id: _Optional[str] = ...) -> None: ...
 
 class CreateNamespaceResponse(_message.Message):
     __slots__ = ["endpoint", "namespace_id"]
@@ -83,20 +87,22 @@ class FailoverReport(_message.Message):
     def __init__(self, operation: _Optional[_Union[OperationView, _Mapping]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ...) -> None: ...
 
 class FailoverRequest(_message.Message):
-    __slots__ = ["forced", "namespace", "no_wait", "operation_id", "region", "who"]
+    __slots__ = ["by_temporal", "forced", "namespace", "no_wait", "operation_id", "region", "who"]
+    BY_TEMPORAL_FIELD_NUMBER: _ClassVar[int]
     FORCED_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     NO_WAIT_FIELD_NUMBER: _ClassVar[int]
     OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    by_temporal: bool
     forced: bool
     namespace: str
     no_wait: bool
     operation_id: str
     region: str
     who: str
-    def __init__(self, namespace: _Optional[str] = ..., region: _Optional[str] = ..., forced: bool = ..., who: _Optional[str] = ..., operation_id: _Optional[str] = ..., no_wait: bool = ...) -> None: ...
+    def __init__(self, namespace: _Optional[str] = ..., region: _Optional[str] = ..., forced: bool = ..., who: _Optional[str] = ..., operation_id: _Optional[str] = ..., no_wait: bool = ..., by_temporal: bool = ...) -> None: ...
 
 class FailoverResponse(_message.Message):
     __slots__ = ["operation"]

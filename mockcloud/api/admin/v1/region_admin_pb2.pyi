@@ -50,6 +50,47 @@ class BranchView(_message.Message):
     last_shared_event_id: int
     def __init__(self, current: bool = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., last_shared_event_id: _Optional[int] = ..., fates: _Optional[_Iterable[_Union[EventFate, _Mapping]]] = ...) -> None: ...
 
+class ConfigureNamespaceRequest(_message.Message):
+    __slots__ = ["add_clusters", "add_search_attributes", "disable_passive_poller_forwarding", "namespace_id", "remove_clusters", "retention"]
+    class AddSearchAttributesEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ADD_CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    ADD_SEARCH_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_PASSIVE_POLLER_FORWARDING_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
+    add_clusters: _containers.RepeatedScalarFieldContainer[str]
+    add_search_attributes: _containers.ScalarMap[str, int]
+    disable_passive_poller_forwarding: bool
+    namespace_id: str
+    remove_clusters: _containers.RepeatedScalarFieldContainer[str]
+    retention: int
+    def __init__(self, namespace_id: _Optional[str] = ..., retention: _Optional[int] = ..., add_search_attributes: _Optional[_Mapping[str, int]] = ..., disable_passive_poller_forwarding: bool = ..., add_clusters: _Optional[_Iterable[str]] = ..., remove_clusters: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ConfigureNamespaceResponse(_message.Message):
+    __slots__ = ["record"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
+
+class CreateNamespaceRecordRequest(_message.Message):
+    __slots__ = ["record"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
+
+class CreateNamespaceRecordResponse(_message.Message):
+    __slots__ = ["record"]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _state_pb2.NamespaceRecord
+    def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
+
 class DeadLetter(_message.Message):
     __slots__ = ["attempts", "failed_at", "id", "namespace", "position", "reason", "region", "run_id", "source", "task", "workflow_id"]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +130,26 @@ class EventFate(_message.Message):
     run_id: str
     to_event_id: int
     def __init__(self, event_id: _Optional[int] = ..., fate: _Optional[str] = ..., run_id: _Optional[str] = ..., to_event_id: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class FillProgress(_message.Message):
+    __slots__ = ["peers", "runs", "runs_given"]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    RUNS_GIVEN_FIELD_NUMBER: _ClassVar[int]
+    peers: _containers.RepeatedScalarFieldContainer[str]
+    runs: int
+    runs_given: int
+    def __init__(self, peers: _Optional[_Iterable[str]] = ..., runs_given: _Optional[int] = ..., runs: _Optional[int] = ...) -> None: ...
+
+class ForgetNamespaceRequest(_message.Message):
+    __slots__ = ["namespace_id"]
+    NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
+    namespace_id: str
+    def __init__(self, namespace_id: _Optional[str] = ...) -> None: ...
+
+class ForgetNamespaceResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
 
 class GetAppliedRequest(_message.Message):
     __slots__ = ["namespace", "source"]
@@ -217,8 +278,9 @@ class NamespaceStatusRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ...) -> None: ...
 
 class NamespaceStatusResponse(_message.Message):
-    __slots__ = ["dead_letters", "last_position", "open_workflows", "parked", "parked_tasks", "peers", "record", "region"]
+    __slots__ = ["dead_letters", "fill", "last_position", "open_workflows", "parked", "parked_tasks", "peers", "record", "region"]
     DEAD_LETTERS_FIELD_NUMBER: _ClassVar[int]
+    FILL_FIELD_NUMBER: _ClassVar[int]
     LAST_POSITION_FIELD_NUMBER: _ClassVar[int]
     OPEN_WORKFLOWS_FIELD_NUMBER: _ClassVar[int]
     PARKED_FIELD_NUMBER: _ClassVar[int]
@@ -227,6 +289,7 @@ class NamespaceStatusResponse(_message.Message):
     RECORD_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     dead_letters: int
+    fill: FillProgress
     last_position: int
     open_workflows: int
     parked: int
@@ -234,7 +297,7 @@ class NamespaceStatusResponse(_message.Message):
     peers: _containers.RepeatedCompositeFieldContainer[PeerLag]
     record: _state_pb2.NamespaceRecord
     region: str
-    def __init__(self, region: _Optional[str] = ..., record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., last_position: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerLag, _Mapping]]] = ..., open_workflows: _Optional[int] = ..., parked: _Optional[int] = ..., dead_letters: _Optional[int] = ..., parked_tasks: _Optional[_Iterable[_Union[ParkedTask, _Mapping]]] = ...) -> None: ...
+    def __init__(self, region: _Optional[str] = ..., record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ..., last_position: _Optional[int] = ..., peers: _Optional[_Iterable[_Union[PeerLag, _Mapping]]] = ..., open_workflows: _Optional[int] = ..., parked: _Optional[int] = ..., dead_letters: _Optional[int] = ..., parked_tasks: _Optional[_Iterable[_Union[ParkedTask, _Mapping]]] = ..., fill: _Optional[_Union[FillProgress, _Mapping]] = ...) -> None: ...
 
 class ParkedTask(_message.Message):
     __slots__ = ["id", "parked_at", "position", "reason", "run_id", "source", "workflow_id"]

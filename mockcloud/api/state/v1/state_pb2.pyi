@@ -76,7 +76,7 @@ class FailoverStatus(_message.Message):
     def __init__(self, time: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class NamespaceRecord(_message.Message):
-    __slots__ = ["active_cluster", "clusters", "config_version", "created_time", "custom_search_attributes", "data", "deleted_time", "deprecated", "description", "failover_history", "failover_version", "handover", "id", "name", "owner_email", "retention"]
+    __slots__ = ["active_cluster", "clusters", "config_version", "created_time", "custom_search_attributes", "data", "deleted_time", "deprecated", "description", "disable_passive_poller_forwarding", "failover_history", "failover_version", "handover", "id", "name", "owner_email", "retention"]
     class CustomSearchAttributesEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class NamespaceRecord(_message.Message):
     DELETED_TIME_FIELD_NUMBER: _ClassVar[int]
     DEPRECATED_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_PASSIVE_POLLER_FORWARDING_FIELD_NUMBER: _ClassVar[int]
     FAILOVER_HISTORY_FIELD_NUMBER: _ClassVar[int]
     FAILOVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     GLOBAL_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +118,7 @@ class NamespaceRecord(_message.Message):
     deleted_time: int
     deprecated: bool
     description: str
+    disable_passive_poller_forwarding: bool
     failover_history: _containers.RepeatedCompositeFieldContainer[FailoverStatus]
     failover_version: int
     handover: bool
@@ -124,7 +126,7 @@ class NamespaceRecord(_message.Message):
     name: str
     owner_email: str
     retention: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., owner_email: _Optional[str] = ..., retention: _Optional[int] = ..., data: _Optional[_Mapping[str, str]] = ..., custom_search_attributes: _Optional[_Mapping[str, int]] = ..., config_version: _Optional[int] = ..., failover_version: _Optional[int] = ..., active_cluster: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., handover: bool = ..., failover_history: _Optional[_Iterable[_Union[FailoverStatus, _Mapping]]] = ..., deprecated: bool = ..., created_time: _Optional[int] = ..., deleted_time: _Optional[int] = ..., **kwargs) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., owner_email: _Optional[str] = ..., retention: _Optional[int] = ..., data: _Optional[_Mapping[str, str]] = ..., custom_search_attributes: _Optional[_Mapping[str, int]] = ..., config_version: _Optional[int] = ..., failover_version: _Optional[int] = ..., active_cluster: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., handover: bool = ..., failover_history: _Optional[_Iterable[_Union[FailoverStatus, _Mapping]]] = ..., deprecated: bool = ..., created_time: _Optional[int] = ..., disable_passive_poller_forwarding: bool = ..., deleted_time: _Optional[int] = ..., **kwargs) -> None: ...
 
 class ReappliedEvent(_message.Message):
     __slots__ = ["event_id", "run_id", "version"]

@@ -1,0 +1,114 @@
+"""UpdateNamespace and UpdateNamespaceTags: what a namespace is, without where it is.
+
+    ACCEPTED     nothing done yet                                                     → CONFIGURING
+    CONFIGURING  the active region takes what regions know of it, as long as it takes → STORING
+    STORING      the rest is stored here                                              → ended
+
+What an update asks for is worked out again from its request at each step: nothing else can change the namespace's spec
+meanwhile, but for search attributes that the OperatorService adds, and those stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from typing import Final
+
+from temporalio.api.cloud.cloudservice.v1 import UpdateNamespaceRequest, UpdateNamespaceTagsRequest
+from temporalio.api.cloud.namespace.v1 import NamespaceSpec
+
+from mockcloud.api.admin.v1 import region_admin_pb2 as admin
+from mockcloud.control import specs, tags
+from mockcloud.control.context import Caller, Context
+from mockcloud.control.operations import ACCEPTED, Kind, Operation
+from mockcloud.core import times
+
+
+class Step(StrEnum):
+    """Where a change is."""
+
+    ACCEPTED = ACCEPTED
+    CONFIGURING = "configuring"
+    STORING = "storing"
+
+
+class Changes:
+    """All changes of specs and tags."""
+
+    def __init__(self, context: Context) -> None:
+        self._context: Final = context
+        context.runner.serve(
+            Kind.UPDATE,
+            {
+                Step.ACCEPTED: self._begin,
+                Step.CONFIGURING: self._configure,
+                Step.STORING: self._store,
+            },
+        )
+        context.runner.serve(Kind.TAGS, {Step.ACCEPTED: self._store_tags})
+
+    async def update(self, request: UpdateNamespaceRequest, caller: Caller) -> Operation:
+        """Accept an update of the spec. It goes on by itself.
+
+        Raises:
+            NamespaceNotFound: there is no such namespace.
+            InvalidArgument: a spec that the namespace cannot have, or has already ("nothing to change").
+            FailedPrecondition: it has changed since the request's resource version, or is being changed.
+            AlreadyExists: the operation id belongs to another request.
+        """
+        context = self._context
+
+        async def check(operation: Operation) -> Operation:
+            known = context.known(operation)
+            context.require_idle(known)
+            context.require_version(known, request.resource_version)
+            wanted = specs.updated(specs.shown(known.spec, known.record), request.spec, caller.version)
+            # What it comes to is what is carried out, whatever the caller could say.
+            whole = UpdateNamespaceRequest()
+            whole.CopyFrom(request)
+            whole.spec.CopyFrom(wanted)
+            return dataclasses.replace(operation, effect=whole.spec.SerializeToString())
+
+        draft = await context.draft(Kind.UPDATE, request, caller.who)
+        return await context.runner.accept(draft, check)
+
+    async def update_tags(self, request: UpdateNamespaceTagsRequest, caller: Caller) -> Operation:
+        """Accept an update of tags. It goes on by itself. Raises as `update`, but asks for no resource version."""
+        context = self._context
+
+        async def check(operation: Operation) -> Operation:
+            known = context.known(operation)
+            context.require_idle(known)
+            tags.updated(known.tags, request.tags_to_upsert, request.tags_to_remove)
+            return operation
+
+        draft = await context.draft(Kind.TAGS, request, caller.who)
+        return await context.runner.accept(draft, check)
+
+    async def _begin(self, operation: Operation) -> Operation:
+        return dataclasses.replace(operation, step=Step.CONFIGURING)
+
+    async def _configure(self, operation: Operation) -> Operation:
+        known, wanted = self._context.known(operation), NamespaceSpec.FromString(operation.effect)
+        before = specs.shown(known.spec, known.record)
+        change = admin.ConfigureNamespaceRequest(
+            disable_passive_poller_forwarding=wanted.high_availability.disable_passive_poller_forwarding,
+            add_search_attributes={name: int(number) for name, number in wanted.search_attributes.items()},
+        )
+        if wanted.retention_days != before.retention_days:  # which a record may have finer than days
+            change.retention = wanted.retention_days * times.DAY
+        await self._context.configure(known, change)
+        return dataclasses.replace(operation, step=Step.STORING)
+
+    async def _store(self, operation: Operation) -> Operation:
+        known, wanted = self._context.known(operation), NamespaceSpec.FromString(operation.effect)
+        await self._context.directory.describe(known, spec=specs.stored_part(wanted))
+        return self._context.runner.fulfilled(operation)
+
+    async def _store_tags(self, operation: Operation) -> Operation:
+        known, request = self._context.known(operation), UpdateNamespaceTagsRequest()
+        request.MergeFromString(operation.request)
+        gone = set(request.tags_to_remove)
+        kept = {key: value for key, value in known.tags.items() if key not in gone}
+        await self._context.directory.describe(known, tags=kept | dict(request.tags_to_upsert))
+        return self._context.runner.fulfilled(operation)

@@ -1,0 +1,249 @@
+"""A namespace gets a region and loses one over the Cloud Ops API, with work in it all the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+from temporalio.api.cloud.cloudservice.v1 import (
+    AddNamespaceRegionRequest,
+    CreateNamespaceRequest,
+    DeleteNamespaceRegionRequest,
+    DeleteNamespaceRequest,
+    FailoverNamespaceRegionRequest,
+    GetAsyncOperationRequest,
+    GetNamespaceRequest,
+    UpdateNamespaceRequest,
+)
+from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
+from temporalio.api.cloud.operation.v1 import AsyncOperation
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    CountWorkflowExecutionsResponse,
+    DescribeNamespaceRequest,
+)
+from temporalio.client import (
+    CloudOperationsClient,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+)
+from temporalio.client import Schedule as SdkSchedule
+from temporalio.service import RPCError, RPCStatusCode
+
+from tests.scenarios.stage import COMPLETE, EAST, LOCALLY, WEST, Caller, Stage, open_stage, signals, until
+
+_RUNS = 12
+_DAY = timedelta(days=1)
+
+
+class Operator:
+    """Who calls the Cloud Ops API."""
+
+    def __init__(self, client: CloudOperationsClient) -> None:
+        self._service = client.cloud_service
+
+    async def namespace(self) -> Namespace:
+        return (await self._service.get_namespace(GetNamespaceRequest(namespace="orders.local"))).namespace
+
+    async def add(self, region: str) -> AsyncOperation:
+        version = (await self.namespace()).resource_version
+        request = AddNamespaceRegionRequest(namespace="orders.local", region=region, resource_version=version)
+        return await self.end((await self._service.add_namespace_region(request)).async_operation)
+
+    async def delete(self, region: str) -> AsyncOperation:
+        version = (await self.namespace()).resource_version
+        request = DeleteNamespaceRegionRequest(
+            namespace="orders.local", region=region, resource_version=version
+        )
+        return await self.end((await self._service.delete_namespace_region(request)).async_operation)
+
+    async def fail_over(self, region: str) -> AsyncOperation:
+        request = FailoverNamespaceRegionRequest(namespace="orders.local", region=region)
+        return await self.end((await self._service.failover_namespace_region(request)).async_operation)
+
+    async def create(self, spec: NamespaceSpec) -> AsyncOperation:
+        answer = await self._service.create_namespace(CreateNamespaceRequest(spec=spec))
+        assert answer.namespace == "orders.local"
+        return await self.end(answer.async_operation)
+
+    async def update(self, **fields: Any) -> AsyncOperation:
+        namespace = await self.namespace()
+        namespace.spec.MergeFrom(NamespaceSpec(**fields))
+        request = UpdateNamespaceRequest(
+            namespace="orders.local", spec=namespace.spec, resource_version=namespace.resource_version
+        )
+        return await self.end((await self._service.update_namespace(request)).async_operation)
+
+    async def delete_namespace(self) -> AsyncOperation:
+        version = (await self.namespace()).resource_version
+        request = DeleteNamespaceRequest(namespace="orders.local", resource_version=version)
+        return await self.end((await self._service.delete_namespace(request)).async_operation)
+
+    async def end(self, operation: AsyncOperation) -> AsyncOperation:
+        """Ask until it has ended, as often as it says."""
+        while not operation.HasField("finished_time"):
+            await asyncio.sleep(operation.check_duration.ToTimedelta().total_seconds())
+            request = GetAsyncOperationRequest(async_operation_id=operation.id)
+            operation = (await self._service.get_async_operation(request)).async_operation
+        assert operation.state == AsyncOperation.STATE_FULFILLED, operation
+        return operation
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = await open_stage(readd_days=0.0)
+    yield stage
+    await stage.close()
+
+
+async def _operator(stage: Stage) -> Operator:
+    return Operator(await CloudOperationsClient.connect(target_host=stage.cloud.cloud_ops, tls=False))
+
+
+async def _count(caller: Caller) -> int:
+    answer = await caller.ask(
+        CountWorkflowExecutionsRequest(), CountWorkflowExecutionsResponse, metadata=LOCALLY
+    )
+    return answer.count
+
+
+async def test_a_region_is_added_failed_over_to_deleted_and_added_again(stage: Stage) -> None:
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST], retention_days=1))
+    stage.namespace = stage.cloud.namespace("orders")
+    east, west = stage.at(EAST), stage.at(WEST)
+    for number in range(_RUNS):
+        await east.start(f"closed-{number}")
+        await east.work(COMPLETE)
+    for number in range(_RUNS):
+        await east.start(f"open-{number}")
+    client = await stage.client(EAST)
+    await client.create_schedule(
+        "nightly",
+        SdkSchedule(
+            action=ScheduleActionStartWorkflow("raw", id="night", task_queue="elsewhere"),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=_DAY)]),
+        ),
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await _count(west)
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+
+    # It gets a second region, while work goes on.
+    adding = asyncio.create_task(operator.add(WEST))
+    for number in range(_RUNS):
+        await east.signal(f"open-{number}", "during")
+    await adding
+    assert await _count(west) == await _count(east) == 2 * _RUNS
+    for number in range(_RUNS):
+        assert (await west.events(f"closed-{number}")) == (await east.events(f"closed-{number}"))
+    assert {
+        region: status.state for region, status in (await operator.namespace()).region_status.items()
+    } == {
+        EAST: 2,
+        WEST: 3,
+    }
+
+    # The second region does the work, then it is the only one.
+    await operator.fail_over(WEST)
+    await west.work(COMPLETE)
+    await (await stage.client(WEST)).get_schedule_handle("nightly").describe()
+    await operator.delete(EAST)
+    with pytest.raises(grpc.aio.AioRpcError) as gone:
+        await east.call(DescribeNamespaceRequest())
+    assert gone.value.code() is grpc.StatusCode.NOT_FOUND
+    assert stage.cloud.cloud.node(EAST).region.namespaces.find("orders") is None
+    left = await stage.cloud.run(_rows(stage, EAST))
+    assert left == {}, "nothing of it is left in the region's database"
+    await west.signal("open-5", "alone")
+    assert signals(await west.events("open-5")) == ["during", "alone"]
+
+    # The first one comes back, empty, and is failed over to once more.
+    await operator.add(EAST)
+    assert await _count(east) == await _count(west)
+    await operator.fail_over(EAST)
+    await east.signal("open-5", "back")
+    await stage.namespace.replicated()
+    for caller in (east, west):
+        assert signals(await caller.events("open-5")) == ["during", "alone", "back"]
+
+
+async def test_regions_know_a_namespace_with_its_account_and_without(stage: Stage) -> None:
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1))
+    for name in ("orders", "orders.local"):
+        stage.namespace = stage.cloud.namespace("orders")
+        for region in (EAST, WEST):
+            caller = stage.at(region)
+            caller.namespace = name
+            await caller.start(f"{name}-at-{region}")
+            assert (await caller.describe_namespace()).namespace_info.name == "orders"
+    elsewhere = stage.at(EAST)
+    elsewhere.namespace = "orders.elsewhere"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await elsewhere.start("nowhere")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_passive_polls_stay_when_the_namespace_says_so(stage: Stage) -> None:
+    """The switch is thrown over the Cloud Ops API; the next poll at the passive region is not forwarded."""
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1))
+    stage.namespace = stage.cloud.namespace("orders")
+    east, west = stage.at(EAST), stage.at(WEST)
+    await east.start("first")
+    assert (await west.poll()).workflow_execution.workflow_id == "first"
+
+    await operator.update(high_availability={"disable_passive_poller_forwarding": True})
+
+    async def arrived() -> bool:
+        node = stage.cloud.cloud.node(WEST)
+        return node.region.namespaces.by_name("orders").record.disable_passive_poller_forwarding
+
+    await until(arrived)
+    polling = asyncio.create_task(west.poll(timeout=20))
+    await west.polled()
+    await east.start("second")
+    assert (await east.poll()).workflow_execution.workflow_id == "second"
+    await east.start("third")
+    await operator.fail_over(WEST)
+    assert (await polling).workflow_execution.workflow_id == "third", (
+        "it is served when its region turns active"
+    )
+
+
+async def test_a_deleted_namespace_is_gone_for_its_clients(stage: Stage) -> None:
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1))
+    stage.namespace = stage.cloud.namespace("orders")
+    east, west = stage.at(EAST), stage.at(WEST)
+    await east.start("one")
+    await operator.delete_namespace()
+
+    for caller in (east, west):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _count(caller)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    with pytest.raises(RPCError) as missing:
+        await operator.namespace()
+    assert missing.value.status is RPCStatusCode.NOT_FOUND
+    assert [entry.name for entry in (await stage.cloud.status()).namespaces] == ["default"]
+
+
+async def _rows(stage: Stage, region: str) -> dict[str, int]:
+    """How many rows of runs, lists and logs a region's database has, by table, where there are any."""
+    tables = ("runs", "visibility", "schedules", "replication_log", "current_runs", "search_attribute")
+    store = stage.cloud.cloud.node(region).region.store
+    default = stage.cloud.cloud.node(region).region.namespaces.by_name("default").id
+    counts = {}
+    for table in tables:
+        query = f"SELECT count(*) FROM {table} WHERE namespace_id != ?"
+        counts[table] = await store.read(
+            lambda connection, query=query: connection.execute(query, (default,)).fetchone()[0]  # type: ignore[misc]
+        )
+    return {table: count for table, count in counts.items() if count}
