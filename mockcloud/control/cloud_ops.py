@@ -33,6 +33,8 @@ from temporalio.api.cloud.cloudservice.v1 import (
     GetRegionResponse,
     GetRegionsRequest,
     GetRegionsResponse,
+    RenameCustomSearchAttributeRequest,
+    RenameCustomSearchAttributeResponse,
     UpdateNamespaceRequest,
     UpdateNamespaceResponse,
     UpdateNamespaceTagsRequest,
@@ -154,6 +156,12 @@ class CloudOps:
         _require("namespace", request.namespace)
         operation = await self._changes.update(request, caller)
         return UpdateNamespaceResponse(async_operation=self._operation(operation))
+
+    @_serves(RenameCustomSearchAttributeRequest)
+    async def _rename(self, request: RenameCustomSearchAttributeRequest, caller: Caller) -> Message:
+        _require("namespace", request.namespace)
+        operation = await self._changes.rename(request, caller)
+        return RenameCustomSearchAttributeResponse(async_operation=self._operation(operation))
 
     @_serves(UpdateNamespaceTagsRequest)
     async def _update_tags(self, request: UpdateNamespaceTagsRequest, caller: Caller) -> Message:

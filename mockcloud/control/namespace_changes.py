@@ -1,8 +1,8 @@
-"""UpdateNamespace and UpdateNamespaceTags: what a namespace is, without where it is.
+"""UpdateNamespace, RenameCustomSearchAttribute and UpdateNamespaceTags: what a namespace is, not where it is.
 
     ACCEPTED     nothing done yet                                                     → CONFIGURING
     CONFIGURING  the active region takes what regions know of it, as long as it takes → STORING
-    STORING      the rest is stored here                                              → ended
+    STORING      the rest is stored here; a rename has no rest, and tags nothing else → ended
 
 What an update asks for is worked out again from its request at each step: nothing else can change the namespace's spec
 meanwhile, but for search attributes that the OperatorService adds, and those stay.
@@ -14,14 +14,19 @@ import dataclasses
 from enum import StrEnum
 from typing import Final
 
-from temporalio.api.cloud.cloudservice.v1 import UpdateNamespaceRequest, UpdateNamespaceTagsRequest
+from temporalio.api.cloud.cloudservice.v1 import (
+    RenameCustomSearchAttributeRequest,
+    UpdateNamespaceRequest,
+    UpdateNamespaceTagsRequest,
+)
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.control import specs, tags
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.operations import ACCEPTED, Kind, Operation
-from mockcloud.core import times
+from mockcloud.core import search_attribute_registry, times
+from mockcloud.core.errors import InvalidArgument
 
 
 class Step(StrEnum):
@@ -44,6 +49,10 @@ class Changes:
                 Step.CONFIGURING: self._configure,
                 Step.STORING: self._store,
             },
+        )
+        context.runner.serve(
+            Kind.RENAME_SEARCH_ATTRIBUTE,
+            {Step.ACCEPTED: self._begin, Step.CONFIGURING: self._rename},
         )
         context.runner.serve(Kind.TAGS, {Step.ACCEPTED: self._store_tags})
 
@@ -70,6 +79,29 @@ class Changes:
             return dataclasses.replace(operation, effect=whole.spec.SerializeToString())
 
         draft = await context.draft(Kind.UPDATE, request, caller.who)
+        return await context.runner.accept(draft, check)
+
+    async def rename(self, request: RenameCustomSearchAttributeRequest, caller: Caller) -> Operation:
+        """Accept that a search attribute gets another name. It goes on by itself. Raises as `update`."""
+        context = self._context
+        name, new_name = (
+            request.existing_custom_search_attribute_name,
+            request.new_custom_search_attribute_name,
+        )
+
+        async def check(operation: Operation) -> Operation:
+            known = context.known(operation)
+            context.require_idle(known)
+            context.require_version(known, request.resource_version)
+            specs.check_search_attribute(new_name)
+            if name not in known.record.custom_search_attributes:
+                raise InvalidArgument(f"Search attribute {name} does not exist.")
+            if name == new_name:
+                raise InvalidArgument("nothing to change")
+            search_attribute_registry.rename(known.record, name, new_name)
+            return operation
+
+        draft = await context.draft(Kind.RENAME_SEARCH_ATTRIBUTE, request, caller.who)
         return await context.runner.accept(draft, check)
 
     async def update_tags(self, request: UpdateNamespaceTagsRequest, caller: Caller) -> Operation:
@@ -99,6 +131,13 @@ class Changes:
             change.retention = wanted.retention_days * times.DAY
         await self._context.configure(known, change)
         return dataclasses.replace(operation, step=Step.STORING)
+
+    async def _rename(self, operation: Operation) -> Operation:
+        request = RenameCustomSearchAttributeRequest.FromString(operation.request)
+        names = {request.existing_custom_search_attribute_name: request.new_custom_search_attribute_name}
+        change = admin.ConfigureNamespaceRequest(rename_search_attributes=names)
+        await self._context.configure(self._context.known(operation), change)
+        return self._context.runner.fulfilled(operation)
 
     async def _store(self, operation: Operation) -> Operation:
         known, wanted = self._context.known(operation), NamespaceSpec.FromString(operation.effect)

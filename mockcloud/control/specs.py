@@ -105,8 +105,7 @@ def check(spec: NamespaceSpec) -> None:
     if not 1 <= spec.retention_days <= LONGEST_RETENTION:
         raise InvalidArgument(f"retention_days must be between 1 and {LONGEST_RETENTION}")
     for name, number in spec.search_attributes.items():
-        if not _SEARCH_ATTRIBUTE.match(name):
-            raise InvalidArgument(f"invalid search attribute name {name!r}")
+        check_search_attribute(name)
         if number not in _TYPE_NAMES.values():
             raise InvalidArgument(f"unknown type {number} of search attribute {name!r}")
     _check_mtls(spec.mtls_auth)
@@ -123,6 +122,12 @@ def check(spec: NamespaceSpec) -> None:
         raise InvalidArgument(
             "managed failover cannot be disabled for a namespace with same-region replication"
         )
+
+
+def check_search_attribute(name: str) -> None:
+    """Raises InvalidArgument for what the Cloud does not take as the name of a custom search attribute."""
+    if not _SEARCH_ATTRIBUTE.match(name):
+        raise InvalidArgument(f"invalid search attribute name {name!r}")
 
 
 def shown(stored: NamespaceSpec, record: NamespaceRecord) -> NamespaceSpec:

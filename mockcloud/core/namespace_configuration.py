@@ -25,6 +25,7 @@ class Configuration:
     search_attributes: Mapping[str, int] = field(
         default_factory=dict
     )  # to be there, IndexedValueType by name
+    renamed_search_attributes: Mapping[str, str] = field(default_factory=dict)  # new names by present ones
     disable_passive_poller_forwarding: bool | None = None
     add_clusters: Sequence[str] = ()
     remove_clusters: Sequence[str] = ()
@@ -46,6 +47,8 @@ def configure(record: NamespaceRecord, wanted: Configuration, clusters: Clusters
     if wanted.search_attributes:
         search_attribute_registry.check_added(wanted.search_attributes)
         after = search_attribute_registry.add(after, wanted.search_attributes).record
+    for name, new_name in wanted.renamed_search_attributes.items():
+        after = search_attribute_registry.rename(after, name, new_name).record
     if wanted.disable_passive_poller_forwarding is not None:
         after.disable_passive_poller_forwarding = wanted.disable_passive_poller_forwarding
     for name in wanted.add_clusters:

@@ -188,6 +188,8 @@ def receive(record: NamespaceRecord | None, incoming: NamespaceRecord) -> Update
         after.data.update(incoming.data)
         after.custom_search_attributes.clear()
         after.custom_search_attributes.update(incoming.custom_search_attributes)
+        after.stored_search_attributes.clear()
+        after.stored_search_attributes.update(incoming.stored_search_attributes)
         after.clusters[:] = incoming.clusters
     if incoming.failover_version > record.failover_version:
         after.active_cluster = incoming.active_cluster
@@ -288,14 +290,14 @@ def _update_search_attributes(after: NamespaceRecord, aliases: Mapping[str, str]
             raise InvalidArgument(f"Unknown search attribute field: {column}.")
         if not name:
             if column in before:
-                del custom[before[column]]
+                search_attributes.unregister(after, before[column])
                 changed = True
         elif name not in custom:
             if column in before:
                 raise InvalidArgument("Custom search attribute field name already allocated.")
             if search_attributes.is_reserved(name):
                 raise InvalidArgument(f"Search attribute {name} is reserved by system.")
-            custom[name] = search_attributes.COLUMNS[column]
+            search_attributes.register(after, name, search_attributes.COLUMNS[column])
             changed = True
     return changed
 

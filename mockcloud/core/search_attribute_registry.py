@@ -1,4 +1,4 @@
-"""The custom search attributes of a namespace: adding and removing them.
+"""The custom search attributes of a namespace: adding, renaming and removing them.
 
 They are part of the namespace's record, so a change is a change of its configuration and replicates as one. As
 many of each type are possible as the real server's SQL stores have columns. What was written under a name that is
@@ -50,7 +50,7 @@ def add(record: NamespaceRecord, wanted: Mapping[str, int]) -> Update:
                 f"Unable to create search attributes: cannot have more than {most} search attribute "
                 f"of type {type_name(value_type)}."
             )
-        custom[name] = number
+        search_attributes.register(after, name, number)
     return _changed(record, after)
 
 
@@ -66,7 +66,7 @@ def remove(record: NamespaceRecord, names: Iterable[str]) -> Update:
     for name in names:
         unnamed = False
         if name in after.custom_search_attributes:
-            del after.custom_search_attributes[name]
+            search_attributes.unregister(after, name)
         elif (
             name in search_attributes.SYSTEM
             or name in search_attributes.PREDEFINED
@@ -75,6 +75,27 @@ def remove(record: NamespaceRecord, names: Iterable[str]) -> Update:
             raise InvalidArgument(f"Unable to remove non-custom search attributes: {name}.")
     if unnamed:
         raise InvalidArgument("SearchAttributes are not set on request.")
+    return _changed(record, after)
+
+
+def rename(record: NamespaceRecord, name: str, new_name: str) -> Update:
+    """The record with an attribute under another name; renamed already: no change.
+
+    Raises:
+        InvalidArgument: there is no such attribute, or the new name cannot be had.
+    """
+    after = NamespaceRecord()
+    after.CopyFrom(record)
+    custom = after.custom_search_attributes
+    if name not in custom and new_name in custom:
+        return _changed(record, after)
+    if name not in custom:
+        raise InvalidArgument(f"Search attribute {name} does not exist.")
+    if new_name in custom:
+        raise InvalidArgument(f"Search attribute {new_name} already exists.")
+    if search_attributes.is_reserved(new_name):
+        raise InvalidArgument(f"Search attribute {new_name} is reserved by system.")
+    search_attributes.rename(after, name, new_name)
     return _changed(record, after)
 
 

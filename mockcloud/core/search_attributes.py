@@ -3,8 +3,9 @@
 *System* attributes are columns of a list and nobody sets them. *Predefined* ones are values beside the custom
 ones: the server sets them, and of most of them callers may too. *Custom* ones are registered with the
 namespace, whose record maps their names to their types and replicates. The real server stores a custom
-attribute under a column's name (`Keyword01`) and calls the registered name its alias; here the names are
-stored as they are.
+attribute under a column's name (`Keyword01`) and calls the registered name its alias; here values are stored under
+the name that they were first registered with, and only a rename makes an alias of another one
+(`NamespaceRecord.stored_search_attributes`). Checks see names as callers do; what passed them has stored names.
 
 Checks, in the order in which the callers of the real server make them: `require_mapped`, `validate`,
 `validate_size`; `check` makes all three. `apply_types` then notes the types in the payloads.
@@ -14,6 +15,7 @@ Real: common/searchattribute (validator.go, mapper.go, sadefs/constants.go).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
@@ -119,6 +121,59 @@ def custom(namespace: NamespaceRecord) -> TypeMap:
     }
 
 
+def register(record: NamespaceRecord, name: str, number: int) -> None:
+    """Let a namespace have a custom attribute, in place. A name that a renamed one left behind is not taken twice."""
+    stored, used = record.stored_search_attributes, set(stored_names(record))
+    record.custom_search_attributes[name] = number
+    if name in used:
+        stored[name] = next(other for count in itertools.count(2) if (other := f"{name}#{count}") not in used)
+
+
+def unregister(record: NamespaceRecord, name: str) -> None:
+    """Take a custom attribute from a namespace, in place. Its values stay, and are hidden."""
+    del record.custom_search_attributes[name]
+    record.stored_search_attributes.pop(name, None)
+
+
+def rename(record: NamespaceRecord, name: str, new_name: str) -> None:
+    """Give a custom attribute another name, in place. Its values stay where they are, and are shown under that."""
+    stored = stored_name(record, name)
+    number = record.custom_search_attributes[name]
+    unregister(record, name)
+    record.custom_search_attributes[new_name] = number
+    if stored != new_name:
+        record.stored_search_attributes[new_name] = stored
+
+
+def stored_name(record: NamespaceRecord, name: str) -> str:
+    """What values of an attribute are stored under."""
+    return record.stored_search_attributes.get(name, name)
+
+
+def stored_names(record: NamespaceRecord) -> Mapping[str, str]:
+    """The custom attributes by what their values are stored under."""
+    return {stored_name(record, name): name for name in record.custom_search_attributes}
+
+
+def to_stored(record: NamespaceRecord, attributes: SearchAttributes) -> None:
+    """From the names that callers use to those that values are stored under, in place."""
+    if record.stored_search_attributes:
+        _rename_all(attributes, record.stored_search_attributes)
+
+
+def to_shown(record: NamespaceRecord, attributes: SearchAttributes) -> None:
+    """From the names that values are stored under to those that callers use, in place."""
+    if record.stored_search_attributes:
+        _rename_all(attributes, stored_names(record))
+
+
+def _rename_all(attributes: SearchAttributes, names: Mapping[str, str]) -> None:
+    before = dict(attributes.indexed_fields)
+    attributes.ClearField("indexed_fields")
+    for name, payload in before.items():
+        attributes.indexed_fields[names.get(name, name)].CopyFrom(payload)
+
+
 def aliases(record: NamespaceRecord) -> dict[str, str]:
     """Which column of the real server's would hold which attribute: part of a namespace's description."""
     found: dict[str, str] = {}
@@ -190,20 +245,22 @@ def validate_size(attributes: SearchAttributes, limits: Limits) -> None:
 
 
 def apply_types(namespace: NamespaceRecord, attributes: SearchAttributes) -> None:
-    """Note each value's type in its metadata, whatever its caller noted there."""
+    """Note each value's type in its metadata, whatever its caller noted there; from here on names are stored names."""
     for name, payload in attributes.indexed_fields.items():
         value_type = settable_type(namespace, name)
         if value_type is not None:
             payload.metadata["type"] = type_name(value_type).encode()
+    to_stored(namespace, attributes)
 
 
 def visible(namespace: NamespaceRecord, attributes: Mapping[str, Payload]) -> SearchAttributes:
     """What readers see: values of an attribute that was removed from the namespace are hidden."""
+    names = stored_names(namespace)
     return SearchAttributes(
         indexed_fields={
-            name: payload
-            for name, payload in attributes.items()
-            if settable_type(namespace, name) is not None
+            names.get(stored, stored): payload
+            for stored, payload in attributes.items()
+            if stored in names or stored in PREDEFINED
         }
     )
 

@@ -211,7 +211,7 @@ class _Converter:
         if alias not in system and alias not in predefined:
             custom = search_attributes.custom(self._namespace).get(alias)
             if custom is not None:
-                return Field(alias, custom, system=False)
+                return Field(search_attributes.stored_name(self._namespace, alias), custom, system=False)
             if alias == "ScheduleId":
                 return Field("WorkflowId", KEYWORD, system=True)
         for name in (alias, f"Temporal{alias}", alias.removeprefix("Temporal")):

@@ -19,7 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.schedule_pb2 import PendingStart
-from mockcloud.core import signals, start_checks
+from mockcloud.core import search_attributes, signals, start_checks
 from mockcloud.core.errors import (
     NamespaceNotActive,
     ResourceExhausted,
@@ -161,6 +161,7 @@ class ScheduleTurns:
         try:
             request = starting.request(state, pending, namespace.name)
             ports = self.ports
+            search_attributes.to_shown(namespace.record, request.search_attributes)  # as checks want them
             start_checks.start_request(
                 request, namespace.record, self.limits, ports.ids.uuid, ports.clock.now()
             )

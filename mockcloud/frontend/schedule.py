@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from temporalio.api.common.v1 import SearchAttributes
 from temporalio.api.workflowservice.v1 import (
     CountSchedulesRequest,
     CountSchedulesResponse,
@@ -23,7 +24,7 @@ from temporalio.api.workflowservice.v1 import (
     UpdateScheduleResponse,
 )
 
-from mockcloud.core import times
+from mockcloud.core import search_attributes, times
 from mockcloud.core.errors import NotFound, QueryFailed
 from mockcloud.core.schedule import checks, list_query, machine, views
 from mockcloud.core.schedule.errors import SpecError
@@ -50,7 +51,11 @@ async def describe_schedule(scope: Scope, request: DescribeScheduleRequest) -> D
     if not state.open:
         raise NotFound("schedule not found")
     running = await schedules.running(scope.namespace, state)
-    return views.describe(state, scope.namespace.id, running)
+    described = views.describe(state, scope.namespace.id, running)
+    _show(scope, described.search_attributes)
+    if described.schedule.action.HasField("start_workflow"):
+        _show(scope, described.schedule.action.start_workflow.search_attributes)
+    return described
 
 
 @family.serves(UpdateScheduleRequest)
@@ -104,8 +109,11 @@ async def list_schedules(scope: Scope, request: ListSchedulesRequest) -> ListSch
     wanted = await _wanted(scope, request.query)
     cursor = visibility.cursor_of(request.next_page_token, namespace.id)
     found, following = await scope.region.schedules.page(namespace, wanted, size, cursor)
+    entries = [views.listed(state, namespace.id) for state in found]
+    for entry in entries:
+        _show(scope, entry.search_attributes)
     return ListSchedulesResponse(
-        schedules=[views.listed(state, namespace.id) for state in found],
+        schedules=entries,
         next_page_token=visibility.token_of(following, namespace.id),
     )
 
@@ -115,6 +123,12 @@ async def count_schedules(scope: Scope, request: CountSchedulesRequest) -> Count
     """How many schedules there are."""
     wanted = await _wanted(scope, request.query)
     return CountSchedulesResponse(count=await scope.region.schedules.count(scope.namespace, wanted))
+
+
+def _show(scope: Scope, attributes: SearchAttributes) -> None:
+    """Let callers see the present names of search attributes; what has none stays as it is."""
+    if attributes.indexed_fields:
+        search_attributes.to_shown(scope.namespace.record, attributes)
 
 
 async def _wanted(scope: Scope, query: str) -> Filter:

@@ -160,6 +160,7 @@ class FakeRegion:
             wanted = Configuration(
                 retention=request.retention if request.HasField("retention") else None,
                 search_attributes=dict(request.add_search_attributes),
+                renamed_search_attributes=dict(request.rename_search_attributes),
                 disable_passive_poller_forwarding=request.disable_passive_poller_forwarding
                 if request.HasField("disable_passive_poller_forwarding")
                 else None,

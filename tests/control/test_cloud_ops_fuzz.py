@@ -24,6 +24,7 @@ _CHECKED = {
     "DeleteNamespace",
     "AddNamespaceRegion",
     "DeleteNamespaceRegion",
+    "RenameCustomSearchAttribute",
 }
 
 

@@ -10,6 +10,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     CreateNamespaceRequest,
     DeleteNamespaceRequest,
     GetNamespaceRequest,
+    RenameCustomSearchAttributeRequest,
     UpdateNamespaceRequest,
     UpdateNamespaceTagsRequest,
 )
@@ -195,6 +196,45 @@ async def test_tags(tmp_path: Path) -> None:
 
         assert operation.operation_type == "UpdateNamespaceTags"
         assert (await shown(cloud, "orders")).tags == {"b": "3"}
+
+
+async def test_a_search_attribute_is_renamed(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        spec = (await shown(cloud, "orders")).spec
+        spec.search_attributes["Customer"] = _TYPES.SEARCH_ATTRIBUTE_TYPE_KEYWORD
+        await _update(cloud, spec)
+        version = (await shown(cloud, "orders")).resource_version
+
+        def request(name: str, new_name: str, version: str = version) -> RenameCustomSearchAttributeRequest:
+            return RenameCustomSearchAttributeRequest(
+                namespace="orders",
+                existing_custom_search_attribute_name=name,
+                new_custom_search_attribute_name=new_name,
+                resource_version=version,
+            )
+
+        before = await shown(cloud, "orders")
+        for wrong, code in (
+            (request("Absent", "Client"), Code.INVALID_ARGUMENT),
+            (request("Customer", ""), Code.INVALID_ARGUMENT),
+            (request("Customer", "Customer"), Code.INVALID_ARGUMENT),
+            (request("Customer", "RunId"), Code.INVALID_ARGUMENT),
+            (request("Customer", "Client", "0"), Code.FAILED_PRECONDITION),
+        ):
+            with pytest.raises(ServiceError) as caught:
+                await say(cloud, wrong)
+            assert caught.value.code == code, wrong
+        assert await shown(cloud, "orders") == before
+        gate = cloud.east.hooks["configure"] = Gate()
+        accepted = await say(cloud, request("Customer", "Client"))
+        await gate.reached.wait()
+        await cloud.plane.kill()
+        del cloud.east.hooks["configure"]
+        await cloud.restart()
+        operation = await ended(cloud, accepted)
+
+        assert operation.state == AsyncOperation.STATE_FULFILLED
+        assert dict((await shown(cloud, "orders")).spec.search_attributes) == {"Client": 2}
 
 
 async def test_a_deleted_namespace_is_gone_everywhere_and_its_name_is_free(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     FailoverNamespaceRegionRequest,
     GetAsyncOperationRequest,
     GetNamespaceRequest,
+    RenameCustomSearchAttributeRequest,
     UpdateNamespaceRequest,
 )
 from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
@@ -27,12 +28,14 @@ from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
 )
 from temporalio.client import (
+    Client,
     CloudOperationsClient,
     ScheduleActionStartWorkflow,
     ScheduleIntervalSpec,
     ScheduleSpec,
 )
 from temporalio.client import Schedule as SdkSchedule
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.scenarios.stage import COMPLETE, EAST, LOCALLY, WEST, Caller, Stage, open_stage, signals, until
@@ -78,6 +81,15 @@ class Operator:
             namespace="orders.local", spec=namespace.spec, resource_version=namespace.resource_version
         )
         return await self.end((await self._service.update_namespace(request)).async_operation)
+
+    async def rename(self, name: str, new_name: str) -> AsyncOperation:
+        request = RenameCustomSearchAttributeRequest(
+            namespace="orders.local",
+            existing_custom_search_attribute_name=name,
+            new_custom_search_attribute_name=new_name,
+            resource_version=(await self.namespace()).resource_version,
+        )
+        return await self.end((await self._service.rename_custom_search_attribute(request)).async_operation)
 
     async def delete_namespace(self) -> AsyncOperation:
         version = (await self.namespace()).resource_version
@@ -247,3 +259,50 @@ async def _rows(stage: Stage, region: str) -> dict[str, int]:
             lambda connection, query=query: connection.execute(query, (default,)).fetchone()[0]  # type: ignore[misc]
         )
     return {table: count for table, count in counts.items() if count}
+
+
+async def test_a_renamed_search_attribute_keeps_its_values(stage: Stage) -> None:
+    """In both regions, for runs and schedules from before and after; the old name is gone."""
+    operator = await _operator(stage)
+    spec = NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1)
+    spec.search_attributes["Customer"] = NamespaceSpec.SEARCH_ATTRIBUTE_TYPE_KEYWORD
+    await operator.create(spec)
+    stage.namespace = stage.cloud.namespace("orders")
+    client = await stage.client(EAST)
+    customer, renamed = SearchAttributeKey.for_keyword("Customer"), SearchAttributeKey.for_keyword("Client")
+
+    def alice(key: SearchAttributeKey[str]) -> TypedSearchAttributes:
+        return TypedSearchAttributes([SearchAttributePair(key, "alice")])
+
+    await client.start_workflow("raw", id="before", task_queue="none", search_attributes=alice(customer))
+    handle = await client.create_schedule(
+        "nightly",
+        SdkSchedule(
+            action=ScheduleActionStartWorkflow(
+                "raw", id="night", task_queue="none", typed_search_attributes=alice(customer)
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=_DAY)]),
+        ),
+        search_attributes=alice(customer),
+    )
+
+    await operator.rename("Customer", "Client")
+
+    await client.start_workflow("raw", id="after", task_queue="none", search_attributes=alice(renamed))
+    await handle.trigger()
+    for region in (EAST, WEST):
+        there = await stage.client(region, rpc_metadata=LOCALLY)
+
+        async def listed(there: Client = there) -> bool:
+            found = [run async for run in there.list_workflows("Client = 'alice'")]
+            return {run.id.partition("-2")[0] for run in found} == {"before", "after", "night"} and all(
+                run.typed_search_attributes.get(renamed) == "alice" for run in found
+            )
+
+        await until(listed)
+        with pytest.raises(RPCError, match="not a valid search attribute"):
+            _ = [run async for run in there.list_workflows("Customer = 'alice'")]
+    described = await handle.describe()
+    assert described.typed_search_attributes.get(renamed) == "alice"
+    with pytest.raises(RPCError, match="no mapping defined for search attribute Customer"):
+        await client.start_workflow("raw", id="old", task_queue="none", search_attributes=alice(customer))

@@ -51,7 +51,7 @@ class BranchView(_message.Message):
     def __init__(self, current: bool = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., last_shared_event_id: _Optional[int] = ..., fates: _Optional[_Iterable[_Union[EventFate, _Mapping]]] = ...) -> None: ...
 
 class ConfigureNamespaceRequest(_message.Message):
-    __slots__ = ["add_clusters", "add_search_attributes", "disable_passive_poller_forwarding", "namespace_id", "remove_clusters", "retention"]
+    __slots__ = ["add_clusters", "add_search_attributes", "disable_passive_poller_forwarding", "namespace_id", "remove_clusters", "rename_search_attributes", "retention"]
     class AddSearchAttributesEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -59,19 +59,28 @@ class ConfigureNamespaceRequest(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class RenameSearchAttributesEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ADD_CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     ADD_SEARCH_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     DISABLE_PASSIVE_POLLER_FORWARDING_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
     REMOVE_CLUSTERS_FIELD_NUMBER: _ClassVar[int]
+    RENAME_SEARCH_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     RETENTION_FIELD_NUMBER: _ClassVar[int]
     add_clusters: _containers.RepeatedScalarFieldContainer[str]
     add_search_attributes: _containers.ScalarMap[str, int]
     disable_passive_poller_forwarding: bool
     namespace_id: str
     remove_clusters: _containers.RepeatedScalarFieldContainer[str]
+    rename_search_attributes: _containers.ScalarMap[str, str]
     retention: int
-    def __init__(self, namespace_id: _Optional[str] = ..., retention: _Optional[int] = ..., add_search_attributes: _Optional[_Mapping[str, int]] = ..., disable_passive_poller_forwarding: bool = ..., add_clusters: _Optional[_Iterable[str]] = ..., remove_clusters: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, namespace_id: _Optional[str] = ..., retention: _Optional[int] = ..., add_search_attributes: _Optional[_Mapping[str, int]] = ..., disable_passive_poller_forwarding: bool = ..., add_clusters: _Optional[_Iterable[str]] = ..., remove_clusters: _Optional[_Iterable[str]] = ..., rename_search_attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ConfigureNamespaceResponse(_message.Message):
     __slots__ = ["record"]

@@ -76,7 +76,7 @@ class FailoverStatus(_message.Message):
     def __init__(self, time: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class NamespaceRecord(_message.Message):
-    __slots__ = ["active_cluster", "clusters", "config_version", "created_time", "custom_search_attributes", "data", "deleted_time", "deprecated", "description", "disable_passive_poller_forwarding", "failover_history", "failover_version", "handover", "id", "name", "owner_email", "retention"]
+    __slots__ = ["active_cluster", "clusters", "config_version", "created_time", "custom_search_attributes", "data", "deleted_time", "deprecated", "description", "disable_passive_poller_forwarding", "failover_history", "failover_version", "handover", "id", "name", "owner_email", "retention", "stored_search_attributes"]
     class CustomSearchAttributesEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,13 @@ class NamespaceRecord(_message.Message):
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     class DataEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class StoredSearchAttributesEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +116,7 @@ class NamespaceRecord(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_EMAIL_FIELD_NUMBER: _ClassVar[int]
     RETENTION_FIELD_NUMBER: _ClassVar[int]
+    STORED_SEARCH_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     active_cluster: str
     clusters: _containers.RepeatedScalarFieldContainer[str]
     config_version: int
@@ -126,7 +134,8 @@ class NamespaceRecord(_message.Message):
     name: str
     owner_email: str
     retention: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., owner_email: _Optional[str] = ..., retention: _Optional[int] = ..., data: _Optional[_Mapping[str, str]] = ..., custom_search_attributes: _Optional[_Mapping[str, int]] = ..., config_version: _Optional[int] = ..., failover_version: _Optional[int] = ..., active_cluster: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., handover: bool = ..., failover_history: _Optional[_Iterable[_Union[FailoverStatus, _Mapping]]] = ..., deprecated: bool = ..., created_time: _Optional[int] = ..., disable_passive_poller_forwarding: bool = ..., deleted_time: _Optional[int] = ..., **kwargs) -> None: ...
+    stored_search_attributes: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., owner_email: _Optional[str] = ..., retention: _Optional[int] = ..., data: _Optional[_Mapping[str, str]] = ..., custom_search_attributes: _Optional[_Mapping[str, int]] = ..., config_version: _Optional[int] = ..., failover_version: _Optional[int] = ..., active_cluster: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., handover: bool = ..., failover_history: _Optional[_Iterable[_Union[FailoverStatus, _Mapping]]] = ..., deprecated: bool = ..., created_time: _Optional[int] = ..., disable_passive_poller_forwarding: bool = ..., stored_search_attributes: _Optional[_Mapping[str, str]] = ..., deleted_time: _Optional[int] = ..., **kwargs) -> None: ...
 
 class ReappliedEvent(_message.Message):
     __slots__ = ["event_id", "run_id", "version"]
