@@ -17,6 +17,8 @@ from mockcloud.control.cloud_ops import CLOUD_SERVICE
 from mockcloud.control.plane import ControlPlane
 from mockcloud.control.reports import RegionFiles
 from mockcloud.control.settings import ControlSettings
+from mockcloud.control.tcld import SERVICES as TCLD_SERVICES
+from mockcloud.control.tcld import Tcld
 from mockcloud.core import times
 from mockcloud.core.errors import Unavailable
 from mockcloud.core.ports import Ports
@@ -59,6 +61,11 @@ class ControlNode:
         self._server: Final = Server(
             [
                 serve_services((CLOUD_SERVICE,), self.dispatch, message_bytes=settings.limits.message_bytes),
+                serve_services(
+                    TCLD_SERVICES,
+                    Tcld(self.dispatch).dispatch,
+                    message_bytes=settings.limits.message_bytes,
+                ),
                 serve_handlers(handlers),
                 Health([CLOUD_SERVICE.full_name]).methods(),
                 reflection((CLOUD_SERVICE,)),

@@ -1,0 +1,1 @@
+"""`tcld` as messages: what its own services carry."""
