@@ -61,7 +61,9 @@ class Cloud:
         self.settings: Final = configured
         for key in without_effect:
             _LOG.info("dynamic config key %s is accepted and changes nothing here", key)
-        rng = random.Random(settings.seed) if settings.seed is not None else random.SystemRandom()  # noqa: S311
+        # Ids are asked for with every poll: they must not cost a system call each.
+        seed = settings.seed if settings.seed is not None else random.SystemRandom().getrandbits(128)
+        rng = random.Random(seed)  # noqa: S311
         self._rng: Final = rng
         self.links: Final = Links(rng)
         self._clusters: Final = Clusters.of(settings.regions)

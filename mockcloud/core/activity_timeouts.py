@@ -10,7 +10,7 @@ Real: workflow/timer_sequence.go, timerQueueActiveTaskExecutor.processSingleActi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import RetryState, TimeoutType
@@ -19,13 +19,17 @@ from mockcloud.core import activity_end, failures, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.run import Activity
 
+_SCHEDULE_TO_CLOSE: Final = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
+_SCHEDULE_TO_START: Final = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
+_START_TO_CLOSE: Final = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
+_HEARTBEAT: Final = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
+
 _NO_TIME_FOR_RETRY = (
     "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying"
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Deadline:
+class Deadline(NamedTuple):
     """One time-out of one attempt. They sort in the order in which they take effect."""
 
     at: int  # nanoseconds since the epoch
@@ -39,34 +43,17 @@ def deadlines(activity: Activity) -> Iterator[Deadline]:
     record = activity.record
     if record.paused:
         return
-    options = activity.options
-
-    def deadline(start: int, length: int, timeout: TimeoutType.ValueType) -> Iterator[Deadline]:
-        if length:
-            yield Deadline(start + length, record.scheduled_event_id, timeout, record.attempt)
-
-    yield from deadline(
-        record.first_scheduled_time or record.scheduled_time,
-        times.nanoseconds(options.schedule_to_close_timeout),
-        TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE,
-    )
+    options, started = activity.options, record.started_time
+    scheduled = record.first_scheduled_time or record.scheduled_time
+    running = [(_SCHEDULE_TO_CLOSE, scheduled, options.schedule_to_close_timeout)]
     if activity.started:
-        yield from deadline(
-            record.started_time,
-            times.nanoseconds(options.start_to_close_timeout),
-            TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE,
-        )
-        yield from deadline(
-            max(record.started_time, record.last_heartbeat_time),
-            times.nanoseconds(options.heartbeat_timeout),
-            TimeoutType.TIMEOUT_TYPE_HEARTBEAT,
-        )
+        running.append((_START_TO_CLOSE, started, options.start_to_close_timeout))
+        running.append((_HEARTBEAT, max(started, record.last_heartbeat_time), options.heartbeat_timeout))
     else:
-        yield from deadline(
-            record.scheduled_time,
-            times.nanoseconds(options.schedule_to_start_timeout),
-            TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START,
-        )
+        running.append((_SCHEDULE_TO_START, record.scheduled_time, options.schedule_to_start_timeout))
+    for timeout, begin, length in running:
+        if nanoseconds := times.nanoseconds(length):
+            yield Deadline(begin + nanoseconds, record.scheduled_event_id, timeout, record.attempt)
 
 
 def time_out(change: RunChange, activity: Activity, timeout: TimeoutType.ValueType) -> bool:

@@ -9,6 +9,7 @@ Real: MutableStateImpl.addBuildIdToLoadedSearchAttribute, saveBuildIds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from temporalio.api.common.v1 import Payload
@@ -33,20 +34,14 @@ def noted(
     """
     event = completed.workflow_task_completed_event_attributes
     stamp = event.worker_version
-    before = _values(attributes.get(BUILD_IDS))
-    after = [] if stamp.use_versioning or overridden else [_UNVERSIONED]
-    after += [value for value in before if value != _UNVERSIONED]
     entry = _entry(stamp.build_id, versioned=stamp.use_versioning) if event.HasField("worker_version") else ""
-    if entry and entry not in before:
-        after.append(entry)
-    if after == before:
-        return attributes
-    sentinel = 1 if after[:1] == [_UNVERSIONED] else 0
-    payload = encode(list(after), KEYWORD_LIST)
-    while len(payload.data) > _LONGEST_VALUE and len(after) > sentinel:
-        del after[sentinel]
-        payload = encode(list(after), KEYWORD_LIST)
-    return {**attributes, BUILD_IDS: payload}
+    before = attributes.get(BUILD_IDS)
+    payload = _with_entry(
+        b"" if before is None else before.SerializeToString(),
+        entry,
+        unversioned=not (stamp.use_versioning or overridden),
+    )
+    return attributes if payload is None else {**attributes, BUILD_IDS: payload}
 
 
 def checksums_noted(
@@ -62,15 +57,30 @@ def checksums_noted(
     return {**attributes, BINARY_CHECKSUMS: encode(list(found), KEYWORD_LIST)}
 
 
+@lru_cache(maxsize=256)
+def _with_entry(payload_bytes: bytes, entry: str, *, unversioned: bool) -> Payload | None:
+    """The list of a payload with `entry`; None: it is the same. Many runs have few lists: worth keeping."""
+    before = _values(Payload.FromString(payload_bytes)) if payload_bytes else []
+    after = [_UNVERSIONED] if unversioned else []
+    after += [value for value in before if value != _UNVERSIONED]
+    if entry and entry not in before:
+        after.append(entry)
+    if after == before:
+        return None
+    payload = encode(list(after), KEYWORD_LIST)
+    while len(payload.data) > _LONGEST_VALUE and len(after) > unversioned:
+        del after[int(unversioned)]
+        payload = encode(list(after), KEYWORD_LIST)
+    return payload
+
+
 def _entry(build_id: str, *, versioned: bool) -> str:
     if not build_id:
         return _UNVERSIONED
     return f"versioned:{build_id}" if versioned else f"unversioned:{build_id}"
 
 
-def _values(payload: Payload | None) -> list[str]:
-    if payload is None:
-        return []
+def _values(payload: Payload) -> list[str]:
     try:
         found = decode(payload, KEYWORD_LIST)
     except ValueError:

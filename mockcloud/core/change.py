@@ -87,7 +87,7 @@ class Batch(NamedTuple):
     @classmethod
     def of(cls, branch_id: int, events: Sequence[HistoryEvent]) -> Batch:
         assert events, "a batch has events"
-        assert all(event.version == events[0].version for event in events), "a batch has one version"
+        assert events[0].version == events[-1].version, "a batch has one version; versions only rise"
         data = History(events=events).SerializeToString()
         return cls(branch_id, events[0].event_id, events[-1].event_id, events[0].version, data)
 
@@ -456,7 +456,7 @@ class RunChange:
             created=self.created,
             forks=[Fork(branch_id)] if self.created else [],
             copies=self.copies,
-            batches=[Batch.of(branch_id, list(events)) for _, events in groupby(self.events, _version)],
+            batches=_batches(branch_id, self.events),
             becomes_current=self.created,
             replicate=True,
             activity_states=[key for key in self.activity_states if key in run.activities],
@@ -466,3 +466,10 @@ class RunChange:
             successor=self.successor.finish() if self.successor else None,
             update_ends=self.update_ends,
         )
+
+
+def _batches(branch_id: int, events: Sequence[HistoryEvent]) -> list[Batch]:
+    """The events of one change as batches: of each version one."""
+    if events and events[0].version == events[-1].version:
+        return [Batch.of(branch_id, events)]
+    return [Batch.of(branch_id, list(same)) for _, same in groupby(events, _version)]

@@ -77,18 +77,19 @@ def visibility_row(run: Run) -> VisibilityRow:
 
     While the run is open only memo, search attributes and pauses change it, so one row serves until they do.
     """
+    problems = run.record.reported_problems
     basis = (
         run.status,
         run.search_attributes,
         run.memo,
-        tuple(run.record.reported_problems),
-        tuple(pause_info.values(run)),
+        tuple(problems) if problems else (),
+        tuple(pause_info.values(run)) if run.pause is not None or run.activities else (),
         run.versioning_override is None,
     )
-    if run.open and run.open_row is not None and run.open_row_basis == basis:
+    closed = not run.open
+    if not closed and run.open_row is not None and run.open_row_basis == basis:
         return run.open_row
     start = run.start
-    closed = not run.open
     root = start.root_workflow_execution
     row = VisibilityRow(
         workflow_type=start.workflow_type.name,
@@ -100,7 +101,7 @@ def visibility_row(run: Run) -> VisibilityRow:
         history_length=run.next_event_id - 1 if closed else 0,
         history_size=run.record.history_size if closed else 0,
         state_transitions=run.record.state_transitions if closed else 0,
-        memo=Memo(fields=run.memo).SerializeToString(deterministic=True),
+        memo=Memo(fields=run.memo).SerializeToString(deterministic=True) if run.memo else b"",
         search_attributes=SearchAttributes(indexed_fields=search_attributes.of_run(run)).SerializeToString(
             deterministic=True
         ),

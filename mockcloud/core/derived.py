@@ -7,7 +7,6 @@ The passive region derives and stores the same, but dispatches, fires and perfor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -60,8 +59,7 @@ class Errand(NamedTuple):
 NO_ERRANDS: frozenset[Errand] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class VisibilityRow:
+class VisibilityRow(NamedTuple):
     """A run as lists show it. Zombies have none until they close."""
 
     workflow_type: str

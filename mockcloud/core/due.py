@@ -10,8 +10,8 @@ Real: timer_queue_active_task_executor.go, workflow/timer_sequence.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType, RetryState
 from temporalio.api.history.v1 import WorkflowExecutionTimedOutEventAttributes
@@ -35,8 +35,7 @@ class Kind(IntEnum):
     ACTIVITY_RETRY = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """One thing that is or will be due. `what` names it among its kind."""
 
     at: int  # nanoseconds since the epoch
@@ -110,7 +109,8 @@ def _must_be_taken(run: Run) -> bool:
 
 
 def _expirations(run: Run) -> Iterator[Due]:
-    execution, own = run.execution_expires_at, run.run_expires_at
+    lifetime = run.lifetime
+    execution, own = lifetime.execution_expires_at, lifetime.run_expires_at
     if execution:
         yield Due(execution, Kind.EXECUTION_TIMEOUT)
     if own and own != execution:

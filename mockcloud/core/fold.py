@@ -221,7 +221,7 @@ def _task_completed(run: Run, event: HistoryEvent) -> None:
     overridden = run.versioning_override is not None
     run.search_attributes = build_ids.noted(run.search_attributes, event, overridden=overridden)
     points = reset_points.noted(run.reset_points, run.key.run_id, event, resettable=not run.children)
-    if points != run.reset_points:
+    if points is not run.reset_points:
         run.reset_points = points
         run.search_attributes = build_ids.checksums_noted(run.search_attributes, event, points)
 

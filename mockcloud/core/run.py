@@ -140,6 +140,17 @@ class Pause:
     request_id: str
 
 
+class Lifetime(NamedTuple):
+    """The moments that follow from a run's start, in nanoseconds since the epoch."""
+
+    started: HistoryEvent  # from which they follow,
+    reset_time: int  # and from this
+    start_time: int
+    execution_time: int
+    execution_expires_at: int  # 0: never
+    run_expires_at: int  # 0: never
+
+
 @dataclass(slots=True)
 class Run:
     """One run as its region knows it.
@@ -200,6 +211,9 @@ class Run:
     open_row: VisibilityRow | None = field(default=None, compare=False, repr=False)
     open_row_basis: tuple[object, ...] = field(default=(), compare=False, repr=False)
 
+    # Kept by `lifetime`, which is asked for at each change.
+    known_lifetime: Lifetime | None = field(default=None, compare=False, repr=False)
+
     @property
     def start(self) -> WorkflowExecutionStartedEventAttributes:
         """Attributes of the Started event; the run must have one."""
@@ -207,40 +221,33 @@ class Run:
         return self.started.workflow_execution_started_event_attributes
 
     @property
+    def lifetime(self) -> Lifetime:
+        """The moments that follow from its start; the run must have one."""
+        known, reset_time = self.known_lifetime, self.record.reset_time
+        if known is None or known.started is not self.started or known.reset_time != reset_time:
+            assert self.started is not None, f"run {self.key} has no events"
+            known = self.known_lifetime = _lifetime(self.started, reset_time)
+        return known
+
+    @property
     def start_time(self) -> int:
         """When it began; a run that a reset made, at the reset."""
-        assert self.started is not None, f"run {self.key} has no events"
-        return self.record.reset_time or times.nanoseconds(self.started.event_time)
+        return self.lifetime.start_time
 
     @property
     def execution_time(self) -> int:
         """When its first workflow task may come: the start, and what it waits for before."""
-        return self.start_time + times.nanoseconds(self.start.first_workflow_task_backoff)
+        return self.lifetime.execution_time
 
     @property
     def execution_expires_at(self) -> int:
-        """When the time of its whole chain is over; 0: never. A reset gives the chain its full time again.
-
-        Real: MutableStateImpl.RefreshExpirationTimeoutTask.
-        """
-        timeout = times.nanoseconds(self.start.workflow_execution_timeout)
-        if self.record.reset_time and timeout:
-            return self.record.reset_time + timeout
-        return times.nanoseconds(self.start.workflow_execution_expiration_time)
+        """When the time of its whole chain is over; 0: never."""
+        return self.lifetime.execution_expires_at
 
     @property
     def run_expires_at(self) -> int:
-        """When the run times out; 0: never. The delay before its first workflow task does not count.
-
-        Real: MutableStateImpl.ApplyWorkflowExecutionStartedEvent, RefreshExpirationTimeoutTask.
-        """
-        timeout = times.nanoseconds(self.start.workflow_run_timeout)
-        if not timeout:
-            return 0
-        delay = 0 if self.record.reset_time else times.nanoseconds(self.start.first_workflow_task_backoff)
-        expires = self.start_time + delay + timeout
-        execution = self.execution_expires_at
-        return min(expires, execution) if execution else expires
+        """When the run times out; 0: never."""
+        return self.lifetime.run_expires_at
 
     @property
     def open(self) -> bool:
@@ -267,8 +274,8 @@ class Run:
     @property
     def started_workflow_task(self) -> WorkflowTaskRecord | None:
         """The pending workflow task if a worker has it: while it has, incoming events wait in the buffer."""
-        task = self.workflow_task
-        return task if task is not None and task.started_time else None
+        task = self.record.workflow_task
+        return task if task.started_time else None
 
     @property
     def current_task_queue(self) -> TaskQueue:
@@ -282,8 +289,8 @@ class Run:
     @property
     def speculative_task(self) -> WorkflowTaskRecord | None:
         """The pending workflow task if it is a speculative one (`core.task_state`)."""
-        task = self.workflow_task
-        return task if task is not None and task.speculative else None
+        task = self.record.workflow_task
+        return task if task.speculative else None
 
     @property
     def has_memory(self) -> bool:
@@ -329,3 +336,23 @@ class Run:
         stored.CopyFrom(self.record)
         stored.ClearField("workflow_task")
         return stored.SerializeToString()
+
+
+def _lifetime(started: HistoryEvent, reset_time: int) -> Lifetime:
+    """A reset gives the chain its full time again. The delay before the first workflow task counts for the chain only.
+
+    Real: MutableStateImpl.ApplyWorkflowExecutionStartedEvent, RefreshExpirationTimeoutTask.
+    """
+    start = started.workflow_execution_started_event_attributes
+    begin = reset_time or times.nanoseconds(started.event_time)
+    backoff = times.nanoseconds(start.first_workflow_task_backoff)
+    of_chain = times.nanoseconds(start.workflow_execution_timeout)
+    of_run = times.nanoseconds(start.workflow_run_timeout)
+    if reset_time and of_chain:
+        chain_ends = reset_time + of_chain
+    else:
+        chain_ends = times.nanoseconds(start.workflow_execution_expiration_time)
+    run_ends = begin + (0 if reset_time else backoff) + of_run if of_run else 0
+    if run_ends and chain_ends:
+        run_ends = min(run_ends, chain_ends)
+    return Lifetime(started, reset_time, begin, begin + backoff, chain_ends, run_ends)

@@ -29,4 +29,7 @@ def duration(nanoseconds: int) -> Duration:
 
 def nanoseconds(value: Timestamp | Duration) -> int:
     """A protobuf moment or duration in nanoseconds; an unset one is 0, and one out of range the nearest, as in Go."""
-    return max(-_LARGEST - 1, min(value.seconds * SECOND + value.nanos, _LARGEST))
+    exact = value.seconds * SECOND + value.nanos
+    if -_LARGEST <= exact <= _LARGEST:
+        return exact
+    return _LARGEST if exact > 0 else -_LARGEST - 1

@@ -25,6 +25,7 @@ MAXIMUM_DURATION = 100 * 365 * times.DAY
 _MAXIMUM_DURATION_SECONDS = MAXIMUM_DURATION // times.SECOND
 _RESERVED_QUEUE_PREFIX = "/_sys/"
 FAIRNESS_KEY_BYTES = 64
+_LONGEST_CHARACTER = 4  # bytes of one in UTF-8, at most
 
 # Go's uuid.Validate takes the hyphenated form, with a "urn:uuid:" prefix or in braces, and 32 bare digits.
 _HEX = "[0-9a-fA-F]"
@@ -39,7 +40,10 @@ def is_uuid(value: str) -> bool:
 
 def too_long(value: str, limits: Limits) -> bool:
     """Whether an id or name is longer than allowed; the server counts bytes."""
-    return len(value) > limits.id_characters or len(value.encode()) > limits.id_characters
+    length = len(value)
+    if length * _LONGEST_CHARACTER <= limits.id_characters:
+        return False
+    return length > limits.id_characters or len(value.encode()) > limits.id_characters
 
 
 def workflow_id(value: str, limits: Limits) -> None:

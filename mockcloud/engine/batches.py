@@ -67,7 +67,7 @@ class Batches:
         self._running = False
         self._stopped = asyncio.Event()
         self.call: Call | None = None  # given by the frontend
-        changes.listeners.append(self._committed)
+        changes.start_listeners.append(self._started)
         namespaces.listeners.append(self._namespace_changed)
 
     def start(self) -> None:
@@ -81,9 +81,9 @@ class Batches:
         self._running = False
         self._stopped.set()
 
-    def _committed(self, namespace: Namespace, committed: Committed) -> None:
+    def _started(self, namespace: Namespace, committed: Committed) -> None:
         run = committed.run
-        if committed.created and run.open and run.start.workflow_type.name == rules.WORKFLOW_TYPE:
+        if run.open and run.start.workflow_type.name == rules.WORKFLOW_TYPE:
             self._begin(namespace)
 
     def _namespace_changed(self, namespace: Namespace, before: NamespaceRecord | None) -> None:

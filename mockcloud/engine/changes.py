@@ -88,6 +88,8 @@ class Changes:
         self.loader = Loader(store, cache)
         self._committer = Committer(store, ports.clock, cache, log_signal, next_task_id)
         self.listeners: list[Listener] = self._committer.listeners
+        self.start_listeners: list[Listener] = self._committer.start_listeners
+        self.close_listeners: list[Listener] = self._committer.close_listeners
         self._writer = RunWriter(region, clusters, self.loader, self._committer, cache, self.context)
         self._starts = Starts(self._writer, self.loader, self._committer, cache, self._locks, self.context)
         self._replicated = ReplicatedChanges(self.loader, self._committer, cache, self._locks, self.context)

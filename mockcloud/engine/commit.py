@@ -8,7 +8,6 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from mockcloud.api.replication.v1.replication_pb2 import (
@@ -85,6 +84,7 @@ def prepare(
     after = derive(run)
     shown_before, shown = before.visibility, after.visibility
     added, removed = _offers(before, after)
+    listed_anew = shown is not shown_before and shown != shown_before
     # A run that others have to hear of stays until they have.
     delete_at = None if run.open or after.errands else run.record.close_time
     if delete_at is not None and not run.record.delete_requested:
@@ -99,6 +99,7 @@ def prepare(
         status=run.status,
         zombie=run.record.zombie,
         due=after.due,
+        due_changed=after.due != before.due,
         delete_at=delete_at,
         errands=bool(after.errands),
         forks=outcome.forks,
@@ -106,9 +107,10 @@ def prepare(
         offers_added=added,
         offers_removed=removed,
         visibility=shown,
-        visibility_changed=shown is not shown_before and shown != shown_before,
-        search_attributes_changed=_search_attributes(shown) != _search_attributes(shown_before),
-        columns_changed=_columns_changed(shown_before, shown),
+        visibility_changed=listed_anew,
+        search_attributes_changed=listed_anew
+        and _search_attributes(shown) != _search_attributes(shown_before),
+        columns_changed=listed_anew and _columns_changed(shown_before, shown),
         current=_current_write(outcome, current),
     )
     if outcome.replicate and replicated:
@@ -161,11 +163,9 @@ def _offers(before: Derived, after: Derived) -> tuple[frozenset[Offer], frozense
 
 def _columns_changed(before: VisibilityRow | None, after: VisibilityRow | None) -> bool:
     """Whether two rows differ in more than memo and search attributes, which are in no index of the lists."""
-    if before is after:
-        return False
     if before is None or after is None:
         return True
-    return before != replace(after, memo=before.memo, search_attributes=before.search_attributes)
+    return before != after._replace(memo=before.memo, search_attributes=before.search_attributes)
 
 
 def _search_attributes(row: VisibilityRow | None) -> bytes:

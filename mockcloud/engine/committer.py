@@ -21,7 +21,6 @@ from mockcloud.engine.plans import InTransaction
 from mockcloud.engine.wakeups import WakeUps
 from mockcloud.store import runs
 from mockcloud.store.database import Store
-from mockcloud.store.runs import RunWrite
 
 Listener = Callable[[Namespace, Committed], None]
 
@@ -54,6 +53,9 @@ class Committer:
         # Told of every committed run, in the order of the commits, before the answer. They must not raise or
         # wait.
         self.listeners: list[Listener] = []
+        # Told only of runs that are new, or closed.
+        self.start_listeners: list[Listener] = []
+        self.close_listeners: list[Listener] = []
 
     async def commit(
         self,
@@ -73,20 +75,17 @@ class Committer:
         self, namespace: Namespace, works: Sequence[Work], also: Sequence[InTransaction] = ()
     ) -> None:
         """Commit the work of several workflow ids in one transaction, as `commit` does that of one."""
-        done: list[tuple[list[Prepared], dict[RunKey, int], dict[RunKey, Entry]]] = []
-        writes: list[RunWrite] = []
+        done: list[tuple[Work, list[Prepared]]] = []
         try:
             for work in works:
-                keys: dict[RunKey, int] = {key: entry.run_key for key, entry in work.entries.items()}
-                derived = {key: (entry.derived, entry.live) for key, entry in work.entries.items()}
                 prepared: list[Prepared] = []
-                self._prepare(namespace, work.outcomes, keys, derived, work.current, prepared)
-                writes += [each.write for each in prepared]
-                done.append((prepared, keys, work.entries))
+                self._prepare(namespace, work.outcomes, work.entries, work.current, prepared)
+                done.append((work, prepared))
 
             def transaction(connection: sqlite3.Connection) -> None:
-                for write in writes:
-                    runs.write_run(connection, write)
+                for _, prepared in done:
+                    for one in prepared:
+                        runs.write_run(connection, one.write)
                 for function in also:
                     function(connection)
 
@@ -97,8 +96,8 @@ class Committer:
                 self._cache.drop(key)
                 self._cache.drop_current(key.namespace_id, key.workflow_id)
             raise
-        for prepared, keys, entries in done:
-            self._committed(namespace, prepared, keys, entries)
+        for work, prepared in done:
+            self._committed(namespace, prepared, work.entries)
 
     def tell(self, namespace: Namespace, entry: Entry, update_ends: Mapping[str, UpdateEnd]) -> None:
         """Tell everyone of a change that is in memory only: nothing is to be stored."""
@@ -113,8 +112,7 @@ class Committer:
         self,
         namespace: Namespace,
         outcomes: Sequence[Outcome],
-        keys: dict[RunKey, int],
-        derived: dict[RunKey, tuple[Derived, Derived]],  # as stored, as told
+        entries: Mapping[RunKey, Entry],
         current: CurrentRun | None,
         prepared: list[Prepared],
         *,
@@ -122,38 +120,44 @@ class Committer:
     ) -> CurrentRun | None:
         now = self._clock.now()
         for outcome in outcomes:
-            key = outcome.run.key
-            if outcome.created:
-                keys[key] = self._next_task_id()
             one = commit.prepare(
                 outcome,
-                keys[key],
-                *derived.get(key, (commit.NOTHING, commit.NOTHING)),
+                *self._before(outcome, entries, prepared),
                 current,
                 namespace.record,
                 now,
                 replicated=namespace.replicated and not in_predecessors_log,
             )
-            derived[key] = (one.derived, one.live)
             current = one.write.current or current
             prepared.append(one)
             if outcome.successor is not None:
                 current = self._prepare(
                     namespace,
                     [outcome.successor],
-                    keys,
-                    derived,
+                    entries,
                     current,
                     prepared,
                     in_predecessors_log=outcome.replicate,
                 )
         return current
 
+    def _before(
+        self, outcome: Outcome, entries: Mapping[RunKey, Entry], prepared: Sequence[Prepared]
+    ) -> tuple[int, Derived, Derived]:
+        """The run's key in the store, and what hangs on it before this outcome: as stored, and as told."""
+        key = outcome.run.key
+        if outcome.created:
+            return self._next_task_id(), commit.NOTHING, commit.NOTHING
+        for one in reversed(prepared):
+            if one.outcome.run.key == key:
+                return one.write.run_key, one.derived, one.live
+        entry = entries[key]
+        return entry.run_key, entry.derived, entry.live
+
     def _committed(
         self,
         namespace: Namespace,
         prepared: Sequence[Prepared],
-        keys: dict[RunKey, int],
         entries: dict[RunKey, Entry],
     ) -> None:
         logged = False
@@ -162,7 +166,7 @@ class Committer:
             branch_id = run.version_history.branch_id
             entry = entries.get(run.key)
             if entry is None or entry.run is not run or entry.tail.branch_id != branch_id:
-                entry = entries[run.key] = Entry(run, keys[run.key], one.derived, Tail(branch_id))
+                entry = entries[run.key] = Entry(run, write.run_key, one.derived, Tail(branch_id))
             entry.derived = one.derived
             entry.live = one.live
             entry.tail.extend(one.outcome.batches)
@@ -171,7 +175,14 @@ class Committer:
                 self._cache.put_current(write.namespace_id, write.workflow_id, write.current)
             logged = logged or bool(write.log)
         for one in prepared:
+            committed = one.committed
             for listener in self.listeners:
-                listener(namespace, one.committed)
+                listener(namespace, committed)
+            if committed.created:
+                for listener in self.start_listeners:
+                    listener(namespace, committed)
+            if not committed.run.open:
+                for listener in self.close_listeners:
+                    listener(namespace, committed)
         if logged:
             self._log_signal.notify(namespace.id)

@@ -146,7 +146,8 @@ class Matching:
         if not committed.offers_removed and not committed.offers_added:
             return
         key = committed.run.key
-        self.withdraw(key, committed.offers_removed)
+        if committed.offers_removed:
+            self.withdraw(key, committed.offers_removed)
         # Those of one commit come in the order of their events.
         for offer in sorted(committed.offers_added, key=_event_id):
             self._add(namespace, key, offer)

@@ -34,7 +34,7 @@ class NamespaceRemoval:
         self._tasks = tasks
         self._removing: set[str] = set()  # namespace ids
         self._running = False
-        changes.listeners.append(self._committed)
+        changes.start_listeners.append(self._started)
         namespaces.listeners.append(self._namespace_changed)
 
     def start(self) -> None:
@@ -62,9 +62,8 @@ class NamespaceRemoval:
         finally:
             self._removing.discard(namespace.id)
 
-    def _committed(self, namespace: Namespace, committed: Committed) -> None:
-        if committed.created:
-            self._begin(namespace)
+    def _started(self, namespace: Namespace, committed: Committed) -> None:
+        self._begin(namespace)
 
     def _namespace_changed(self, namespace: Namespace, before: NamespaceRecord | None) -> None:
         self._begin(namespace)

@@ -50,7 +50,7 @@ class Retention:
         self._alarm = Alarm(ports.clock, lambda: tasks.background(self._sweep(), "retention"))
         self._sweeping = asyncio.Lock()
         self._running = False
-        changes.listeners.append(self._committed)
+        changes.close_listeners.append(self._closed)
 
     def start(self) -> None:
         """Delete what is over now, and from then on what gets over."""
@@ -74,7 +74,7 @@ class Retention:
 
         await self._changes.replicate(namespace, workflow_id, plan)
 
-    def _committed(self, namespace: Namespace, committed: Committed) -> None:
+    def _closed(self, namespace: Namespace, committed: Committed) -> None:
         if committed.delete_at is not None and self._running:
             self._alarm.set(committed.delete_at)
 

@@ -101,7 +101,7 @@ class Schedules:
         self._started: dict[tuple[str, str], set[str]] = {}  # (namespace id, schedule id)
         self._running = False
         self._schedules.listeners.append(self._stored)
-        changes.listeners.append(self._run_committed)
+        changes.close_listeners.append(self._run_closed)
         namespaces.listeners.append(self._namespace_changed)
 
     async def start(self) -> None:
@@ -236,11 +236,10 @@ class Schedules:
         if state.record.due and self._running and namespace.writable:
             self._alarm.set(state.record.due)
 
-    def _run_committed(self, namespace: Namespace, committed: Committed) -> None:
-        run = committed.run
-        if run.open or not namespace.writable or not self._running:
+    def _run_closed(self, namespace: Namespace, committed: Committed) -> None:
+        if not namespace.writable or not self._running:
             return
-        schedule_id = self._waiting.get((namespace.id, run.key.workflow_id))
+        schedule_id = self._waiting.get((namespace.id, committed.run.key.workflow_id))
         if schedule_id is not None:
             self._tasks.background(self._by_itself(namespace, schedule_id), "schedule")
 

@@ -49,15 +49,13 @@ class SizeWarnings:
 
     def _look_at_history(self, namespace: Namespace, committed: Committed) -> None:
         limits, run = self._limits, committed.run
-        added_bytes = sum(len(batch.data) for batch in committed.batches)
-        added_events = sum(batch.last_event_id - batch.first_event_id + 1 for batch in committed.batches)
-        for what, value, added, limit in (
-            ("size", run.record.history_size, added_bytes, limits.history_bytes_warning),
-            ("count", run.next_event_id - 1, added_events, limits.history_events_warning),
-        ):
-            if value - added <= limit < value:
-                about = _about(namespace, run, value, limit)
-                _log.warning("history %s exceeds warn limit. %s", what, about)
+        size, count = run.record.history_size, run.next_event_id - 1
+        if size > limits.history_bytes_warning:
+            added = sum(len(batch.data) for batch in committed.batches)
+            _look_at("size", size, added, limits.history_bytes_warning, namespace, run)
+        if count > limits.history_events_warning:
+            added = count + 1 - committed.batches[0].first_event_id
+            _look_at("count", count, added, limits.history_events_warning, namespace, run)
         for batch in committed.batches:
             if len(batch.data) > limits.blob_bytes_warning:
                 self._look_at_events(namespace, run, batch.data)
@@ -73,6 +71,11 @@ class SizeWarnings:
                     about,
                     EventType.Name(event.event_type),
                 )
+
+
+def _look_at(what: str, value: int, added: int, limit: int, namespace: Namespace, run: Run) -> None:
+    if value - added <= limit:
+        _log.warning("history %s exceeds warn limit. %s", what, _about(namespace, run, value, limit))
 
 
 def _about(namespace: Namespace, run: Run, value: int, limit: int) -> str:

@@ -110,6 +110,9 @@ class RunWrite:
     zombie: bool
     due: int | None
     delete_at: int | None
+    due_changed: bool = (
+        True  # only a hint: False makes the write cheaper where nothing that is indexed changed
+    )
     errands: bool = False  # whether something is to be done to other runs because of this one
     forks: list[Fork] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
@@ -225,8 +228,10 @@ def delete_run(connection: sqlite3.Connection, run_key: int) -> None:
 
 def _update(connection: sqlite3.Connection, write: RunWrite) -> None:
     columns = (write.status, write.zombie, write.due, write.delete_at, write.errands)
-    if connection.execute(_UPDATE_RECORD, (write.record, write.run_key, *columns)).rowcount:
-        return
+    if not write.due_changed:
+        unchanged = (write.record, write.run_key, *columns)
+        if connection.execute(_UPDATE_RECORD, unchanged).rowcount:
+            return
     changed = (write.record, *columns, write.run_key)
     if not connection.execute(_UPDATE, changed).rowcount:
         raise sqlite3.IntegrityError(f"run {write.run_key} ({write.run_id}) does not exist")

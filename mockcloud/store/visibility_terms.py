@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from temporalio.api.common.v1 import Payload, SearchAttributes
@@ -40,12 +41,15 @@ class Term(NamedTuple):
     number: float | int | None
 
 
-def terms_of(search_attributes: bytes) -> list[Term]:
-    """The rows of a run's search attributes."""
+@lru_cache(maxsize=256)
+def terms_of(search_attributes: bytes) -> tuple[Term, ...]:
+    """The rows of a run's search attributes. Those of many runs are the same, such as what the server notes."""
     if not search_attributes:
-        return []
+        return ()
     fields = SearchAttributes.FromString(search_attributes).indexed_fields
-    return [term for name, payload in fields.items() if name != DIVISION for term in _terms(name, payload)]
+    return tuple(
+        term for name, payload in fields.items() if name != DIVISION for term in _terms(name, payload)
+    )
 
 
 def division_of(search_attributes: bytes) -> str | None:

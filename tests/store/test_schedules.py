@@ -29,7 +29,7 @@ def row(number: int, **changed: Any) -> ScheduleRow:
         due=0,
         delete_at=None,
         record=f"record {number}".encode(),
-        visibility=replace(visibility_row(number), search_attributes=attributes.SerializeToString()),
+        visibility=visibility_row(number)._replace(search_attributes=attributes.SerializeToString()),
     )
     return replace(made, **changed)
 

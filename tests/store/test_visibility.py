@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from dataclasses import replace
 
 import pytest
 from temporalio.api.common.v1 import SearchAttributes
@@ -118,17 +117,17 @@ def attributes(**values: object) -> bytes:
 
 def test_values_follow_their_run(connection: sqlite3.Connection) -> None:
     # Given a run with attributes, when they change, and when it is taken from the lists.
-    row = replace(visibility_row(10), search_attributes=attributes(Customer="a", Count=1))
+    row = visibility_row(10)._replace(search_attributes=attributes(Customer="a", Count=1))
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
     assert found(connection, "Customer = 'a' AND Count = 1") == ["run-1"]
 
-    row = replace(row, search_attributes=attributes(Customer="b"))
+    row = row._replace(search_attributes=attributes(Customer="b"))
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
     assert found(connection, "Customer = 'a' OR Count = 1") == []
     assert found(connection, "Customer = 'b' AND Count IS NULL") == ["run-1"]
 
     # And a run that only closes keeps them.
-    closed = replace(row, close_time=20, status=COMPLETED)
+    closed = row._replace(close_time=20, status=COMPLETED)
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", closed, attributes_changed=False)
     assert found(connection, "Customer = 'b' AND ExecutionStatus = 'Completed'") == ["run-1"]
 
@@ -196,7 +195,7 @@ def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: 
 def test_an_upsert_leaves_the_lists_indexes_alone(connection: sqlite3.Connection) -> None:
     row = visibility_row(10)
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
-    after = replace(row, memo=b"m", search_attributes=attributes(Customer="a"))
+    after = row._replace(memo=b"m", search_attributes=attributes(Customer="a"))
 
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=False)
 
