@@ -269,3 +269,23 @@ async def _greeted(client: Temporal, workflow_id: str) -> list[str]:
     handle = await client.start_workflow(Inbox.run, workflow_id, id=workflow_id, task_queue=QUEUE)
     await handle.signal(Inbox.close)
     return await handle.result()
+
+
+async def test_clients_that_say_nothing_or_half_of_it_are_in_nobodys_way() -> None:
+    async with MockCloud(namespaces=["default"], settings=CloudSettings(endpoint_connections=100)) as cloud:
+        endpoint = cloud.namespace("default").endpoint
+        host, _, port = endpoint.rpartition(":")
+        beginnings = (b"", b"PRI * HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\n", bytes(64))
+        writers = []
+        for number in range(90):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(beginnings[number % len(beginnings)])
+            if number % 3 == 0:
+                writer.write_eof()
+            writers.append(writer)
+
+        async with dial(endpoint) as caller:
+            for number in range(20):
+                await caller.ask(start(f"w{number}"), StartWorkflowExecutionResponse, timeout=5)
+        for writer in writers:
+            writer.transport.abort()
