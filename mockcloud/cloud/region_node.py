@@ -102,6 +102,7 @@ class RegionNode:
                     handover=HandoverPolicy(settings.handover),
                     redirection=RedirectionPolicy(settings.redirection),
                     passive_polls=PassivePolls(settings.passive_polls),
+                    unforwarded_polls=PassivePolls(settings.unforwarded_polls),
                 ),
             )
             handlers = Handlers()

@@ -56,6 +56,7 @@ class CloudSettings:
     handover: str = "hold"  # or "reject"
     redirection: str = "all"  # or "selected"
     passive_polls: str = "forward"  # or "hold", "error"
+    unforwarded_polls: str = "hold"  # or "error": of namespaces with disable_passive_poller_forwarding
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
     audit_file: Path | None = None  # JSON lines of the audit log are appended there

@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 EAST, WEST = "aws-us-east-1", "aws-us-west-2"
+ENOUGH = 30  # tasks of each phase of the stories of Workers
+IN_FLIGHT = 4  # tasks that a Worker may have got before the switch and does after it
 
 
 def run(example: str) -> str:
@@ -110,3 +112,59 @@ def test_a_split_brain_is_told_and_checked() -> None:
         "tea": "1x, sent 0x",
     }
     assert output.count("checked: ") == 16
+
+
+class TestWorkers:
+    """The four patterns: which region's Workers did which tasks, and how long nobody did any."""
+
+    def test_cold(self) -> None:
+        story = Story("cold")
+        assert story.tasks("before", "orders", WEST) == story.tasks("after", "orders", EAST) == 0
+        assert story.tasks("before", "orders", EAST) >= ENOUGH
+        assert story.tasks("after", "orders", WEST) >= ENOUGH
+        assert f"{EAST} and its Workers are gone; failover to {WEST}: forced" in story.output
+        assert story.pause("orders") > 0
+
+    def test_hot(self) -> None:
+        story = Story("hot")
+        assert story.tasks("before", "orders", WEST) == story.tasks("after", "orders", EAST) == 0
+        assert story.tasks("before", "orders", EAST) >= ENOUGH
+        assert story.tasks("after", "orders", WEST) >= ENOUGH
+        assert f"{EAST} and its Workers are gone; failover to {WEST}: forced" in story.output
+        assert story.pause("orders") < 10, "they are warm"
+
+    def test_active_active(self) -> None:
+        story = Story("active_active")
+        for phase in ("before", "after"):
+            for region in (EAST, WEST):
+                assert story.tasks(phase, "orders", region) >= ENOUGH
+        assert f"failover to {WEST}: graceful" in story.output
+        assert story.pause("orders") < 10
+
+    def test_dual_active(self) -> None:
+        story = Story("dual_active")
+        for namespace, region, other in (("orders-east", EAST, WEST), ("orders-west", WEST, EAST)):
+            assert story.tasks("before", namespace, region) >= ENOUGH
+            assert story.tasks("before", namespace, other) == 0
+            assert story.tasks("after", namespace, WEST) >= ENOUGH
+            assert story.tasks("after", namespace, EAST) <= IN_FLIGHT
+            assert story.pause(namespace) < 10
+        assert f"failover of orders-east to {WEST}: graceful" in story.output
+
+
+class Story:
+    """What an example of Workers has told."""
+
+    def __init__(self, name: str) -> None:
+        self.output = run(f"workers/{name}.py")
+
+    def tasks(self, phase: str, namespace: str, region: str) -> int:
+        """How many the Workers of a region did in a phase."""
+        (line,) = re.findall(rf"^{phase}: tasks of {namespace} done in (.*)$", self.output, re.MULTILINE)
+        (count,) = re.findall(rf"{region} (\d+)", line)
+        return int(count)
+
+    def pause(self, namespace: str) -> float:
+        """Seconds for which nobody did a task."""
+        (seconds,) = re.findall(rf"nobody did a task of {namespace} for ([\d.]+) s", self.output)
+        return float(seconds)
