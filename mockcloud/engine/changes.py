@@ -316,7 +316,6 @@ class Changes:
         The plan itself must end with the fence: `Namespace.require_writable` and `RunChange.require_active` after
         its last await. What it raises comes out here, and nothing is written.
         """
-        namespace.require_writable()
         await self._tasks.shielded(self._replicated.alone(namespace, workflow_id, plan))
 
     async def exclusive(self, namespace: Namespace, workflow_id: str, work: Callable[[], Awaitable[T]]) -> T:

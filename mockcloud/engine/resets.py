@@ -31,11 +31,15 @@ class Resets:
     async def reset(self, namespace: Namespace, request: ResetWorkflowExecutionRequest) -> str:
         """The id of the run that goes on from the event before `workflow_task_finish_event_id` of the base run.
 
-        A request whose id made the current run gets that run.
+        A request whose id made the current run gets that run. Whether the namespace is active here is asked after it has
+        been found what there is to reset.
 
         Raises:
             NotFound: no such run.
             InvalidArgument: the point is outside of its history, or no workflow task ends there.
+            NamespaceNotActive, NamespaceHandover: the fence, see `Namespace.require_writable`.
+
+        Real: api/resetworkflow.
         """
         workflow_id = request.workflow_execution.workflow_id
         made = ""
@@ -75,6 +79,7 @@ class _Reset:
         assert current is not None, "the current run is there"
         if current.record.create_request_id == request.request_id:
             return current.key.run_id, []
+        self._namespace.require_writable()
 
         batches = await loaded.batches(base.version_history.branch_id, 1, finish)
         reset.check_boundary(batches, finish)

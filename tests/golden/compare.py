@@ -1,133 +1,148 @@
-"""What of a recording is compared, and how: see README.md, "Compare"."""
+"""Where a recorded value and ours differ, one difference at a time: see README.md, "Compare".
+
+Histories are laid side by side by what happened, so that an event that only one side has is one difference, and what
+follows it is compared all the same: the ids of events that both have are translated from one side's count to the
+other's.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Final
 
-from google.protobuf.json_format import MessageToDict
-
-from mockcloud.cloud.views import RunView
 from tests.golden.recording import Json
 
-# Ids and times that differ each time, sizes, and what belongs to a build or an SDK.
-_IGNORED = frozenset(
+NOTHING: Final = "nothing"
+
+# Ids and times that differ each time, sizes, and what belongs to a build, an SDK, or a server's own bookkeeping.
+_IGNORED: Final = frozenset(
     {
-        "eventTime",
-        "taskId",
-        "requestId",
-        "createRequestId",
-        "attachedRequestId",
-        "historySizeBytes",
-        "workflowExecutionExpirationTime",
-        "firstWorkflowTaskBackoff",
-        "workflowRunTimeout",
-        "workflowExecutionTimeout",
-        "workerVersion",
-        "sdkMetadata",
-        "meteringMetadata",
-        "prevAutoResetPoints",
-        "searchAttributes",
-        "memo",
-        "header",
-        "links",
+        *("taskToken", "taskId", "requestId", "createRequestId", "attachedRequestId", "requestIdInfos"),
+        *("nextPageToken", "conflictToken", "nextWorkflowTaskToken", "resetHistoryEventId"),
+        *("historySizeBytes", "stateTransitionCount", "autoResetPoints", "prevAutoResetPoints"),
+        *("firstWorkflowTaskBackoff", "workflowRunTimeout", "workflowExecutionTimeout"),
+        *("workerVersion", "sdkMetadata", "meteringMetadata", "searchAttributes", "memo", "header"),
+        *("link", "links", "capabilities", "limits", "supportsSchedules", "pollerScalingDecision", "priority"),
+        *("backlogCountHint", "originalScheduledTime"),
+        *("executionDuration", "runExpirationTime", "versioningInfo", "badBinaries", "pollers"),
+        *("lastWorkerIdentity", "lastDeploymentVersion", "mostRecentWorkerVersionStamp", "retryPolicy"),
     }
 )
 
 
-def event(raw: Json, labels: Mapping[str, str]) -> Json:
-    """An event as compared; `labels` gives run ids a name that both sides share."""
-    return {key: _clean(value, labels) for key, value in raw.items() if key not in _IGNORED}
+@dataclass(frozen=True)
+class Difference:
+    """One place where ours is not what was recorded."""
+
+    where: str
+    recorded: str
+    ours: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: recorded {_short(self.recorded)}, ours {_short(self.ours)}"
 
 
-def _clean(value: Any, labels: Mapping[str, str]) -> Any:
+def cleaned(value: Any, labels: Mapping[str, str]) -> Any:
+    """A value as compared; `labels` gives run ids a name that both sides share."""
     if isinstance(value, dict):
-        return {key: _clean(each, labels) for key, each in value.items() if key not in _IGNORED}
+        return {key: cleaned(each, labels) for key, each in value.items() if not _is_ignored(key)}
     if isinstance(value, list):
-        return [_clean(each, labels) for each in value]
+        return [cleaned(each, labels) for each in value]
     if isinstance(value, str):
         return labels.get(value, value)
     return value
 
 
-def recorded_runs(runs: Json, labels: Mapping[str, str]) -> Json:
-    """Runs of a workflow id in one cluster of a recording, by label."""
-    return {
-        labels.get(run_id, run_id): {
-            "current": run["current"],
-            "status": run.get("status", "WORKFLOW_EXECUTION_STATUS_RUNNING").removeprefix(
-                "WORKFLOW_EXECUTION_STATUS_"
-            ),
-            "zombie": run["state"] == "WORKFLOW_EXECUTION_STATE_ZOMBIE",
-            "items": next(each["items"] for each in run["versionHistories"] if each["current"]),
-            "history": [event(each, labels) for each in run["history"]["events"]],
-            "losers": _sorted(
-                {
-                    "items": branch["items"],
-                    "history": [
-                        event(each, labels) for batch in branch["batches"] for each in batch["events"]
-                    ],
-                }
-                for branch in run["branches"]
-            ),
-        }
-        for run_id, run in runs.items()
-        if "state" in run  # else it was looked for and not there
-    }
+def _is_ignored(key: str) -> bool:
+    return key in _IGNORED or key.endswith(("Time", "time"))
 
 
-def our_runs(runs: Sequence[RunView], labels: Mapping[str, str]) -> Json:
-    """The same of ours."""
-    return {
-        labels.get(run.run_id, run.run_id): {
-            "current": run.current,
-            "status": run.status,
-            "zombie": run.zombie,
-            "items": [list(item) for item in run.branches[0].items],
-            "history": [event(MessageToDict(each), labels) for each in run.events],
-            "losers": _sorted(
-                {
-                    "items": [list(item) for item in branch.items],
-                    "history": [event(MessageToDict(each), labels) for each in branch.events],
-                }
-                for branch in run.branches[1:]
-            ),
-            **({"parked": run.parked} if run.parked else {}),
-        }
-        for run in runs
-    }
-
-
-def _sorted(branches: Any) -> list[Json]:
-    return sorted(branches, key=lambda branch: json.dumps(branch["items"]))
-
-
-def difference(recorded: Any, ours: Any, path: str = "") -> str:
-    """The first place where the two differ; empty: none."""
+def values(recorded: Any, ours: Any, where: str) -> Iterator[Difference]:
+    """Every difference between two cleaned values."""
     if isinstance(recorded, dict) and isinstance(ours, dict):
+        if "eventSummary" in recorded:
+            recorded = {"eventSummary": [*map(_abbreviated, recorded["eventSummary"])]}
+            ours = {"eventSummary": [*map(_summary, ours.get("events", []))]}
         for key in sorted({*recorded, *ours}):
-            if key not in ours:
-                return f"{path}.{key}: recorded {_short(recorded[key])}, ours has none"
-            if key not in recorded:
-                return f"{path}.{key}: not recorded, ours {_short(ours[key])}"
-            found = difference(recorded[key], ours[key], f"{path}.{key}")
-            if found:
-                return found
-        return ""
-    if isinstance(recorded, list) and isinstance(ours, list):
-        for index, (one, other) in enumerate(zip(recorded, ours, strict=False)):
-            found = difference(one, other, f"{path}[{index}]")
-            if found:
-                return found
-        if len(recorded) != len(ours):
-            longer, whose = (recorded, "recorded") if len(recorded) > len(ours) else (ours, "ours")
-            extra = longer[min(len(recorded), len(ours))]
-            return f"{path}: {len(recorded)} recorded, ours {len(ours)}; {whose} goes on with {_short(extra)}"
-        return ""
-    return "" if recorded == ours else f"{path}: recorded {_short(recorded)}, ours {_short(ours)}"
+            yield from values(recorded.get(key, NOTHING), ours.get(key, NOTHING), f"{where}.{key}")
+    elif _are_events(recorded) and _are_events(ours):
+        yield from histories(recorded, ours, where)
+    elif isinstance(recorded, list) and isinstance(ours, list):
+        for index in range(max(len(recorded), len(ours))):
+            theirs, mine = (each[index] if index < len(each) else NOTHING for each in (recorded, ours))
+            yield from values(theirs, mine, f"{where}[{index}]")
+    elif recorded != ours:
+        yield Difference(where, _text(recorded), _text(ours))
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def histories(recorded: Sequence[Json], ours: Sequence[Json], where: str) -> Iterator[Difference]:
+    """Every difference between two histories; events that only one side has are told by id, type and version."""
+    matcher = SequenceMatcher(None, [*map(_gist, recorded)], [*map(_gist, ours)], autojunk=False)
+    pairs: list[tuple[Json, Json]] = []
+    alone: list[Difference] = []
+    for kind, first, last, our_first, our_last in matcher.get_opcodes():
+        if kind == "equal":
+            pairs.extend(zip(recorded[first:last], ours[our_first:our_last], strict=True))
+            continue
+        alone.extend(Difference(where, _headline(event), NOTHING) for event in recorded[first:last])
+        alone.extend(Difference(where, NOTHING, _headline(event)) for event in ours[our_first:our_last])
+    yield from alone
+    ids = {theirs["eventId"]: mine["eventId"] for theirs, mine in pairs}
+    for theirs, mine in pairs:
+        place = f"{where}, event {theirs['eventId']} ({_type(theirs)})"
+        yield from values(_translated(theirs, ids), mine, place)
+
+
+def _are_events(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and "eventType" in value[0]
+
+
+def _type(event: Json) -> str:
+    return str(event["eventType"]).removeprefix("EVENT_TYPE_")
+
+
+def _name(event: Json) -> str:
+    """What tells the event from others of its type: the name of a signal, the id of an update, timer or activity."""
+    for key, attributes in event.items():
+        if key.endswith("EventAttributes"):
+            update = attributes.get("request") or attributes.get("acceptedRequest") or {}
+            names = (attributes.get(name) for name in ("signalName", "activityId", "timerId"))
+            return next((str(name) for name in names if name), update.get("meta", {}).get("updateId", ""))
+    return ""
+
+
+def _gist(event: Json) -> tuple[str, str]:
+    return _type(event), _name(event)
+
+
+def _headline(event: Json) -> str:
+    return " ".join(filter(None, (event["eventId"], _type(event), f"v{event['version']}", _name(event))))
+
+
+def _summary(event: Json) -> str:
+    """An event as summaries have it."""
+    return _abbreviated(f"{event['eventId']} {_type(event)} v{event['version']}")
+
+
+def _abbreviated(summary: str) -> str:
+    return summary.replace("WORKFLOW_EXECUTION_", "WE_").replace("WORKFLOW_TASK_", "WT_")
+
+
+def _translated(value: Any, ids: Mapping[str, str], key: str = "") -> Any:
+    """A recorded event with our ids of events."""
+    if isinstance(value, dict):
+        return {name: _translated(each, ids, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_translated(each, ids) for each in value]
+    return ids.get(value, value) if key.endswith(("eventId", "EventId")) else value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 300 else f"{text[:300]}…"

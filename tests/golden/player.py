@@ -1,24 +1,28 @@
 """Plays a recording against a fresh cloud of regions A and B, by raw calls, and tells where the outcome differs.
 
 Time is not played: what the recording waited for (convergence, a failover seen, the end of a call) is waited for here.
+The namespace has the settings that the recording was made with.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
-from typing import Any
+from typing import Any, Final
 
 import grpc
+from google.protobuf import any_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.common.v1 import WorkflowExecution
+from google.rpc.status_pb2 import Status
+from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 
 from mockcloud import MockCloud
@@ -27,16 +31,19 @@ from mockcloud.cloud.settings import CloudSettings
 from mockcloud.cloud.views import RunView
 from mockcloud.core.limits import Limits
 from mockcloud.store import log, positions
-from tests.golden import compare
-from tests.golden.recording import Call, Json, Note, Recording, Snapshot
+from tests.golden import compare, runs
+from tests.golden.compare import NOTHING, Difference
+from tests.golden.off_record import Start, started_off_the_record
+from tests.golden.recording import Call, Converged, Json, Links, Recording, Seen, Snapshot
 from tests.scenarios.stage import SERVICE, Caller, until
 
 REGIONS = ("A", "B")
 _SLACK = 2.0  # seconds that a call may take longer than its recorded end, before it counts as unanswered
 _TIME_TO_ARRIVE = 1.0  # seconds in which whatever was written before has arrived where no link is cut
 _CONNECTION_ERROR = re.compile(r"connect|transport|unavailable", re.IGNORECASE)
-_LINKS = re.compile(r"\b([AB])to([AB])\b")
-_SEEN = re.compile(r"namespace failover version (\d+) seen on ([AB]+)")
+
+# Of a server's build and its hosts; and what a list says, in which order, beside which runs there are.
+_NOT_COMPARED: Final = {"GetSystemInfo", "GetClusterInfo", "ListTaskQueuePartitions", "DescribeTaskQueue"}
 
 
 @dataclass
@@ -49,10 +56,13 @@ class Player:
     ids: dict[str, str] = field(default_factory=dict)  # recorded ids and task tokens -> ours
     cuts: dict[tuple[str, str], AppliedFault] = field(default_factory=dict)  # (source, target) of messages
     open_calls: list[tuple[float, asyncio.Task[None]]] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    off_the_record: list[Start] = field(default_factory=list)
+    kept: list[Json] = field(default_factory=list)  # tasks that a later poll was given in the recording
 
-    async def play(self) -> list[str]:
+    async def play(self) -> list[Difference]:
         """Every difference, in order; none: the outcome is the recorded one."""
+        self.off_the_record = started_off_the_record(self.recording)
         for region in REGIONS:
             self.callers[region] = Caller(self.cloud.region(region).address, self.recording.namespace)
         moments = [0.0]  # when steps were begun and calls ended
@@ -66,11 +76,14 @@ class Player:
                 match step:
                     case Call():
                         moments.append(step.ended)
-                        task = asyncio.create_task(self._call(step))
-                        self.open_calls.append((step.ended, task))
-                        await asyncio.sleep(0)
-                    case Note():
-                        await self._note(step.text)
+                        await self._begin(step)
+                    case Links():
+                        self._links(step)
+                    case Converged():
+                        await self.converged()
+                    case Seen():
+                        for region in step.clusters:
+                            await self._sees(region, step.version)
                     case Snapshot():
                         await self._snapshot(step)
             await self._ended(float("inf"))
@@ -80,6 +93,18 @@ class Player:
             for caller in self.callers.values():
                 await caller.channel.close(None)
         return self.differences
+
+    async def _begin(self, call: Call) -> None:
+        if self.off_the_record and call.method == "StartWorkflowExecution":
+            for start in self.off_the_record:
+                await self.callers[call.cluster].start(
+                    start.workflow_id,
+                    workflow_type=WorkflowType(name=start.workflow_type),
+                    task_queue=TaskQueue(name=start.task_queue),
+                )
+            self.off_the_record = []
+        self.open_calls.append((call.ended, asyncio.create_task(self._call(call))))
+        await asyncio.sleep(0)
 
     async def _ended(self, before: float) -> None:
         """Wait for the calls that had ended by then."""
@@ -91,45 +116,42 @@ class Player:
     # Calls
 
     async def _call(self, call: Call) -> None:
-        descriptor = SERVICE.methods_by_name[call.method]
+        where = f"{call.cluster}.{call.method} at {call.at}"
+        descriptor = SERVICE.methods_by_name.get(call.method)
+        if descriptor is None:
+            self.differences.append(Difference(where, "a call", "a method that the service does not have"))
+            return
         request = ParseDict(
             self._ours(call.request), GetMessageClass(descriptor.input_type)(), ignore_unknown_fields=True
         )
         metadata = {} if call.redirect is None else {"xdc-redirection": str(call.redirect).lower()}
         took = call.ended - call.at
-        timeout = took + _SLACK if self._came_empty(call) else max(10.0, took + _SLACK)
-        where = f"{call.cluster}.{call.method} at {call.at}"
+        timeout = took + _SLACK if _came_empty(call) else max(10.0, took + _SLACK)
         try:
-            answer = await self.callers[call.cluster].by_name(
-                call.method, request, timeout=timeout, metadata=metadata
-            )
+            ours = await self._answer(call, request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
-            self._compare_error(where, call, error)
+            self.differences.extend(_of_errors(where, call.error, error))
             return
         if call.answer is None:
-            self.differences.append(f"{where}: recorded {call.error}, ours was served")
+            self.differences.append(Difference(where, f"{(call.error or {})['code']}", "an answer"))
             return
-        _learn(call.answer, MessageToDict(answer), self.ids)
+        _learn(call.answer, ours, self.ids)
+        if call.method not in _NOT_COMPARED:
+            theirs = compare.cleaned(call.answer, _labels(self.ids))
+            mine = compare.cleaned(ours, _labels(self.ids, ours=True))
+            self.differences.extend(compare.values(_sorted_lists(theirs), _sorted_lists(mine), where))
 
-    @staticmethod
-    def _came_empty(call: Call) -> bool:
-        return call.answer is None or (call.method.startswith("Poll") and not call.answer)
-
-    def _compare_error(self, where: str, call: Call, error: grpc.aio.AioRpcError) -> None:
-        ours = {"code": error.code().name.replace("_", "").lower(), "message": error.details()}
-        if call.error is None:
-            self.differences.append(f"{where}: recorded an answer, ours was refused: {ours}")
-            return
-        recorded = {"code": call.error["code"].lower(), "message": call.error["message"]}
-        if recorded["code"] == ours["code"] == "unavailable" and _CONNECTION_ERROR.search(
-            recorded["message"]
-        ):
-            return
-        if recorded["code"] == ours["code"] == "deadlineexceeded":
-            return  # the words are the client's own
-        found = compare.difference(recorded, ours, where)
-        if found:
-            self.differences.append(found)
+    async def _answer(self, call: Call, request: Message, **options: Any) -> Json:
+        """Our answer. A poll gets the task that was recorded, whichever of those that wait comes first here."""
+        caller, wanted = self.callers[call.cluster], _task(call.answer or {})
+        for index, kept in enumerate(self.kept):
+            if wanted and _task(kept) == wanted:
+                return self.kept.pop(index)
+        while True:
+            answer = MessageToDict(await caller.by_name(call.method, request, **options))
+            if not wanted or _task(answer) in (None, wanted):
+                return answer
+            self.kept.append(answer)
 
     def _ours(self, value: Any) -> Any:
         """A recorded request with our run ids and tokens in it."""
@@ -150,22 +172,14 @@ class Player:
 
     # Notes
 
-    async def _note(self, text: str) -> None:
-        if text.startswith(("cut link", "healed link")):
-            for via, to in _LINKS.findall(text):
-                # Over the connection by which `via` reaches `to`, the data of `to` flow.
-                direction = (to, via)
-                if direction in self.cuts and text.startswith("cut"):
-                    continue
-                if text.startswith("cut"):
-                    self.cuts[direction] = self.cloud.link(*direction).partition(one_way=True)
-                else:
-                    self.cuts.pop(direction).remove()
-        elif text.startswith("converged"):
-            await self.converged()
-        elif seen := _SEEN.match(text):
-            for region in seen[2]:
-                await self._sees(region, int(seen[1]))
+    def _links(self, step: Links) -> None:
+        for via, to in step.connections:
+            # Over the connection by which `via` reaches `to`, the data of `to` flow.
+            direction = (to, via)
+            if step.cut and direction not in self.cuts:
+                self.cuts[direction] = self.cloud.link(*direction).partition(one_way=True)
+            elif not step.cut and direction in self.cuts:
+                self.cuts.pop(direction).remove()
 
     async def _sees(self, region: str, version: int) -> None:
         async def seen() -> bool:
@@ -223,18 +237,18 @@ class Player:
                 await self._read_current(region, workflow_id)
             history = await self.cloud.namespace(self.recording.namespace).history(workflow_id)
             for region in REGIONS:
-                if region not in clusters or not _was_read(clusters[region]):
-                    continue
-                found = self._compare_runs(clusters[region]["runs"], history.get(region, ()))
-                if found:
-                    self.differences.append(f"{snapshot.name}, {region}, {workflow_id}{found}")
+                if region in clusters and _was_read(clusters[region]):
+                    where = f"{snapshot.name}, {region}, {workflow_id}"
+                    self._compare_runs(clusters[region]["runs"], history.get(region, ()), where)
         for region, recorded in snapshot.namespaces.items():
-            ours = await self.callers[region].describe_namespace()
-            if ours.failover_version != int(recorded.get("failoverVersion", 0)):
-                self.differences.append(
-                    f"{snapshot.name}, {region}: failover version {ours.failover_version}, "
-                    f"recorded {recorded.get('failoverVersion')}"
+            described = MessageToDict(await self.callers[region].describe_namespace())
+            self.differences.extend(
+                compare.values(
+                    _namespace(recorded, self.ids),
+                    _namespace(described, {}),
+                    f"{snapshot.name}, {region}: namespace",
                 )
+            )
 
     async def _read_current(self, region: str, workflow_id: str) -> None:
         """Describe the run in that region, as was done for the snapshot: the first read after a switch is a touch."""
@@ -246,26 +260,100 @@ class Player:
                 "DescribeWorkflowExecution", request, timeout=1.0, metadata={"xdc-redirection": "false"}
             )
 
-    def _compare_runs(self, recorded: Json, ours: tuple[RunView, ...] | Any) -> str:
-        """Runs whose ids no answer told (those of resets) are paired as it fits."""
-        recorded = {run_id: run for run_id, run in recorded.items() if "state" in run}
-        known = {theirs: mine for theirs, mine in self.ids.items() if theirs in recorded}
-        left = [theirs for theirs in recorded if theirs not in known]
-        free = [run.run_id for run in ours if run.run_id not in known.values()]
-        if len(left) != len(free):
-            return f": runs {sorted(recorded)} recorded, ours {[run.run_id for run in ours]} (known {known})"
-        found = ""
-        for order in permutations(free):
-            pairs = {**self.ids, **dict(zip(left, order, strict=True))}
-            self._pair_others(recorded, ours, pairs)
-            found = compare.difference(
-                compare.recorded_runs(recorded, _labels(pairs)),
-                compare.our_runs(ours, _labels(pairs, ours=True)),
-            )
-            if not found:
-                self.ids.update(pairs)
-                return ""
+    def _compare_runs(self, recorded: Json, ours: Sequence[RunView], where: str) -> None:
+        """Runs whose ids no answer told (those of resets) are paired as it fits best."""
+        theirs = {run_id: run for run_id, run in recorded.items() if "state" in run}
+        mine = {run.run_id: run for run in ours}
+        known = {run_id: self.ids[run_id] for run_id in theirs if self.ids.get(run_id) in mine}
+        left = [run_id for run_id in theirs if run_id not in known]
+        free: list[str | None] = [run_id for run_id in mine if run_id not in known.values()]
+        free += [None] * (len(left) - len(free))
+        best: tuple[list[Difference], dict[str, str]] | None = None
+        for order in permutations(free, len(left)):
+            pairs = dict(self.ids)
+            pairs.update({run_id: own for run_id, own in zip(left, order, strict=True) if own is not None})
+            found = self._differences(theirs, mine, pairs, where)
+            if best is None or len(found) < len(best[0]):
+                best = found, pairs
+        assert best is not None
+        self.differences.extend(best[0])
+        self.ids.update(best[1])
+
+    def _differences(
+        self, theirs: Json, mine: Mapping[str, RunView], pairs: dict[str, str], where: str
+    ) -> list[Difference]:
+        both = {run_id: pairs[run_id] for run_id in theirs if pairs.get(run_id) in mine}
+        self._pair_others({run_id: theirs[run_id] for run_id in both}, mine.values(), pairs)
+        labels, our_labels = _labels(pairs), _labels(pairs, ours=True)
+        found: list[Difference] = []
+        for number, (run_id, run) in enumerate(theirs.items(), 1):
+            place = f"{where}, run {number}"
+            recorded = runs.recorded(run, labels)
+            if run_id in both:
+                own = runs.ours(mine[both[run_id]], our_labels)
+                found.extend(runs.differences(recorded, own, place))
+            else:
+                found.append(Difference(place, runs.headline(recorded), NOTHING))
+        for run_id in mine.keys() - both.values():
+            found.append(Difference(where, NOTHING, runs.headline(runs.ours(mine[run_id], our_labels))))
         return found
+
+
+def _task(answer: Json) -> tuple[str, ...] | None:
+    """Whose task an answer to a poll is; None: it is none."""
+    if "taskToken" not in answer:
+        return None
+    return answer["workflowExecution"]["workflowId"], answer.get("activityId", "")
+
+
+def _came_empty(call: Call) -> bool:
+    return call.answer is None or (call.method.startswith("Poll") and not call.answer)
+
+
+def _of_errors(where: str, recorded: Json | None, ours: grpc.aio.AioRpcError) -> Iterable[Difference]:
+    """Code, message and details."""
+    code = ours.code().name.replace("_", "").lower()
+    if recorded is None:
+        yield Difference(where, "an answer", f"{code}: {ours.details()}")
+        return
+    theirs = recorded["code"].lower()
+    if theirs == code == "unavailable" and _CONNECTION_ERROR.search(recorded["message"]):
+        return
+    if theirs == code == "deadlineexceeded":
+        return  # the words are the client's own
+    if theirs != code:
+        yield Difference(where, f"{theirs}: {recorded['message']}", f"{code}: {ours.details()}")
+        return
+    yield from compare.values(recorded["message"], ours.details(), f"{where}: message")
+    yield from compare.values(recorded["details"] or [], _details(ours), f"{where}: details")
+
+
+def _details(error: grpc.aio.AioRpcError) -> list[Json]:
+    metadata: Iterable[tuple[str, bytes]] = error.trailing_metadata()  # type: ignore[assignment]  # what it is
+    packed = dict(metadata).get("grpc-status-details-bin", b"")
+    return [_detail(each) for each in Status.FromString(packed).details]
+
+
+def _detail(packed: any_pb2.Any) -> Json:
+    return MessageToDict(packed)
+
+
+def _sorted_lists(answer: Json) -> Json:
+    """Runs that a list has: their order follows from times of the recording."""
+    if "executions" in answer:
+        kept = ("execution", "type", "status")
+        listed = [{key: each.get(key) for key in kept} for each in answer["executions"]]
+        answer["executions"] = sorted(listed, key=lambda each: each["execution"]["workflowId"])
+        for each in listed:
+            each["execution"] = each["execution"]["workflowId"]
+    return answer
+
+
+def _namespace(described: Json, ids: Mapping[str, str]) -> Json:
+    """What is compared of a namespace's record."""
+    namespace: Json = compare.cleaned(described, ids)
+    namespace["namespaceInfo"].pop("id", None)
+    return namespace
 
 
 def _learn(recorded: Any, ours: Any, ids: dict[str, str]) -> None:
@@ -298,15 +386,16 @@ def _labels(pairs: Mapping[str, str], *, ours: bool = False) -> dict[str, str]:
 
 
 def _is_token(value: str) -> bool:
-    try:
-        return len(value) > 40 and bool(base64.b64decode(value, validate=True))
-    except ValueError:
-        return False
+    return len(value) > len("00000000-0000-0000-0000-000000000000")
 
 
-async def play(recording: Recording) -> list[str]:
+async def play(recording: Recording) -> list[Difference]:
     """The differences between a recording and what a fresh cloud does; none: they are equal."""
-    # Played faster than recorded, chains of runs would be slowed down.
-    settings = CloudSettings(limits=Limits(continue_as_new_minimum_interval=0))
+    settings = CloudSettings(
+        handover="reject" if recording.rejects_in_handover else "hold",
+        redirection="selected" if recording.selected else "all",
+        # Played faster than recorded, chains of runs would be slowed down.
+        limits=Limits(continue_as_new_minimum_interval=0),
+    )
     async with MockCloud(regions=REGIONS, namespaces=[], settings=settings) as cloud:
         return await Player(recording, cloud).play()

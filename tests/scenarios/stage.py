@@ -119,12 +119,8 @@ class Caller:
 
     async def start(self, workflow_id: str, **fields: Any) -> str:
         """Start a workflow; its run id."""
-        request = StartWorkflowExecutionRequest(
-            workflow_id=workflow_id,
-            workflow_type=WorkflowType(name="raw"),
-            task_queue=NORMAL_QUEUE,
-            **fields,
-        )
+        given = {"workflow_type": WorkflowType(name="raw"), "task_queue": NORMAL_QUEUE, **fields}
+        request = StartWorkflowExecutionRequest(workflow_id=workflow_id, **given)
         return (await self.ask(request, StartWorkflowExecutionResponse)).run_id
 
     async def signal(self, workflow_id: str, name: str, **options: Any) -> None:

@@ -123,6 +123,29 @@ async def test_06_the_replica_knows_when_the_time_of_a_reset_run_began(stage: St
     assert here.workflow_extended_info.original_start_time != here.workflow_execution_info.start_time
 
 
+async def test_a_reset_at_the_passive_region_that_is_not_forwarded(stage: Stage) -> None:
+    """[10a] First it is looked for what there is to reset, and then asked who is active."""
+    east, west = stage.at(EAST), stage.at(WEST)
+    run_id = await east.start("w")
+    await east.work()
+    await stage.namespace.replicated()
+
+    def asked(workflow_id: str, finish: int) -> ResetWorkflowExecutionRequest:
+        run = WorkflowExecution(workflow_id=workflow_id, run_id=run_id if workflow_id == "w" else "")
+        return ResetWorkflowExecutionRequest(
+            workflow_execution=run, workflow_task_finish_event_id=finish, request_id="r"
+        )
+
+    for request, code, text in (
+        (asked("nothing", 4), grpc.StatusCode.NOT_FOUND, "workflow not found for ID: nothing"),
+        (asked("w", 9), grpc.StatusCode.INVALID_ARGUMENT, "Workflow task finish ID must be > 1"),
+        (asked("w", 4), grpc.StatusCode.FAILED_PRECONDITION, "while current cluster"),
+    ):
+        error = await refused(west.call(request, metadata=LOCALLY))
+        assert (error.code(), text in str(error.details())) == (code, True), error
+    assert len((await stage.only_run("w")).events) == 4
+
+
 async def test_a_reset_whose_base_the_replica_does_not_have(stage: Stage) -> None:
     """It is copied from what the replica fetches of the base run."""
     east, west = stage.at(EAST), stage.at(WEST)
