@@ -31,8 +31,8 @@ class Resets:
     async def reset(self, namespace: Namespace, request: ResetWorkflowExecutionRequest) -> str:
         """The id of the run that goes on from the event before `workflow_task_finish_event_id` of the base run.
 
-        A request whose id made the current run gets that run. Whether the namespace is active here is asked after it has
-        been found what there is to reset.
+        A request whose id made the current run gets that run. Whether the namespace is active here is asked after it
+        has been found what there is to reset.
 
         Raises:
             NotFound: no such run.

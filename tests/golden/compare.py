@@ -25,7 +25,15 @@ _IGNORED: Final = frozenset(
         *("historySizeBytes", "stateTransitionCount", "autoResetPoints", "prevAutoResetPoints"),
         *("firstWorkflowTaskBackoff", "workflowRunTimeout", "workflowExecutionTimeout"),
         *("workerVersion", "sdkMetadata", "meteringMetadata", "searchAttributes", "memo", "header"),
-        *("link", "links", "capabilities", "limits", "supportsSchedules", "pollerScalingDecision", "priority"),
+        *(
+            "link",
+            "links",
+            "capabilities",
+            "limits",
+            "supportsSchedules",
+            "pollerScalingDecision",
+            "priority",
+        ),
         *("backlogCountHint", "originalScheduledTime"),
         *("executionDuration", "runExpirationTime", "versioningInfo", "badBinaries", "pollers"),
         *("lastWorkerIdentity", "lastDeploymentVersion", "mostRecentWorkerVersionStamp", "retryPolicy"),
@@ -57,15 +65,22 @@ def cleaned(value: Any, labels: Mapping[str, str]) -> Any:
 
 
 def _is_ignored(key: str) -> bool:
-    return key in _IGNORED or key.endswith(("Time", "time"))
+    return key in _IGNORED or key.endswith(("Time", "Times"))
+
+
+def answers(recorded: Json, ours: Json, where: str) -> Iterator[Difference]:
+    """Every difference between two cleaned answers; what points into a history that they have points into ours."""
+    theirs, mine = (_events(each.get("history", {})) for each in (recorded, ours))
+    ids = _aligned(theirs, mine).ids
+    yield from values(_translated(_by_workflow(recorded), ids), _by_workflow(ours), where)
 
 
 def values(recorded: Any, ours: Any, where: str) -> Iterator[Difference]:
     """Every difference between two cleaned values."""
     if isinstance(recorded, dict) and isinstance(ours, dict):
         if "eventSummary" in recorded:
-            recorded = {"eventSummary": [*map(_abbreviated, recorded["eventSummary"])]}
-            ours = {"eventSummary": [*map(_summary, ours.get("events", []))]}
+            ours = {"events": [*map(_summarized, _events(ours))]}
+            recorded = {"events": _events(recorded)}
         for key in sorted({*recorded, *ours}):
             yield from values(recorded.get(key, NOTHING), ours.get(key, NOTHING), f"{where}.{key}")
     elif _are_events(recorded) and _are_events(ours):
@@ -80,20 +95,79 @@ def values(recorded: Any, ours: Any, where: str) -> Iterator[Difference]:
 
 def histories(recorded: Sequence[Json], ours: Sequence[Json], where: str) -> Iterator[Difference]:
     """Every difference between two histories; events that only one side has are told by id, type and version."""
+    aligned = _aligned(recorded, ours)
+    for theirs, mine in aligned.moved:
+        yield Difference(where, _headline(theirs), f"{_headline(mine)}, in another order")
+    for event in aligned.recorded_alone:
+        yield Difference(where, _headline(event), NOTHING)
+    for event in aligned.ours_alone:
+        yield Difference(where, NOTHING, _headline(event))
+    for theirs, mine in aligned.pairs:
+        place = f"{where}, event {theirs['eventId']} ({_type(theirs)})"
+        yield from values(_translated(theirs, aligned.ids), mine, place)
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """Two histories side by side."""
+
+    pairs: list[tuple[Json, Json]]
+    moved: list[tuple[Json, Json]]  # of `pairs`, those that stand elsewhere in the order
+    recorded_alone: list[Json]
+    ours_alone: list[Json]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Recorded event id -> ours."""
+        return {theirs["eventId"]: mine["eventId"] for theirs, mine in self.pairs}
+
+
+def _aligned(recorded: Sequence[Json], ours: Sequence[Json]) -> _Aligned:
     matcher = SequenceMatcher(None, [*map(_gist, recorded)], [*map(_gist, ours)], autojunk=False)
-    pairs: list[tuple[Json, Json]] = []
-    alone: list[Difference] = []
+    found = _Aligned([], [], [], [])
     for kind, first, last, our_first, our_last in matcher.get_opcodes():
         if kind == "equal":
-            pairs.extend(zip(recorded[first:last], ours[our_first:our_last], strict=True))
-            continue
-        alone.extend(Difference(where, _headline(event), NOTHING) for event in recorded[first:last])
-        alone.extend(Difference(where, NOTHING, _headline(event)) for event in ours[our_first:our_last])
-    yield from alone
-    ids = {theirs["eventId"]: mine["eventId"] for theirs, mine in pairs}
-    for theirs, mine in pairs:
-        place = f"{where}, event {theirs['eventId']} ({_type(theirs)})"
-        yield from values(_translated(theirs, ids), mine, place)
+            found.pairs.extend(zip(recorded[first:last], ours[our_first:our_last], strict=True))
+        else:
+            found.recorded_alone.extend(recorded[first:last])
+            found.ours_alone.extend(ours[our_first:our_last])
+    for theirs in [*found.recorded_alone]:
+        mine = next((each for each in found.ours_alone if _gist(each) == _gist(theirs)), None)
+        if mine is not None:
+            found.moved.append((theirs, mine))
+            found.recorded_alone.remove(theirs)
+            found.ours_alone.remove(mine)
+    found.pairs.extend(found.moved)
+    return found
+
+
+def _events(history: Json) -> list[Json]:
+    """The events of a history or of its summary."""
+    if "eventSummary" in history:
+        return [*map(_of_summary, history["eventSummary"])]
+    events: list[Json] = history.get("events", [])
+    return events
+
+
+def _of_summary(summary: str) -> Json:
+    event_id, kind, version = summary.split()
+    full = kind.replace("WE_", "WORKFLOW_EXECUTION_").replace("WT_", "WORKFLOW_TASK_")
+    return {"eventId": event_id, "eventType": f"EVENT_TYPE_{full}", "version": version.removeprefix("v")}
+
+
+def _summarized(event: Json) -> Json:
+    return {key: event[key] for key in ("eventId", "eventType", "version")}
+
+
+def _by_workflow(answer: Json) -> Json:
+    """An answer with the runs of a list by workflow: their order follows from times of the recording."""
+    if "executions" not in answer:
+        return answer
+    listed = {
+        run["execution"]["workflowId"]: {"type": run["type"]["name"], "status": run["status"]}
+        for run in answer["executions"]
+    }
+    return {**answer, "executions": listed}
 
 
 def _are_events(value: Any) -> bool:
@@ -120,15 +194,6 @@ def _gist(event: Json) -> tuple[str, str]:
 
 def _headline(event: Json) -> str:
     return " ".join(filter(None, (event["eventId"], _type(event), f"v{event['version']}", _name(event))))
-
-
-def _summary(event: Json) -> str:
-    """An event as summaries have it."""
-    return _abbreviated(f"{event['eventId']} {_type(event)} v{event['version']}")
-
-
-def _abbreviated(summary: str) -> str:
-    return summary.replace("WORKFLOW_EXECUTION_", "WE_").replace("WORKFLOW_TASK_", "WT_")
 
 
 def _translated(value: Any, ids: Mapping[str, str], key: str = "") -> Any:

@@ -60,5 +60,3 @@ def _ids(value: Any) -> Iterator[str]:
     for each in items:
         for inner in each if isinstance(each, list) else [each]:
             yield from _ids(inner)
-
-

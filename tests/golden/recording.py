@@ -13,6 +13,9 @@ Json = dict[str, Any]
 HANDOVER_ERROR: Final = "Namespace replication in Handover state."
 _AT_ONCE: Final = 0.1  # seconds; a call that is held in HANDOVER takes longer, whatever its deadline
 
+# Settings that a recording was made with and no step of it says.
+_SELECTED: Final = {"11a_handover_calls_nowait"}
+
 _CALL_KEYS: Final = {"t", "cluster", "call", "redirect_header", "req", "res"}
 _CUT: Final = re.compile(r"(cut|healed) link (?:(?:AtoB|BtoA),?)+$")
 _CONVERGED: Final = re.compile(r"converged\b")
@@ -102,7 +105,7 @@ def load(path: Path) -> Recording:
     """Read one file."""
     raw = json.loads(path.read_text())
     recording = Recording(path.stem, raw.get("namespace", ""), [])
-    selected = False
+    selected = path.stem in _SELECTED
     for step in raw.get("steps", []):
         policy = _POLICY.match(step["note"]) if isinstance(step.get("note"), str) else None
         if policy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -60,19 +61,26 @@ def differences(theirs: Json, mine: Json, where: str) -> Iterator[Difference]:
     for key in ("current", "status", "zombie", "parked"):
         yield from compare.values(theirs.get(key, NOTHING), mine.get(key, NOTHING), f"{where}: {key}")
     yield from _branch(theirs, mine, f"{where}: history")
-    left = sorted(mine["losers"], key=_by_items)
-    alone = []
-    for branch in sorted(theirs["losers"], key=_by_items):
+    for branch, same in _paired(theirs["losers"], mine["losers"]):
+        if branch is None or same is None:
+            both = (NOTHING if each is None else _by_items(each) for each in (branch, same))
+            yield Difference(f"{where}: losing branch", *both)
+        else:
+            yield from _branch(branch, same, f"{where}: losing branch {branch['items']}")
+
+
+def _paired(theirs: Sequence[Json], mine: Sequence[Json]) -> Iterator[tuple[Json | None, Json | None]]:
+    """Losing branches of the same version history, and those that are left over in their order."""
+    left = sorted(mine, key=_by_items)
+    alone: list[Json] = []
+    for branch in sorted(theirs, key=_by_items):
         same = next((each for each in left if each["items"] == branch["items"]), None)
         if same is None:
             alone.append(branch)
         else:
             left.remove(same)
-            yield from _branch(branch, same, f"{where}: losing branch {branch['items']}")
-    for branch in alone:
-        yield Difference(f"{where}: losing branch", _by_items(branch), NOTHING)
-    for branch in left:
-        yield Difference(f"{where}: losing branch", NOTHING, _by_items(branch))
+            yield branch, same
+    yield from zip_longest(alone, left)
 
 
 def _branch(theirs: Json, mine: Json, where: str) -> Iterator[Difference]:
