@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from mockcloud.cli.connected import talks_to_cloud
+from mockcloud.cli.namespaces import namespace, operations
 from mockcloud.cli.start_dev import start_dev
 from mockcloud.cli.up import up
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-DEFAULT_CLOUD = "127.0.0.1:7243"
 KINDS = ("partition", "delay", "drop", "duplicate", "reorder", "pause")
 
 
@@ -33,20 +30,8 @@ def server() -> None:
 server.add_command(start_dev)
 
 
-def talks_to_cloud(function: F) -> F:
-    """Give a command `--cloud` and `-o`, and hand it a Connection as its first argument."""
-
-    @click.option(
-        "--cloud", envvar="MOCKCLOUD", default=DEFAULT_CLOUD, show_default=True, help="Cloud Ops address."
-    )
-    @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
-    @functools.wraps(function)
-    def command(cloud: str, output: str, **arguments: Any) -> None:
-        from mockcloud.cli.client import Connection
-
-        function(Connection(cloud, json_output=output == "json"), **arguments)
-
-    return command  # type: ignore[return-value]  # click replaces it by a Command
+main.add_command(namespace)
+main.add_command(operations)
 
 
 @main.command()
@@ -84,14 +69,27 @@ def lag(connection: Any, namespace: str) -> None:
 @click.argument("namespace")
 @click.argument("region")
 @click.option("--forced", is_flag=True, help="At once, without the graceful attempt.")
+@click.option(
+    "--by",
+    type=click.Choice(["user", "temporal"]),
+    default="user",
+    show_default=True,
+    help="temporal: as Temporal's engineers would.",
+)
 @talks_to_cloud
-def failover(connection: Any, namespace: str, region: str, *, forced: bool) -> None:
+def failover(connection: Any, namespace: str, region: str, *, forced: bool, by: str) -> None:
     """Fail NAMESPACE over to REGION; ends when the operation has ended."""
     from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoverRequest, FailoverResponse
     from mockcloud.cli import report, text
     from mockcloud.cli.client import plain
 
-    request = FailoverRequest(namespace=namespace, region=region, forced=forced, who="mockcloud failover")
+    request = FailoverRequest(
+        namespace=namespace,
+        region=region,
+        forced=forced,
+        who="mockcloud failover",
+        by_temporal=by == "temporal",
+    )
     operation = connection.call("Failover", request, FailoverResponse).operation
     if connection.json_output:
         connection.print_json(plain(operation))

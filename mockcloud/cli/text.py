@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -90,6 +91,27 @@ def operation_line(operation: OperationView) -> str:
     seconds = max(0, operation.finished_time - operation.started_time) / times.SECOND
     reason = f": {operation.reason}" if operation.reason else ""
     return f"{operation.state} {operation.namespace} to {operation.region}, {operation.mode}, {seconds:.3f} s{reason}"
+
+
+def print_operations(operations: Iterable[OperationView]) -> None:
+    """What is done to namespaces, and how far it is."""
+    table = Table("operation", "kind", "namespace", "region", "state", "step", "seconds", "by", "reason")
+    for operation in operations:
+        took = (operation.finished_time - operation.started_time) / times.SECOND
+        fill = operation.fill
+        given = f" {fill.runs_given} of {fill.runs}" if operation.HasField("fill") else ""
+        table.add_row(
+            operation.id,
+            operation.kind,
+            operation.namespace,
+            operation.region,
+            operation.state,
+            f"{operation.step}{given}",
+            f"{max(0.0, took):.3f}" if operation.finished_time else "",
+            operation.who,
+            operation.reason,
+        )
+    console().print(table)
 
 
 def fault_line(fault: Fault) -> str:

@@ -46,6 +46,10 @@ class CloudAdmin:
         self._serve(handlers, "Failover", admin.FailoverRequest, self._failover)
         self._serve(handlers, "Report", admin.ReportRequest, self._report)
         self._serve(handlers, "CreateNamespace", admin.CreateNamespaceRequest, self._create_namespace)
+        self._serve(handlers, "DeleteNamespace", admin.DeleteNamespaceRequest, self._delete_namespace)
+        self._serve(handlers, "AddRegion", admin.ChangeRegionRequest, self._add_region)
+        self._serve(handlers, "DeleteRegion", admin.ChangeRegionRequest, self._delete_region)
+        self._serve(handlers, "ListOperations", admin.ListOperationsRequest, self._operations)
 
     def _serve(
         self, handlers: Handlers, method: str, kind: type[R], answer: Callable[[R], Awaitable[Message]]
@@ -132,6 +136,18 @@ class CloudAdmin:
 
     async def _create_namespace(self, request: admin.CreateNamespaceRequest) -> Message:
         return await self._cloud.create_namespace_message(request)
+
+    async def _delete_namespace(self, request: admin.DeleteNamespaceRequest) -> Message:
+        return await self._cloud.control.plane.tools.delete_namespace(request)
+
+    async def _add_region(self, request: admin.ChangeRegionRequest) -> Message:
+        return await self._cloud.control.plane.tools.add_region(request)
+
+    async def _delete_region(self, request: admin.ChangeRegionRequest) -> Message:
+        return await self._cloud.control.plane.tools.delete_region(request)
+
+    async def _operations(self, request: admin.ListOperationsRequest) -> Message:
+        return await self._cloud.control.plane.tools.operations(request)
 
 
 def fault_message(fault: Fault) -> admin.Fault:

@@ -25,6 +25,7 @@ from mockcloud.cloud.fault_ends import CLIENTS, CONTROL
 from mockcloud.cloud.files import Files
 from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
+from mockcloud.cloud.operation_views import AsyncOperation, async_operation
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSettings
 from mockcloud.cloud.views import Lag, RegionStatus, RunView, Status
@@ -50,6 +51,7 @@ _LOG = logging.getLogger(__name__)
 
 _REGION_ADMIN: Final = "/mockcloud.admin.v1.RegionAdmin/"
 _CALL_SECONDS: Final = 10.0
+_WHO: Final = "MockCloud"
 
 
 class Cloud:
@@ -315,11 +317,38 @@ class Cloud:
         self, request: admin.CreateNamespaceRequest
     ) -> admin.CreateNamespaceResponse:
         """`create_namespace`, in messages."""
-        return await self.control.plane.create_namespace(request)
+        return await self.control.plane.tools.create_namespace(request)
 
-    async def failover(self, namespace: str, region: str, *, forced: bool = False) -> Operation:
-        """Fail over; returns when the operation has ended."""
-        request = admin.FailoverRequest(namespace=namespace, region=region, forced=forced, who="MockCloud")
+    async def delete_namespace(self, name: str) -> AsyncOperation:
+        """Delete a namespace; returns when the operation has ended."""
+        request = admin.DeleteNamespaceRequest(namespace=name, who=_WHO)
+        return async_operation(await self.control.plane.tools.delete_namespace(request))
+
+    async def add_region(self, namespace: str, region: str) -> AsyncOperation:
+        """Add a region to a namespace; returns when the operation has ended."""
+        request = admin.ChangeRegionRequest(namespace=namespace, region=region, who=_WHO)
+        return async_operation(await self.control.plane.tools.add_region(request))
+
+    async def delete_region(self, namespace: str, region: str) -> AsyncOperation:
+        """Delete a region from a namespace; returns when the operation has ended."""
+        request = admin.ChangeRegionRequest(namespace=namespace, region=region, who=_WHO)
+        return async_operation(await self.control.plane.tools.delete_region(request))
+
+    async def operations(self, namespace: str = "") -> list[AsyncOperation]:
+        """The latest operations of a namespace, or of all, the last accepted one first."""
+        request = admin.ListOperationsRequest(namespace=namespace)
+        answer = await self.control.plane.tools.operations(request)
+        return [async_operation(view) for view in answer.operations]
+
+    async def failover(
+        self, namespace: str, region: str, *, forced: bool = False, by: str = "user"
+    ) -> Operation:
+        """Fail over; returns when the operation has ended. `by`: user or temporal."""
+        if by not in {"user", "temporal"}:
+            raise InvalidArgument(f"a failover is by a user or by temporal, not by {by!r}")
+        request = admin.FailoverRequest(
+            namespace=namespace, region=region, forced=forced, who=_WHO, by_temporal=by == "temporal"
+        )
         view = await self.failover_message(request)
         return operation(view)
 

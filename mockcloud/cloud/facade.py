@@ -17,6 +17,7 @@ from mockcloud.cloud.composition import Cloud
 from mockcloud.cloud.failover_views import FailoverReport, Operation
 from mockcloud.cloud.fault_ends import CONTROL
 from mockcloud.cloud.fault_handles import Endpoint, Link
+from mockcloud.cloud.operation_views import AsyncOperation
 from mockcloud.cloud.runtime import LoopThread
 from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
 from mockcloud.cloud.views import Lag, RunView, Status
@@ -160,6 +161,14 @@ class MockCloud:
         await self.run(self.cloud.create_namespace(name, regions))
         return self.namespace(name)
 
+    async def delete_namespace(self, name: str) -> AsyncOperation:
+        """Delete a namespace with all that is in it; returns when the operation has ended."""
+        return await self.run(self.cloud.delete_namespace(name))
+
+    async def operations(self) -> Sequence[AsyncOperation]:
+        """The latest asynchronous operations of all namespaces, the last accepted one first."""
+        return await self.run(self.cloud.operations())
+
     def region(self, name: str) -> Region:
         """The handle of a region, up or down."""
         if name not in self._settings.regions:
@@ -211,9 +220,24 @@ class Namespace:
         target = self.endpoint if region is None else self._owner.cloud.region_address(region)
         return await Client.connect(target, namespace=self.name, **options)
 
-    async def failover(self, region: str, *, forced: bool = False) -> Operation:
-        """Fail over to `region`; returns when the operation has ended, whichever way."""
-        return await self._owner.run(self._owner.cloud.failover(self.name, region, forced=forced))
+    async def failover(self, region: str, *, forced: bool = False, by: str = "user") -> Operation:
+        """Fail over to `region`; returns when the operation has ended, whichever way.
+
+        `by="temporal"` stands for Temporal's engineers, who alone fail over namespaces with same-region replication.
+        """
+        return await self._owner.run(self._owner.cloud.failover(self.name, region, forced=forced, by=by))
+
+    async def add_region(self, region: str) -> AsyncOperation:
+        """Add a replica in `region`; returns when it has everything and can be failed over to."""
+        return await self._owner.run(self._owner.cloud.add_region(self.name, region))
+
+    async def delete_region(self, region: str) -> AsyncOperation:
+        """Delete the replica in `region`, which is not the active one; returns when the operation has ended."""
+        return await self._owner.run(self._owner.cloud.delete_region(self.name, region))
+
+    async def operations(self) -> Sequence[AsyncOperation]:
+        """The latest asynchronous operations of this namespace, the last accepted one first."""
+        return await self._owner.run(self._owner.cloud.operations(self.name))
 
     async def report(self, operation: Operation | None = None) -> FailoverReport:
         """What a failover, by default the last forced one, left unreplicated, and what became of it by now.
@@ -309,6 +333,14 @@ class BlockingCloud:
         self.asynchronous.wait(self.asynchronous.cloud.create_namespace(name, regions))
         return self.namespace(name)
 
+    def delete_namespace(self, name: str) -> AsyncOperation:
+        """Delete a namespace with all that is in it; returns when the operation has ended."""
+        return self.asynchronous.wait(self.asynchronous.cloud.delete_namespace(name))
+
+    def operations(self) -> Sequence[AsyncOperation]:
+        """The latest asynchronous operations of all namespaces, the last accepted one first."""
+        return self.asynchronous.wait(self.asynchronous.cloud.operations())
+
     def region(self, name: str) -> BlockingRegion:
         """The handle of a region, up or down."""
         return BlockingRegion(self.asynchronous.region(name), self.asynchronous)
@@ -339,9 +371,21 @@ class BlockingNamespace:
         """As `Namespace.client`: a coroutine, because the client belongs to the loop that awaits it."""
         return await Namespace(self._owner, self.name).client(region, **options)
 
-    def failover(self, region: str, *, forced: bool = False) -> Operation:
-        """Fail over to `region`; returns when the operation has ended, whichever way."""
-        return self._owner.wait(self._owner.cloud.failover(self.name, region, forced=forced))
+    def failover(self, region: str, *, forced: bool = False, by: str = "user") -> Operation:
+        """As `Namespace.failover`; returns when the operation has ended, whichever way."""
+        return self._owner.wait(self._owner.cloud.failover(self.name, region, forced=forced, by=by))
+
+    def add_region(self, region: str) -> AsyncOperation:
+        """Add a replica in `region`; returns when it has everything and can be failed over to."""
+        return self._owner.wait(self._owner.cloud.add_region(self.name, region))
+
+    def delete_region(self, region: str) -> AsyncOperation:
+        """Delete the replica in `region`, which is not the active one; returns when the operation has ended."""
+        return self._owner.wait(self._owner.cloud.delete_region(self.name, region))
+
+    def operations(self) -> Sequence[AsyncOperation]:
+        """The latest asynchronous operations of this namespace, the last accepted one first."""
+        return self._owner.wait(self._owner.cloud.operations(self.name))
 
     def report(self, operation: Operation | None = None) -> FailoverReport:
         """What a failover, by default the last forced one, left unreplicated, and what became of it by now."""

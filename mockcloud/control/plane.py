@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest, FailoverNamespaceRegionRequest
-from temporalio.api.cloud.namespace.v1 import NamespaceSpec
+from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.control import audit
 from mockcloud.control.audit import AuditLog
 from mockcloud.control.audit_file import AuditFile, plain
 from mockcloud.control.cloud_ops import CloudOps
-from mockcloud.control.context import Caller, Context
+from mockcloud.control.context import Context
 from mockcloud.control.database import Closed, Database
 from mockcloud.control.door import Door
 from mockcloud.control.events import Tell, nobody
@@ -33,14 +32,14 @@ from mockcloud.control.namespace_creation import Creations
 from mockcloud.control.namespace_deletion import Deletions
 from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
-from mockcloud.control.operations import Mode, Operation, Operations, State
+from mockcloud.control.operations import Mode, Operation, Operations
 from mockcloud.control.regions import RegionClient
 from mockcloud.control.reports import NoFiles, RegionFiles, Reports
 from mockcloud.control.runner import Runner
 from mockcloud.control.settings import ControlSettings
+from mockcloud.control.tools import Tools, operation_view
 from mockcloud.control.waiting import wait_for
-from mockcloud.core import times
-from mockcloud.core.errors import FailedPrecondition, NotFound, ServiceError
+from mockcloud.core.errors import NotFound, ServiceError
 from mockcloud.core.ports import Ports
 from mockcloud.rpc.methods import Call
 from mockcloud.rpc.transport import Transport
@@ -199,29 +198,10 @@ class ControlPlane:
         """Every namespace, by name."""
         return self._running.directory.all()
 
-    async def create_namespace(self, request: admin.CreateNamespaceRequest) -> admin.CreateNamespaceResponse:
-        """Make a namespace; returns when it has its endpoint and all its regions that can be reached know it.
-
-        Raises:
-            ServiceError: as `Creations.request`; FailedPrecondition where it could not be made after all.
-        """
-        async with self._running.audit.attempt(audit.CREATE_NAMESPACE, audit.tool(request.who), request):
-            return await self._create_namespace(request)
-
-    async def _create_namespace(self, request: admin.CreateNamespaceRequest) -> admin.CreateNamespaceResponse:
-        parts = self._running
-        retention = request.retention_days or -(-self._settings.retention // times.DAY)
-        spec = NamespaceSpec(
-            name=request.name, regions=request.regions or list(self._regions), retention_days=retention
-        )
-        creation = CreateNamespaceRequest(spec=spec, async_operation_id=request.operation_id)
-        operation = await parts.creations.request(creation, Caller(request.who or _WHO), any_name=True)
-        if not operation.ended:
-            operation = await parts.operations.end_of(operation.id)
-        if operation.state is not State.FULFILLED:
-            raise FailedPrecondition(operation.reason)
-        known = parts.directory.by_name(request.name)
-        return admin.CreateNamespaceResponse(endpoint=known.endpoint, namespace_id=known.id)
+    @property
+    def tools(self) -> Tools:
+        """What the cloud's own tools ask for."""
+        return self._running.tools
 
     async def failover(self, request: admin.FailoverRequest) -> admin.OperationView:
         """Fail over, and wait for the end unless the request says otherwise. Raises as `Failovers.request`."""
@@ -260,7 +240,7 @@ class ControlPlane:
         return admin.FailoverReport(operation=await self._view(operation), runs=runs)
 
     async def _view(self, operation: Operation) -> admin.OperationView:
-        view = operation_view(operation)
+        view = await self._running.tools.view(operation)
         summary = await self._running.reports.summary(operation.id) if operation.mode is Mode.FORCED else None
         if summary is not None:
             view.unreplicated.CopyFrom(summary)
@@ -318,6 +298,7 @@ class _Parts:
         self.changes: Final = Changes(context)
         self.replicas: Final = Replicas(context)
         self.deletions: Final = Deletions(context)
+        self.tools: Final = Tools(context, self.audit, self.creations, self.replicas, self.deletions)
         self.cloud_ops: Final = CloudOps(
             context,
             creations=self.creations,
@@ -328,21 +309,3 @@ class _Parts:
             audit=self.audit,
         )
         self.door: Final = Door(self.cloud_ops, self.audit)
-
-
-def operation_view(operation: Operation) -> admin.OperationView:
-    """An operation as CloudAdmin shows it."""
-    return admin.OperationView(
-        id=operation.id,
-        namespace=operation.namespace,
-        region=operation.region,
-        source=operation.source,
-        state=operation.state,
-        step=operation.step,
-        mode=operation.mode,
-        reason=operation.reason,
-        who=operation.who,
-        started_time=operation.started,
-        finished_time=operation.finished,
-        version=operation.version,
-    )

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+_SPEC: Final = (
+    "what the spec says of certificates, API keys, codec server, capacity and fairness is kept and has no effect; "
+    "there are no connectivity rules"
+)
+
 RPCS: Final[Mapping[str, str]] = {
+    "CreateNamespace": _SPEC,
+    "UpdateNamespace": _SPEC,
+    "RenameCustomSearchAttribute": "histories show the name that was written",
     "PollNexusTaskQueue": "held and ended as the real server does; no task ever comes",
     "UpdateWorkflowExecutionOptions": "no versions that a run is pinned to, no time skipping",
     "FetchWorkerConfig": "UNIMPLEMENTED, as the real server answers",

@@ -126,6 +126,45 @@ class TestLag:
         assert "nothing" in shell.error("lag", "nothing")
 
 
+class TestNamespaces:
+    def test_made_given_a_region_and_deleted(self, shell: Shell, cloud: BlockingCloud) -> None:
+        endpoint = shell.text("namespace", "create", "orders", "--region", EAST).strip()
+        assert endpoint == cloud.namespace("orders").endpoint
+        assert re.search(rf"AddNamespaceRegion\W+orders\W+{WEST}\W+FULFILLED", shell.text(*_ADD))
+        assert shell.json("failover", "orders", WEST)["state"] == "FULFILLED"
+        deleted = shell.json("namespace", "delete-region", "orders", EAST)
+        assert (deleted["kind"], deleted["state"], deleted["who"]) == (
+            "DeleteNamespaceRegion",
+            "FULFILLED",
+            "mockcloud",
+        )
+        assert shell.json("namespace", "delete", "orders")["state"] == "FULFILLED"
+        assert [entry.name for entry in cloud.status().namespaces] == ["default"]
+
+        listed = shell.json("operations")
+        assert [each["kind"] for each in listed] == [
+            "DeleteNamespace",
+            "DeleteNamespaceRegion",
+            "FailoverNamespaceRegion",
+            "AddNamespaceRegion",
+            "CreateNamespace",
+            "CreateNamespace",
+        ]
+        assert [each.kind for each in cloud.operations()] == [each["kind"] for each in listed]
+        assert len(shell.json("operations", "default")) == 1
+        assert len(shell.json("operations", "--limit", "2")) == 2
+
+    def test_refused(self, shell: Shell) -> None:
+        assert "exists" in shell.error("namespace", "create", "default")
+        assert "is active" in shell.error("namespace", "delete-region", "default", EAST)
+        assert "is in region" in shell.error("namespace", "add-region", "default", WEST)
+        assert "nobody" in shell.error("namespace", "delete", "nobody")
+        assert "nobody" in shell.error("operations", "nobody")
+
+
+_ADD = ("namespace", "add-region", "orders", WEST)
+
+
 class TestFailover:
     def test_graceful_as_text_and_back_forced_as_json(self, shell: Shell, cloud: BlockingCloud) -> None:
         line = shell.text("failover", "default", WEST)
@@ -141,6 +180,9 @@ class TestFailover:
             "who": "mockcloud failover",
         }
         assert cloud.status().namespaces[0].active_region == EAST
+
+    def test_as_temporal_would(self, shell: Shell, cloud: BlockingCloud) -> None:
+        assert shell.json("failover", "default", WEST, "--by", "temporal")["mode"] == "graceful"
 
     def test_to_the_region_that_is_active(self, shell: Shell) -> None:
         assert shell.json("failover", "default", EAST)["mode"] == "none"

@@ -55,6 +55,7 @@ class FakeRegion:
         self.name = name
         self.records: dict[str, NamespaceRecord] = {}
         self.hooks: dict[str, Hook] = {}
+        self.fill: admin.FillProgress | None = None
         self._journal = journal
         self._changed = asyncio.Event()
         self._answered = asyncio.Event()
@@ -69,6 +70,7 @@ class FakeRegion:
         self._serve(f"/{REGION_ADMIN}/GetNamespace", self._get)
         self._serve(f"/{REGION_ADMIN}/AdoptNamespaceRecord", self._adopt)
         self._serve(f"/{REGION_ADMIN}/AwaitReplicated", self._await_replicated)
+        self._serve(f"/{REGION_ADMIN}/NamespaceStatus", self._status)
         self.handlers.stream("/mockcloud.admin.v1.RegionAdmin/WatchNamespaces", self._watch)
 
     def put(self, record: NamespaceRecord) -> None:
@@ -218,6 +220,12 @@ class FakeRegion:
 
         return "adopt", answer
 
+    def _status(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
+        request = admin.NamespaceStatusRequest.FromString(raw)
+        return "status", lambda: admin.NamespaceStatusResponse(
+            region=self.name, record=self.record(request.namespace), fill=self.fill
+        )
+
     def _await_replicated(self, raw: bytes) -> tuple[str, Callable[[], Message]]:
         request = admin.AwaitReplicatedRequest.FromString(raw)
         self.record(request.namespace)
@@ -339,7 +347,7 @@ async def world(directory: Path, settings: ControlSettings | None = None) -> Asy
     made = World(directory, settings or ControlSettings())
     await made.plane.start()
     try:
-        await made.plane.create_namespace(_create("orders", EAST, WEST))
+        await made.plane.tools.create_namespace(_create("orders", EAST, WEST))
         made.journal.clear()
         yield made
     finally:

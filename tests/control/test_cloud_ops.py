@@ -96,7 +96,7 @@ async def test_a_namespace_is_shown_whole(tmp_path: Path) -> None:
 async def test_namespaces_come_in_pages(tmp_path: Path) -> None:
     async with served(tmp_path) as (cloud, service):
         for name in ("billing", "shipping"):
-            await cloud.plane.create_namespace(admin.CreateNamespaceRequest(name=name))
+            await cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name=name))
 
         first = await service.get_namespaces(GetNamespacesRequest(page_size=2))
         token = first.next_page_token

@@ -192,7 +192,7 @@ async def test_asked_twice_at_once_25(tmp_path: Path) -> None:
 
 async def test_a_failover_to_another_region_waits_its_turn_outside(tmp_path: Path) -> None:
     async with world(tmp_path) as cloud:
-        await cloud.plane.create_namespace(
+        await cloud.plane.tools.create_namespace(
             admin.CreateNamespaceRequest(name="wide", regions=[EAST, WEST, SOUTH])
         )
         gate = Gate()

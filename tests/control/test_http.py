@@ -134,7 +134,7 @@ async def test_every_rpc_says_over_http_what_it_says_over_grpc(tmp_path: Path) -
 
 async def test_pages_and_filters_are_parameters(tmp_path: Path) -> None:
     async with ways(tmp_path) as both:
-        await both.cloud.plane.create_namespace(admin.CreateNamespaceRequest(name="billing"))
+        await both.cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name="billing"))
         first = (await both.http.get("/cloud/namespaces", params={"pageSize": "1"})).json()
         query = {"page_size": "1", "pageToken": first["nextPageToken"]}
         second = (await both.http.get("/cloud/namespaces", params=query)).json()

@@ -35,7 +35,7 @@ async def _endpoint(cloud: World, name: str) -> str:
 
 async def test_a_new_namespace_is_in_all_its_regions(tmp_path: Path) -> None:
     async with world(tmp_path) as cloud:
-        answer = await cloud.plane.create_namespace(admin.CreateNamespaceRequest(name="wide"))
+        answer = await cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name="wide"))
 
         assert answer.endpoint == f"127.0.0.1:{cloud.endpoints.ports['wide']}"
         for region in cloud.regions.values():
@@ -51,11 +51,13 @@ async def test_a_new_namespace_is_in_all_its_regions(tmp_path: Path) -> None:
 async def test_bad_namespaces(tmp_path: Path) -> None:
     async with world(tmp_path) as cloud:
         with pytest.raises(NamespaceAlreadyExists):
-            await cloud.plane.create_namespace(admin.CreateNamespaceRequest(name="orders"))
+            await cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name="orders"))
         with pytest.raises(InvalidArgument, match="does not exist"):
-            await cloud.plane.create_namespace(admin.CreateNamespaceRequest(name="n", regions=["mars-1"]))
+            await cloud.plane.tools.create_namespace(
+                admin.CreateNamespaceRequest(name="n", regions=["mars-1"])
+            )
         with pytest.raises(InvalidArgument):
-            await cloud.plane.create_namespace(admin.CreateNamespaceRequest(name=""))
+            await cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name=""))
 
 
 async def test_a_namespace_registered_at_a_region_gets_an_endpoint(tmp_path: Path) -> None:
@@ -104,7 +106,9 @@ async def test_the_highest_failover_version_seen_names_the_active_region(tmp_pat
 
 async def test_namespaces_and_ports_survive_a_restart_52(tmp_path: Path) -> None:
     async with world(tmp_path) as cloud:
-        await cloud.plane.create_namespace(admin.CreateNamespaceRequest(name="billing", regions=[WEST, EAST]))
+        await cloud.plane.tools.create_namespace(
+            admin.CreateNamespaceRequest(name="billing", regions=[WEST, EAST])
+        )
         await cloud.plane.failover(admin.FailoverRequest(namespace="orders", region=WEST, operation_id="op"))
         ports = dict(cloud.endpoints.ports)
         for region in (EAST, WEST, SOUTH):

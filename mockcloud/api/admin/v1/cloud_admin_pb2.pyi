@@ -18,6 +18,18 @@ class AddFaultResponse(_message.Message):
     fault: Fault
     def __init__(self, fault: _Optional[_Union[Fault, _Mapping]] = ...) -> None: ...
 
+class ChangeRegionRequest(_message.Message):
+    __slots__ = ["namespace", "no_wait", "region", "who"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NO_WAIT_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    no_wait: bool
+    region: str
+    who: str
+    def __init__(self, namespace: _Optional[str] = ..., region: _Optional[str] = ..., who: _Optional[str] = ..., no_wait: bool = ...) -> None: ...
+
 class CloudDeadLettersRequest(_message.Message):
     __slots__ = ["ids", "region"]
     IDS_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +71,14 @@ class CreateNamespaceResponse(_message.Message):
     endpoint: str
     namespace_id: str
     def __init__(self, endpoint: _Optional[str] = ..., namespace_id: _Optional[str] = ...) -> None: ...
+
+class DeleteNamespaceRequest(_message.Message):
+    __slots__ = ["namespace", "who"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    who: str
+    def __init__(self, namespace: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
 
 class EventsOutcome(_message.Message):
     __slots__ = ["after_switch", "event_ids", "outcome", "reason", "run_id", "to_event_ids", "types"]
@@ -206,6 +226,20 @@ class ListFaultsResponse(_message.Message):
     faults: _containers.RepeatedCompositeFieldContainer[Fault]
     def __init__(self, faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
 
+class ListOperationsRequest(_message.Message):
+    __slots__ = ["limit", "namespace"]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListOperationsResponse(_message.Message):
+    __slots__ = ["operations"]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    operations: _containers.RepeatedCompositeFieldContainer[OperationView]
+    def __init__(self, operations: _Optional[_Iterable[_Union[OperationView, _Mapping]]] = ...) -> None: ...
+
 class NamespaceOverview(_message.Message):
     __slots__ = ["active_region", "endpoint", "name", "operation", "regions"]
     ACTIVE_REGION_FIELD_NUMBER: _ClassVar[int]
@@ -221,9 +255,11 @@ class NamespaceOverview(_message.Message):
     def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
 
 class OperationView(_message.Message):
-    __slots__ = ["finished_time", "id", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "unreplicated", "version", "who"]
+    __slots__ = ["fill", "finished_time", "id", "kind", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "unreplicated", "version", "who"]
+    FILL_FIELD_NUMBER: _ClassVar[int]
     FINISHED_TIME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -235,8 +271,10 @@ class OperationView(_message.Message):
     UNREPLICATED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    fill: _region_admin_pb2.FillProgress
     finished_time: int
     id: str
+    kind: str
     mode: str
     namespace: str
     reason: str
@@ -248,7 +286,7 @@ class OperationView(_message.Message):
     unreplicated: Unreplicated
     version: int
     who: str
-    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., kind: _Optional[str] = ..., fill: _Optional[_Union[_region_admin_pb2.FillProgress, _Mapping]] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
 
 class RegionState(_message.Message):
     __slots__ = ["address", "name", "up"]

@@ -1,0 +1,29 @@
+"""What the commands that talk to a running cloud have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_CLOUD = "127.0.0.1:7243"
+
+
+def talks_to_cloud(function: F) -> F:
+    """Give a command `--cloud` and `-o`, and hand it a Connection as its first argument."""
+
+    @click.option(
+        "--cloud", envvar="MOCKCLOUD", default=DEFAULT_CLOUD, show_default=True, help="Cloud Ops address."
+    )
+    @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    @functools.wraps(function)
+    def command(cloud: str, output: str, **arguments: Any) -> None:
+        from mockcloud.cli.client import Connection
+
+        function(Connection(cloud, json_output=output == "json"), **arguments)
+
+    return command  # type: ignore[return-value]  # click replaces it by a Command
