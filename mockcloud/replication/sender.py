@@ -269,18 +269,25 @@ class Sender:
             self._restart_ack_timer()
 
     async def _send_page(self, stream: Stream, rows: int) -> int:
-        """Send so many tasks of what comes after `sent`; how many there were."""
+        """Send so many tasks of what comes after `sent`; how many positions there were.
+
+        What was trimmed before the peer joined is sent as nothing: it is filled with that, and acknowledges it.
+        """
         after, namespace_id, settings = self._sent, self.route.namespace_id, self._settings
-        page = await self._store.read(
-            lambda connection: log.read_log(connection, namespace_id, after, rows, settings.page_bytes)
+        page, last = await self._store.read(
+            lambda connection: (
+                log.read_log(connection, namespace_id, after, rows, settings.page_bytes),
+                log.last_position(connection, namespace_id),
+            )
         )
         if self._sent != after:
             return rows  # an answer moved the window meanwhile
-        if not page:
+        position = page[-1].position if page else last
+        if position <= after:
             return 0
         tasks = [ReplicationTask.FromString(row.task) for row in page if not row.events_gone]
         message = FromSender(
-            previous_position=after, position=page[-1].position, tasks=tasks, sent_at=self._clock.now()
+            previous_position=after, position=position, tasks=tasks, sent_at=self._clock.now()
         )
         highest = self._in_flight[-1][0] if self._in_flight else self._acked
         self._in_flight.extend((task.position, task.created_at) for task in tasks if task.position > highest)
@@ -290,7 +297,7 @@ class Sender:
         raw = message.SerializeToString()
         self._pages.append((message.position, len(raw)))
         await stream.send(raw)
-        return len(page)
+        return len(page) or rows
 
     async def _receive_all(self, stream: Stream) -> None:
         while (raw := await stream.receive()) is not None:
