@@ -13,7 +13,7 @@ transferQueueActiveTaskExecutor.processStartChildExecution, processParentClosePo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -40,7 +40,7 @@ from temporalio.api.history.v1 import (
 )
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
-from mockcloud.api.state.v1.state_pb2 import CloseErrands, NamespaceRecord, VersionHistoryItem
+from mockcloud.api.state.v1.state_pb2 import CloseErrands, NamespaceRecord, RunAt, VersionHistoryItem
 from mockcloud.core import errands, history_limits, priorities, task_state
 from mockcloud.core.change import RunChange
 from mockcloud.core.errors import NotFound, workflow_already_completed
@@ -394,11 +394,18 @@ def write_again(change: RunChange, event: HistoryEvent) -> bool:
     return True
 
 
-def close_errands_done(change: RunChange, event_id: int, version: int) -> None:
-    """Note that a closed run's errands are done; they are not done again, here or elsewhere."""
+def close_errands_done(
+    change: RunChange, event_id: int, version: int, rests_on: Iterable[RunAt] = ()
+) -> None:
+    """Note that a closed run's errands are done; they are not done again, here or elsewhere.
+
+    `rests_on` are the runs that got nothing because they had ended.
+    """
     change.run.record.close_errands.CopyFrom(
         CloseErrands(
-            close=VersionHistoryItem(event_id=event_id, version=version), version=change.context.version
+            close=VersionHistoryItem(event_id=event_id, version=version),
+            version=change.context.version,
+            rests_on=rests_on,
         )
     )
     change.replicate_run_state = True

@@ -137,12 +137,20 @@ Plan = UnknownRun | Duplicate | Missing | Append | Backfill | Switch | Invalid
 SAME_VERSION = "ConflictResolver encountered replication task version == current branch last write version"
 
 
-def decide(histories: VersionHistories | None, incoming: Incoming) -> Plan:
-    """The plan for `incoming`, given the branches of its run (None: the run is unknown here)."""
+def decide(
+    histories: VersionHistories | None, incoming: Incoming, deleted: VersionHistories | None = None
+) -> Plan:
+    """The plan for `incoming`, given the branches of its run (None: the run is unknown here).
+
+    `deleted` are those that an unknown run had when a user deleted it. What was deleted with it does not come back;
+    what a peer wrote without knowing of that does, and the run with it.
+    """
     problem = incoming.problem()
     if problem:
         return Invalid(problem)
     if histories is None or not histories.histories:
+        if deleted is not None and branch_with(deleted, incoming.last) is not None:
+            return Duplicate()
         return UnknownRun(is_start=incoming.first_event_id == 1)
     try:
         ancestor = version_history.find_ancestor(histories, incoming.items)

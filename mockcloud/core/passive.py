@@ -166,10 +166,15 @@ def merge_close_errands(run: Run, incoming: CloseErrands, context: Context) -> O
     What was done under a lower version than the namespace has now may have been done to a branch that lost:
     the active region does it again, where it changes nothing if it stands.
     """
-    if incoming.version < context.version or incoming.version <= run.record.close_errands.version:
+    if not takes_close_errands(run, incoming, context):
         return None
     run.record.close_errands.CopyFrom(incoming)
     return Outcome(run=run)
+
+
+def takes_close_errands(run: Run, incoming: CloseErrands, context: Context) -> bool:
+    """Whether `merge_close_errands` takes them in."""
+    return incoming.version >= context.version and incoming.version > run.record.close_errands.version
 
 
 def merge_problems(run: Run, incoming: TaskProblems, context: Context) -> Outcome | None:

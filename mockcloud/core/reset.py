@@ -151,8 +151,13 @@ def adopt(run: Run, copies: Sequence[Batch], base_run_id: str, last: Item, reset
     """Make the bare fold of `copies` a run of its own: the same in the region of the reset and in its replicas."""
     assert copies, "a reset run begins with a copy"
     assert run.next_event_id == last.event_id + 1, "the fold is that of the copy"
+    run.record.version_histories.histories[0].branch_id = copies[0].branch_id
+    mark(run, base_run_id, last, reset_time)
+
+
+def mark(run: Run, base_run_id: str, last: Item, reset_time: int) -> None:
+    """Keep that all of `run`, up to its last event `last`, is a copy."""
     record = run.record
-    record.version_histories.histories[0].branch_id = copies[0].branch_id
     record.base_run_id = base_run_id
     record.base_event_id = last.event_id
     record.reset_time = reset_time

@@ -254,7 +254,10 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
             entries.append(LogWrite(ReplicationTask(created_at=now, run_state=record).SerializeToString()))
     if outcome.deleted:
         deletion = RunDeletion(
-            workflow_id=run.key.workflow_id, run_id=run.key.run_id, version=run.last_write_version
+            workflow_id=run.key.workflow_id,
+            run_id=run.key.run_id,
+            version=run.last_write_version,
+            items=run.version_history.items,
         )
         entries.append(LogWrite(ReplicationTask(created_at=now, deletion=deletion).SerializeToString()))
     return entries

@@ -5,11 +5,7 @@ and gives it back before the next, so a child may have its parent's workflow id,
 each other. Whatever comes between the two, a crash, a failover, another change: the errand still stands, is
 looked at anew and done again, which changes nothing where it was done.
 
-A close is noted as done when its parent has the news in its history: what waits in a buffer, for a worker to
-finish, no other region knows of.
-
-What the other run refuses becomes an event of the run that asked; where nobody waits for an answer (a parent,
-a child whose parent has closed), a run that is gone is none of anybody's business.
+What the other run refuses becomes an event of the run that asked. What a close has to do is in `close_hands`.
 
 A command can name another namespace only where both live in one and the same region
 (`core.command_checks_others`), so the other run is always in this one.
@@ -19,9 +15,8 @@ Real: transfer_queue_active_task_executor.go.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -32,25 +27,20 @@ from temporalio.api.enums.v1 import (
     SignalExternalWorkflowExecutionFailedCause,
     StartChildWorkflowExecutionFailedCause,
 )
-from temporalio.api.workflowservice.v1 import (
-    RequestCancelWorkflowExecutionRequest,
-    TerminateWorkflowExecutionRequest,
-)
 
 from mockcloud.core import children, errands, externals, signals
 from mockcloud.core.change import RunChange
-from mockcloud.core.children import ChildStart, ClosedChild, Leave
+from mockcloud.core.children import ChildStart, Leave
 from mockcloud.core.derived import Errand, ErrandKind
 from mockcloud.core.errors import (
-    Internal,
     InvalidArgument,
     NotFound,
     WorkflowExecutionAlreadyStarted,
 )
 from mockcloud.core.externals import Target
-from mockcloud.core.run import BUFFERED_EVENT_ID, Child, Run, RunKey
-from mockcloud.core.signals import HISTORY_SERVICE, Source
+from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.changes import Changes
+from mockcloud.engine.close_hands import CloseHands, NotYetError
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 
 T = TypeVar("T")
@@ -67,17 +57,10 @@ ChildCause = StartChildWorkflowExecutionFailedCause
 SignalCause = SignalExternalWorkflowExecutionFailedCause
 CancelCause = CancelExternalWorkflowExecutionFailedCause
 
-_MOST_RESETS = 100  # of a parent, that a child's end follows. Real: maxResetRedirectCount
-_POLICIES_AT_ONCE = 64
-
 _POLICY_OF_LEAVE = {
     Leave.TERMINATE: ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
     Leave.REQUEST_CANCEL: ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 }
-
-
-class NotYetError(Exception):
-    """It is too early: what was done waits in another run's buffer, or a parent has not said anything yet."""
 
 
 class ErrandHands:
@@ -86,12 +69,13 @@ class ErrandHands:
     def __init__(self, changes: Changes, namespaces: NamespaceRegistry) -> None:
         self._changes = changes
         self._namespaces = namespaces
+        self._closes = CloseHands(changes, namespaces)
         self._by_kind: Mapping[ErrandKind, Callable[[Namespace, RunKey, Errand], Awaitable[None]]] = {
             ErrandKind.START_CHILD: self._start_child,
             ErrandKind.SIGNAL_EXTERNAL: self._signal,
             ErrandKind.CANCEL_EXTERNAL: self._cancel,
             ErrandKind.FIRST_TASK: self._ask_parent,
-            ErrandKind.CLOSE: self._close,
+            ErrandKind.CLOSE: self._closes.perform,
         }
 
     async def perform(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
@@ -202,7 +186,7 @@ class ErrandHands:
             with contextlib.suppress(NotFound):  # it was ended, and deleted
                 await self._update(target, first, children.begin)
         elif leave in _POLICY_OF_LEAVE:
-            await self._apply_policy(target, first, _POLICY_OF_LEAVE[leave], parent)
+            await self._closes.apply_policy(target, first, _POLICY_OF_LEAVE[leave], parent)
 
     # Signals and cancel requests
 
@@ -272,105 +256,6 @@ class ErrandHands:
             ),
         )
 
-    # The close
-
-    async def _close(self, namespace: Namespace, key: RunKey, errand: Errand) -> None:
-        """Tell the parent, then apply the policies, then note that it is done. Real: processCloseExecution."""
-
-        def look(run: Run) -> tuple[ClosedChild | None, list[Child]] | None:
-            if errand not in errands.errands_of(run):
-                return None
-            told = children.closed_child(run) if errands.tells_parent(run) else None
-            return told, list(errands.policies_to_apply(run))
-
-        found = await self._read(namespace, key, look)
-        if found is None:
-            return
-        told, orphans = found
-        if told is not None:
-            await self._tell_parent(told)
-        execution = WorkflowExecution(workflow_id=key.workflow_id, run_id=key.run_id)
-        for start in range(0, len(orphans), _POLICIES_AT_ONCE):
-            await _all(
-                self._apply_policy_to(child, execution)
-                for child in orphans[start : start + _POLICIES_AT_ONCE]
-            )
-        await self._update(
-            namespace,
-            key,
-            partial(children.close_errands_done, event_id=errand.event_id, version=errand.version),
-        )
-
-    async def _tell_parent(self, child: ClosedChild) -> None:
-        owner = self._namespaces.find_id(child.link.parent_workflow_namespace_id)
-        if owner is None:
-            return
-        parent = RunKey(
-            owner.id,
-            child.link.parent_workflow_execution.workflow_id,
-            child.link.parent_workflow_execution.run_id,
-        )
-        with contextlib.suppress(NotFound):  # nobody is there, or it was told before
-            parent = await self._told(owner, parent, child)
-        event_id = child.link.parent_initiated_event_id
-
-        def not_yet(run: Run) -> bool:
-            # A zombie hears nothing, and is not gone: it may be revived, by a region that still counts it as current.
-            return children.end_is_buffered(run, event_id) or (run.open and run.record.zombie)
-
-        with contextlib.suppress(NotFound):
-            if await self._read(owner, parent, not_yet):
-                raise NotYetError
-
-    async def _told(self, owner: Namespace, parent: RunKey, child: ClosedChild) -> RunKey:
-        """Tell the parent, or the run that a reset has made of it; which it was."""
-        rule = partial(children.record_closed, child=child)
-        for _ in range(_MOST_RESETS + 1):
-            run_id = await self._update(owner, parent, rule)
-            if not run_id:
-                return parent
-            parent = parent._replace(run_id=run_id)
-        raise Internal("The chain of resets is too long to iterate.")
-
-    async def _apply_policy_to(self, child: Child, parent: WorkflowExecution) -> None:
-        attributes = child.attributes
-        target = self._namespaces.find_id(attributes.namespace_id)
-        if target is not None:
-            key = RunKey(target.id, attributes.workflow_id, child.first_run_id)
-            await self._apply_policy(target, key, attributes.parent_close_policy, parent)
-
-    async def _apply_policy(
-        self,
-        target: Namespace,
-        first: RunKey,
-        policy: ParentClosePolicy.ValueType,
-        parent: WorkflowExecution,
-    ) -> None:
-        """To the newest run of the child's chain; whose first run is not known, to whatever run is the parent's.
-
-        Real: applyParentClosePolicy.
-        """
-        source = Source(parent, only_parent=True)
-        rule: Callable[[RunChange], None]
-        if policy == ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE:
-            terminate = TerminateWorkflowExecutionRequest(
-                first_execution_run_id=first.run_id, reason="by parent close policy", identity=HISTORY_SERVICE
-            )
-            rule = partial(signals.terminate, request=terminate, source=source)
-        else:
-            cancel = RequestCancelWorkflowExecutionRequest(
-                first_execution_run_id=first.run_id, identity=HISTORY_SERVICE
-            )
-            rule = partial(signals.request_cancel, request=cancel, source=source)
-        with contextlib.suppress(NotFound):  # it has ended, or never was
-            await self._changes.update(target, first.workflow_id, "", rule)
-            if await self._changes.read(target, first.workflow_id, "", _cancel_request_is_buffered):
-                raise NotYetError
-
-
-def _cancel_request_is_buffered(run: Run) -> bool:
-    return run.open and run.cancel_request_event_id == BUFFERED_EVENT_ID
-
 
 def _refuse_itself(key: RunKey, target: Namespace, execution: WorkflowExecution) -> None:
     """No workflow signals or cancels itself; its run id does not matter. Raises NotFound."""
@@ -380,10 +265,3 @@ def _refuse_itself(key: RunKey, target: Namespace, execution: WorkflowExecution)
 
 def _named(target: Namespace | None, name: str, namespace_id: str) -> Target:
     return Target(target.name, target.id) if target else Target(name, namespace_id)
-
-
-async def _all(works: Iterable[Awaitable[None]]) -> None:
-    """Wait for all, then raise what the first one that failed has raised."""
-    for result in await asyncio.gather(*works, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result

@@ -28,8 +28,9 @@ from mockcloud.core.errors import (
 )
 from mockcloud.core.run import RunKey
 from mockcloud.engine.changes import Changes
+from mockcloud.engine.close_hands import NotYetError
 from mockcloud.engine.commit import Committed
-from mockcloud.engine.errand_hands import ErrandHands, NotYetError
+from mockcloud.engine.errand_hands import ErrandHands
 from mockcloud.engine.locks import KeyedLocks
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.tasks import Tasks

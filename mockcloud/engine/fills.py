@@ -204,6 +204,7 @@ def _last_batch(
         run_id=stored.run_id,
         items=branch.items,
         create_request_id=record.create_request_id if batch.first_event_id == 1 else "",
+        filled=True,
     )
     task = ReplicationTask(created_at=now, history=message)
     return LogWrite(task.SerializeToString(), NodeRef(batch.branch_id, batch.first_event_id))

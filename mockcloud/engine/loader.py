@@ -10,14 +10,14 @@ import sqlite3
 
 from temporalio.api.history.v1 import History
 
-from mockcloud.api.state.v1.state_pb2 import RunRecord
+from mockcloud.api.state.v1.state_pb2 import RunRecord, VersionHistories
 from mockcloud.core import fold
 from mockcloud.core.change import Batch
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive
 from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.cache import Entry, RunCache, Tail
-from mockcloud.store import history, runs
+from mockcloud.store import deletions, history, runs
 from mockcloud.store.database import Store
 from mockcloud.store.runs import RunRow
 
@@ -73,6 +73,15 @@ class Loader:
         loaded = Entry(run=run, run_key=row.run_key, derived=derive(run), tail=tail)
         self._cache.put(loaded)
         return loaded
+
+    async def deleted(self, key: RunKey) -> VersionHistories | None:
+        """The branches of a run that a user deleted, see `store.deletions`."""
+        return await self._store.read(lambda connection: deletions.deleted_histories(connection, *key))
+
+    async def histories_of(self, key: RunKey) -> VersionHistories | None:
+        """The branches of a run as stored by now, whoever holds its lock; None: there is no such run."""
+        row = await self._store.read(lambda connection: runs.load_run(connection, *key))
+        return RunRecord.FromString(row.record).version_histories if row else None
 
     async def current(self, namespace_id: str, workflow_id: str) -> CurrentRun | None:
         """The current-run row of a workflow id; None: it never had a run, or all are deleted."""

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mockcloud.api.state.v1.state_pb2 import VersionHistories
 from mockcloud.core.change import Batch, Context, Outcome
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.run import Run, RunKey
@@ -59,6 +60,14 @@ class Loaded:
         self.touched.add(key)
         entry = await self._loader.entry(key)
         return entry.run if entry else None
+
+    async def deleted(self, key: RunKey) -> VersionHistories | None:
+        """The branches of a run that a user deleted here; None: nobody did, or it is long ago."""
+        return await self._loader.deleted(key)
+
+    async def histories_of(self, key: RunKey) -> VersionHistories | None:
+        """The branches of a run of any workflow id, as stored by now; None: it is unknown here."""
+        return await self._loader.histories_of(key)
 
     async def current(self) -> CurrentRun | None:
         """The current-run row."""

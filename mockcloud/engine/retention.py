@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
+from mockcloud.api.state.v1.state_pb2 import RunRecord
 from mockcloud.core import times
 from mockcloud.core.errors import Unavailable
 from mockcloud.core.ports import Ports
@@ -19,7 +20,7 @@ from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import Loaded, Replicated
 from mockcloud.engine.tasks import Tasks
-from mockcloud.store import runs
+from mockcloud.store import deletions, runs
 from mockcloud.store.database import Store
 from mockcloud.store.runs import ExpiredRun
 
@@ -102,8 +103,13 @@ class Retention:
         def transaction(connection: sqlite3.Connection) -> None:
             # Looked at again under the lock: a branch switch may have opened the run.
             row = runs.load_run(connection, key.namespace_id, key.workflow_id, key.run_id)
-            if row is not None and row.delete_at is not None:
-                runs.delete_run(connection, row.run_key)
+            if row is None or row.delete_at is None:
+                return
+            record = RunRecord.FromString(row.record)
+            if record.delete_requested:
+                now, keep = self._ports.clock.now(), namespace.record.retention
+                deletions.put_deletion(connection, *key, record.version_histories, now=now, keep=keep)
+            runs.delete_run(connection, row.run_key)
 
         async def delete() -> None:
             await self._store.transact(transaction)

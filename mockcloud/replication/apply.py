@@ -19,7 +19,7 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.api.replication.v1.replication_pb2 import HistoryBatch, ReplicationTask
 from mockcloud.core import version_history
 from mockcloud.core.errors import (
     DeadlineExceeded,
@@ -39,8 +39,7 @@ from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
-from mockcloud.replication.peers import Peers
-from mockcloud.replication.plan import (
+from mockcloud.replication.needs import (
     Helped,
     NeedAgainError,
     NeedCallError,
@@ -49,8 +48,9 @@ from mockcloud.replication.plan import (
     NeedRecordError,
     ParkedError,
     PlanEndedError,
-    TaskPlan,
 )
+from mockcloud.replication.peers import Peers
+from mockcloud.replication.plan import TaskPlan
 from mockcloud.replication.receiver import workflow_of
 from mockcloud.replication.settings import Settings
 from mockcloud.store import parked as parked_rows
@@ -301,8 +301,8 @@ class Apply:
         async def plan(loaded: Loaded) -> Replicated:
             work = TaskPlan(loaded, helped, self._schedules)
             for earlier in missing:
-                await work.add(earlier)
-            await work.add(task)
+                await work.add(earlier, fetched=True)
+            await work.add(task, fetched=depth > 0)
             result = work.result()
             result.also += also
             return result
@@ -325,10 +325,11 @@ class Apply:
                     continue
                 if not isinstance(need, NeedRangeError):
                     raise
-                if in_one and (missing := await self._whole(source, need)):
+                of_this = need.key.workflow_id == workflow_id
+                if in_one and of_this and (missing := await self._whole(source, need)):
                     continue
-                in_one = False
-                if not await self._fill(namespace, source, task, need, depth):
+                in_one = in_one and not of_this
+                if not await self._fill(namespace, source, task, need, helped, depth):
                     return
             else:
                 return
@@ -352,34 +353,45 @@ class Apply:
                 pass  # the plan is all that is made again
 
     async def _fill(
-        self, namespace: Namespace, source: str, task: ReplicationTask, need: NeedRangeError, depth: int
+        self,
+        namespace: Namespace,
+        source: str,
+        task: ReplicationTask,
+        need: NeedRangeError,
+        helped: Helped,
+        depth: int,
     ) -> bool:
         """Fetch and apply what a task needs, batch by batch; False: the task has nothing to be applied to any more."""
         if depth >= _DEEPEST_FETCH:
             raise need
+        is_history = task.WhichOneof("task") == "history"
         try:
             there = await self._fetch(namespace, source, need, depth + 1)
         except FailedPrecondition as error:
-            if task.WhichOneof("task") == "history":
+            if is_history:
                 raise
             # State of a branch that its source does not have any more: the run was deleted there, and has come back by
             # what the other side of a split wrote to it.
             _logger.warning("state of %s dropped: %s", need.key, error.message)
-            return False
+            there = False
         if there:
             return True
         if need.key.run_id == _run_of(task)[1]:
             return False  # the source has deleted the run
+        if not is_history:
+            helped.gone.add(need.key)
+            return True
         # It goes on from a run that the source has deleted: then it comes whole.
         items = version_history.values(task.history.items)
         key = RunKey(namespace.id, need.key.workflow_id, task.history.run_id)
-        whole = NeedRangeError(key, Item(0, 0), version_history.last_item(items))
+        last = version_history.last_item(items)
+        whole = NeedRangeError(key, Item(0, 0), last, filled=need.filled, with_copy=True)
         return await self._fetch(namespace, source, whole, depth + 1)
 
     async def _whole(self, source: str, need: NeedRangeError) -> list[ReplicationTask]:
         """All that is missing, if it comes in one answer; else nothing."""
         try:
-            batches = await self._peers.history_range(source, need.key, need.after.event_id, need.until)
+            batches = await self._range(source, need, need.after.event_id)
         except (NotFound, FailedPrecondition):
             return []
         if not batches or batches[-1].items[-1].event_id < need.until.event_id:
@@ -391,7 +403,7 @@ class Apply:
         after = need.after.event_id
         while after < need.until.event_id:
             try:
-                batches = await self._peers.history_range(source, need.key, after, need.until)
+                batches = await self._range(source, need, after)
             except NotFound:
                 return False
             if not batches or batches[-1].items[-1].event_id <= after:
@@ -401,6 +413,14 @@ class Apply:
                 await self._settle(namespace, source, need.key.workflow_id, fetched, Helped(), depth=depth)
             after = batches[-1].items[-1].event_id
         return True
+
+    async def _range(self, source: str, need: NeedRangeError, after: int) -> list[HistoryBatch]:
+        batches = await self._peers.history_range(
+            source, need.key, after, need.until, with_copy=need.with_copy
+        )
+        for batch in batches:
+            batch.filled = need.filled
+        return batches
 
     async def _refresh(self, namespace: Namespace, source: str) -> None:
         """Learn who is active from the region that knows more [14b].

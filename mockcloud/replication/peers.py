@@ -30,15 +30,19 @@ class Peers:
         self._timeout = timeout
 
     async def history_range(
-        self, peer: str, key: RunKey, after_event_id: int, until: Item
+        self, peer: str, key: RunKey, after_event_id: int, until: Item, *, with_copy: bool = False
     ) -> list[HistoryBatch]:
-        """Batches of the branch that has `until`: those after an event id, as many as fit one answer."""
+        """Batches of the branch that has `until`: those after an event id, as many as fit one answer.
+
+        A run that a reset made begins behind its copy of another run, except `with_copy`.
+        """
         request = GetHistoryRangeRequest(
             namespace_id=key.namespace_id,
             workflow_id=key.workflow_id,
             run_id=key.run_id,
             after_event_id=after_event_id,
             until=until.message(),
+            with_copy=with_copy,
         )
         answer = await self._call(peer, names.GET_HISTORY_RANGE, request.SerializeToString())
         return list(GetHistoryRangeResponse.FromString(answer).batches)

@@ -2,24 +2,14 @@
 
 `core` decides, this carries the pieces.
 
-What cannot be done under the lock ends the plan with a need; the caller meets it and plans again:
-
-    NeedRangeError     events before the batch are missing: fetch them from the source
-    NeedReapplyError   signals of a losing branch belong into the region that is active: send them there first
-    NeedCallError      a schedule was updated or patched on the losing side of a split: do it here first
-    NeedRecordError    the batch was written under a failover version unknown here: ask who is active
-    NeedAgainError     the namespace has changed meanwhile, so that its fence must be passed anew
-    NeedAloneError     the task resets a run, which reads what is stored: those before it must be committed first
-    ParkedError        reconciliation that is not built
-    RefusedError       no healthy region sends this
-
-A plan that ends so has changed runs in memory; the engine drops them. Nothing is written.
+What cannot be done under the lock ends the plan with a need (`needs`); the caller meets it and plans again. A plan that
+ends so has changed runs in memory; the engine drops them. Nothing is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from google.protobuf.message import DecodeError
 from temporalio.api.enums.v1 import EventType
@@ -29,11 +19,11 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     ActivityState,
     HistoryBatch,
     ReplicationTask,
-    ResetBase,
     RunDeletion,
     RunStateRecord,
     ScheduleState,
 )
+from mockcloud.api.state.v1.state_pb2 import RunAt, VersionHistories, VersionHistoryItem
 from mockcloud.core import conflict, fold, passive, reapply, reset, two_runs, version_history
 from mockcloud.core.change import Outcome, RunChange
 from mockcloud.core.conflict import (
@@ -48,79 +38,23 @@ from mockcloud.core.conflict import (
     UnknownRun,
 )
 from mockcloud.core.run import Run, RunKey
-from mockcloud.core.schedule.calls import Call
 from mockcloud.core.version_history import Item
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.resets import reset_closed
 from mockcloud.engine.schedules import Schedules
 from mockcloud.replication import reapplying
-
-
-class PlanEndedError(Exception):
-    """The plan cannot go on; see the classes below."""
-
-
-@dataclass
-class NeedRangeError(PlanEndedError):
-    """The events of the run after `after`, up to and including `until`, are missing."""
-
-    key: RunKey
-    after: Item
-    until: Item
-
-
-@dataclass
-class NeedReapplyError(PlanEndedError):
-    """Events of a losing branch of run `key` must be reapplied in `region` before it is stored."""
-
-    region: str
-    key: RunKey
-    events: list[HistoryEvent]
-
-
-@dataclass
-class NeedCallError(PlanEndedError):
-    """A call about a schedule that the losing side of a split has taken must be made here."""
-
-    call: Call
-
-
-class NeedRecordError(PlanEndedError):
-    """The namespace record here is older than the batch."""
-
-
-class NeedAgainError(PlanEndedError):
-    """The namespace has changed while the plan was made."""
-
-
-class NeedAloneError(PlanEndedError):
-    """A closed run is to be reset from what is stored of it: the tasks before this one must be committed first."""
-
-
-@dataclass
-class ParkedError(PlanEndedError):
-    """The task waits with its run."""
-
-    reason: str
-
-
-@dataclass
-class RefusedError(PlanEndedError):
-    """The task makes no sense."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-@dataclass
-class Helped:
-    """What was done outside the lock for the task that is planned again."""
-
-    reapplied: bool = False
-    refreshed: bool = False
-    called: bool = False
+from mockcloud.replication.needs import (
+    Helped,
+    NeedAgainError,
+    NeedAloneError,
+    NeedCallError,
+    NeedRangeError,
+    NeedReapplyError,
+    NeedRecordError,
+    ParkedError,
+    RefusedError,
+)
+from mockcloud.store import deletions
 
 
 class TaskPlan:
@@ -138,6 +72,7 @@ class TaskPlan:
         # In which events of losing branches are written again on the current run, as long as nothing else changes it.
         self._reapplying: RunChange | None = None
         self._deleted: list[RunKey] = []
+        self._histories_deleted: dict[str, VersionHistories | None] = {}  # of unknown runs
         self._also: list[InTransaction] = []
         self._then: list[Callable[[], None]] = []
 
@@ -146,8 +81,8 @@ class TaskPlan:
         self._end_reapplying()
         return Replicated(self._outcomes, self._also, self._deleted, self._then)
 
-    async def add(self, task: ReplicationTask) -> None:
-        """Plan one more task. Raises PlanEndedError."""
+    async def add(self, task: ReplicationTask, *, fetched: bool = False) -> None:
+        """Plan one more task; one that was `fetched` may bring back what is deleted here. Raises PlanEndedError."""
         self._added += 1
         kind = task.WhichOneof("task")
         if kind != "history":
@@ -155,7 +90,7 @@ class TaskPlan:
         try:
             match kind:
                 case "history":
-                    await self._history(task.history)
+                    await self._history(task.history, fetched=fetched)
                 case "activity":
                     await self._activity(task.activity)
                 case "run_state":
@@ -176,6 +111,24 @@ class TaskPlan:
             self._runs[run_id] = await self._loaded.run(run_id)
         return self._runs[run_id]
 
+    async def _run_with_state(self, run_id: str, messages: Iterable[VersionHistoryItem]) -> Run | None:
+        """The run whose state a task brings; None: it is deleted here, and the task says nothing any more.
+
+        State may come from another region than the run, and before it: then the run comes first, from there.
+        """
+        items = version_history.values(messages)
+        if not version_history.is_well_formed(items):
+            raise RefusedError("a version history is malformed")
+        run = await self._run(run_id)
+        if run is None and await self._histories_of_deleted(run_id) is None:
+            raise NeedRangeError(self._loaded.key(run_id), Item(0, 0), version_history.last_item(items))
+        return run
+
+    async def _histories_of_deleted(self, run_id: str) -> VersionHistories | None:
+        if run_id not in self._histories_deleted:
+            self._histories_deleted[run_id] = await self._loaded.deleted(self._loaded.key(run_id))
+        return self._histories_deleted[run_id]
+
     async def _current(self) -> Run | None:
         """The current run of the workflow id, as this plan leaves it."""
         if self._current_run_id is None:
@@ -195,7 +148,7 @@ class TaskPlan:
             return
         self._outcomes.append(outcome)
 
-    async def _history(self, batch: HistoryBatch) -> None:
+    async def _history(self, batch: HistoryBatch, *, fetched: bool = False) -> None:
         events = list(History.FromString(batch.events).events)
         incoming = _incoming(batch, events)
         record = self._loaded.namespace.record
@@ -203,7 +156,11 @@ class TaskPlan:
             raise NeedRecordError
         key = self._loaded.key(batch.run_id)
         run = await self._run(batch.run_id)
-        plan = conflict.decide(run.record.version_histories if run else None, incoming)
+        if run is not None:
+            plan = conflict.decide(run.record.version_histories, incoming)
+        else:
+            deleted = None if fetched else await self._histories_of_deleted(batch.run_id)
+            plan = conflict.decide(None, incoming, deleted)
         if self._changes_target(run, plan):
             self._end_reapplying()
         if run is not None and not isinstance(plan, Duplicate | Invalid | Missing):
@@ -213,7 +170,7 @@ class TaskPlan:
                 plan = conflict.decide(run.record.version_histories, incoming)
         await self._carry_out(key, run, batch, incoming, events, plan)
         if batch.HasField("new_run"):
-            await self._history(batch.new_run)
+            await self._history(batch.new_run, fetched=fetched)
 
     async def _carry_out(
         self,
@@ -232,45 +189,50 @@ class TaskPlan:
             case Invalid(reason):
                 raise RefusedError(reason)
             case Missing(after, until):
-                raise NeedRangeError(key, after, until)
-            case UnknownRun(is_start=False) if batch.HasField("base"):
-                await self._create_reset(key, batch.base, events, extra)
+                raise NeedRangeError(key, after, until, filled=batch.filled)
+            case UnknownRun(is_start=False) if 0 < batch.base.item.event_id < events[0].event_id:
+                await self._create_reset(key, batch, events, extra)
                 return
             case UnknownRun(is_start=False):
                 before = events[0].event_id - 1
-                raise NeedRangeError(key, Item(0, 0), version_history.until(incoming.items, before)[-1])
+                last = version_history.until(incoming.items, before)[-1]
+                raise NeedRangeError(key, Item(0, 0), last, filled=batch.filled)
             case UnknownRun():
-                await self._create(key, events, extra)
+                if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                    raise RefusedError("the first event of a run does not start it")
+                created = _marked(passive.create(key, events, context, extra), batch)
+                await self._rank(created, _wanted(batch, events))
                 return
         assert run is not None, "only an unknown run has no branches"
         events = [event for event in events if event.event_id >= plan.first_event_id]
+        wanted = _wanted(batch, events)
         match plan:
             case Append():
-                await self._rank(passive.append(run, events, context, extra), events)
+                await self._rank(_marked(passive.append(run, events, context, extra), batch), wanted)
             case Backfill():
                 self._put(passive.backfill(run, plan.target, events, context))
-                await self._reapply(run.key, reapply.candidates(events), incoming.items)
+                await self._reapply(run.key, wanted, incoming.items)
             case Switch():
                 target = plan.target
                 index = target.index if isinstance(target, Existing) else target.parent_index
                 branch_id = run.record.version_histories.histories[index].branch_id
                 shared = await self._loaded.fold_branch(key.run_id, branch_id, plan.first_event_id)
-                await self._rank(passive.switch(run, shared, target, events, context, extra), events)
-
-    async def _create(self, key: RunKey, events: list[HistoryEvent], extra: passive.Extra) -> None:
-        if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-            raise RefusedError("the first event of a run does not start it")
-        await self._rank(passive.create(key, events, self._context, extra), events)
+                await self._rank(passive.switch(run, shared, target, events, context, extra), wanted)
 
     async def _create_reset(
-        self, key: RunKey, base: ResetBase, events: list[HistoryEvent], extra: passive.Extra
+        self, key: RunKey, batch: HistoryBatch, events: list[HistoryEvent], extra: passive.Extra
     ) -> None:
         """A run that goes on from an event of another one: both regions copy that from what they have."""
+        base = batch.base
         base_key, last = self._loaded.key(base.run_id), Item.of(base.item)
         run = await self._run(base.run_id)
         branch = conflict.branch_with(run.record.version_histories, last) if run else None
+        if run is None and await self._histories_of_deleted(base.run_id) is not None:
+            # Fetched again, it would be left open at the point of the reset, with nobody to close it.
+            until = Item(events[-1].event_id, events[-1].version)
+            raise NeedRangeError(key, Item(0, 0), until, with_copy=True, filled=batch.filled)
         if run is None or branch is None:
-            raise NeedRangeError(base_key, Item(0, 0), last)
+            raise NeedRangeError(base_key, Item(0, 0), last, filled=batch.filled)
         self._end_reapplying()
         finish = last.event_id + 1
         batches = await self._loaded.batches(branch.branch_id, 1, finish)
@@ -279,10 +241,11 @@ class TaskPlan:
         reset.adopt(made, copies, base.run_id, last, base.reset_time)
         run.record.reset_run_id = key.run_id
         self._put(Outcome(run=run))
-        await self._rank(passive.create_reset(made, copies, events, self._context, extra), events)
+        created = passive.create_reset(made, copies, events, self._context, extra)
+        await self._rank(created, _wanted(batch, events))
 
-    async def _rank(self, outcome: Outcome, events: Sequence[HistoryEvent]) -> None:
-        """Put the outcome of a run that `events` were applied to, and what it does to the order of runs."""
+    async def _rank(self, outcome: Outcome, wanted: list[HistoryEvent]) -> None:
+        """Put the outcome of a run, and what it does to the order of runs: an older one reapplies what is `wanted`."""
         run, current = outcome.run, await self._current()
         if current is None or current.key == run.key:
             outcome.becomes_current = outcome.created
@@ -300,7 +263,7 @@ class TaskPlan:
             return
         run.record.zombie = run.open
         self._put(outcome)
-        await self._reapply(run.key, reapply.candidates(events))
+        await self._reapply(run.key, wanted)
 
     async def _deletion(self, deletion: RunDeletion) -> None:
         """A run that this region wrote last goes with a deletion of its own behind what it wrote.
@@ -308,12 +271,29 @@ class TaskPlan:
         The region where it was deleted gets that again otherwise, by what it did not know of, and keeps it for ever.
         """
         run = await self._run(deletion.run_id)
-        if run is not None and run.last_write_version <= deletion.version:
+        if run is None:
+            await self._remember_deletion(deletion, VersionHistories())
+        elif run.last_write_version <= deletion.version:
             context = self._context
             if context.clusters.owner(run.last_write_version) == context.region:
                 self._put(Outcome(run=run, replicate=True, deleted=True))
+            await self._remember_deletion(deletion, run.record.version_histories)
             self._deleted.append(run.key)
             self._runs[deletion.run_id] = None
+
+    async def _remember_deletion(self, deletion: RunDeletion, histories: VersionHistories) -> None:
+        """Keep what is deleted of a run: the branches that it had here, and the one that it had there."""
+        together = VersionHistories()
+        together.CopyFrom(histories)
+        before = await self._histories_of_deleted(deletion.run_id)
+        together.histories.extend(before.histories if before else ())
+        together.histories.add(items=deletion.items)
+        self._histories_deleted[deletion.run_id] = together
+        key, now = self._loaded.key(deletion.run_id), self._context.now
+        keep = self._loaded.namespace.record.retention
+        self._also.append(
+            partial(deletions.put_deletion, **key._asdict(), histories=together, now=now, keep=keep)
+        )
 
     async def _reapply(self, source: RunKey, events: list[HistoryEvent], losing: Sequence[Item] = ()) -> None:
         """Events of a losing branch or run go to the current run, in the region that is active.
@@ -366,12 +346,10 @@ class TaskPlan:
             self._put(outcome)
 
     async def _activity(self, state: ActivityState) -> None:
-        run = await self._run(state.run_id)
+        run = await self._run_with_state(state.run_id, state.items)
         if run is None:
-            return  # the run is deleted here
+            return
         items = version_history.values(state.items)
-        if not version_history.is_well_formed(items):
-            raise RefusedError("an activity's version history is malformed")
         done = passive.sync_activity(run, items, state.activity, self._context)
         if isinstance(done, Missing):
             raise NeedRangeError(run.key, done.after, done.until)
@@ -379,9 +357,12 @@ class TaskPlan:
             self._put(done)
 
     async def _run_state(self, state: RunStateRecord) -> None:
-        run = await self._run(state.run_id)
+        run = await self._run_with_state(state.run_id, state.items)
         if run is None:
             return
+        if passive.takes_close_errands(run, state.close_errands, self._context):
+            for other in state.close_errands.rests_on:
+                await self._has_come_as_far(other)
         for done in (
             passive.merge_reapplied(run, state.reapplied),
             passive.merge_close_errands(run, state.close_errands, self._context),
@@ -391,6 +372,20 @@ class TaskPlan:
         ):
             if done is not None:
                 self._put(done)
+
+    async def _has_come_as_far(self, other: RunAt) -> None:
+        """A run of any workflow id is here as far as it was there, or it is deleted; otherwise the plan ends."""
+        key = RunKey(self._loaded.namespace.id, other.workflow_id, other.run_id)
+        items = version_history.values(other.items)
+        if key in self._helped.gone or not version_history.is_well_formed(items):
+            return
+        last = version_history.last_item(items)
+        histories = await self._loaded.histories_of(key)
+        if histories is None:
+            if await self._loaded.deleted(key) is None:
+                raise NeedRangeError(key, Item(0, 0), last)
+        elif conflict.branch_with(histories, last) is None:
+            raise NeedRangeError(key, version_history.find_ancestor(histories, items).item, last)
 
     async def _schedule(self, message: ScheduleState) -> None:
         """A schedule is replicated as state: the newer one holds. Calls of the older one are made again here."""
@@ -403,6 +398,23 @@ class TaskPlan:
         store, committed = self._schedules.receive(namespace, message.record)
         self._also.append(store)
         self._then.append(committed)
+
+
+def _wanted(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
+    """What is reapplied of the events of a batch if they lose.
+
+    A region that joins reapplies nothing of what it is filled with: those who had it before have done so, and the
+    current run may be a later one by now, which does not know.
+    """
+    return [] if batch.filled else reapply.candidates(events)
+
+
+def _marked(outcome: Outcome, batch: HistoryBatch) -> Outcome:
+    """A run that comes with what a reset copied is marked where the copy ends."""
+    if outcome.batches[-1].last_event_id == batch.base.item.event_id:
+        base = batch.base
+        reset.mark(outcome.run, base.run_id, Item.of(base.item), base.reset_time)
+    return outcome
 
 
 def _incoming(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> Incoming:

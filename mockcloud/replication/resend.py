@@ -53,10 +53,13 @@ def _read(
         raise FailedPrecondition(
             f"run {request.run_id} has no event {until.event_id} of version {until.version}"
         )
-    # What a reset run was copied from, its replica copies too.
-    base = record.base_event_id if request.after_event_id < record.base_event_id < until.event_id else 0
-    if base and not runs.load_run(connection, request.namespace_id, request.workflow_id, record.base_run_id):
-        base = 0  # it is deleted: its replica may have none to copy from
+    # What a reset run was copied from, its replica copies too, unless that is deleted here or there.
+    copied = request.after_event_id < record.base_event_id < until.event_id and not request.with_copy
+    if copied and not runs.load_run(
+        connection, request.namespace_id, request.workflow_id, record.base_run_id
+    ):
+        copied = False
+    base = record.base_event_id if copied else 0
     first = (base or request.after_event_id) + 1
     batches = history.read_branch(connection, branch.branch_id, first, until.event_id + 1, max_events)
     response = GetHistoryRangeResponse()
@@ -65,6 +68,8 @@ def _read(
         if base and batch.first_event_id == first:
             message.base.CopyFrom(_reset_base(record, branch))
             message.create_request_id = record.create_request_id
+        elif record.base_event_id == batch.last_event_id:
+            message.base.CopyFrom(_reset_base(record, branch))
         new_run = _new_run(connection, request, batch)
         if new_run is not None:
             message.new_run.CopyFrom(new_run)

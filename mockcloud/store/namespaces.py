@@ -19,6 +19,7 @@ _BY_NAMESPACE = (
     "replication_log",
     "log_trimmed",
     "positions",
+    "deletions",
     "fills",
     "parked",
     "dead_letters",

@@ -180,6 +180,17 @@ CREATE TABLE positions (
     PRIMARY KEY (namespace_id, direction, peer)
 ) WITHOUT ROWID;
 
+-- Runs that a user deleted, for as long as peers may still tell of them: store.deletions.
+CREATE TABLE deletions (
+    namespace_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    forget_at INTEGER NOT NULL,
+    histories BLOB NOT NULL,
+    PRIMARY KEY (namespace_id, workflow_id, run_id)
+) WITHOUT ROWID;
+CREATE INDEX deletions_forget_at ON deletions (forget_at);
+
 -- Replicas that joined a namespace and do not have its runs yet: store.fills.
 CREATE TABLE fills (
     namespace_id TEXT PRIMARY KEY,

@@ -105,6 +105,26 @@ CASES: list[tuple[str, VersionHistories | None, Incoming, Plan]] = [
 ]
 
 
+DELETED = run([(4, 1), (8, 2)], [(6, 1)])
+
+
+@pytest.mark.parametrize(
+    ("incoming", "plan"),
+    [
+        pytest.param(batch(1, (2, 1)), Duplicate(), id="its start"),
+        pytest.param(batch(7, (4, 1), (8, 2)), Duplicate(), id="its end"),
+        pytest.param(batch(5, (6, 1)), Duplicate(), id="its losing branch"),
+        pytest.param(batch(7, (7, 1)), UnknownRun(is_start=False), id="more of the losing branch"),
+        pytest.param(batch(9, (4, 1), (8, 2), (9, 3)), UnknownRun(is_start=False), id="a later region's"),
+        pytest.param(batch(1, (2, 5)), UnknownRun(is_start=True), id="another start"),
+    ],
+)
+def test_a_deleted_run_comes_back_by_what_was_not_known_when_it_was_deleted(
+    incoming: Incoming, plan: Plan
+) -> None:
+    assert conflict.decide(None, incoming, DELETED) == plan
+
+
 @pytest.mark.parametrize(("local", "incoming", "plan"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_plan(local: VersionHistories | None, incoming: Incoming, plan: Plan) -> None:
     assert conflict.decide(local, incoming) == plan

@@ -17,6 +17,7 @@ from mockcloud.core import children, externals, signals
 from mockcloud.core.derive import derive
 from mockcloud.core.run import RunKey
 from mockcloud.engine import errands
+from mockcloud.store import log
 from tests.core.others import signal_external, start_child
 from tests.replication.regions import Pair, Region, until_async
 from tests.scenarios.one_life import COMPLETE
@@ -261,6 +262,32 @@ async def test_a_policy_is_applied_by_whoever_is_active(pair: Pair) -> None:
     await settled(pair.b)
     await pair.same("child")
     assert (await pair.a.loaded("parent")).record.close_errands.version == 2
+
+
+async def test_a_note_that_rests_on_the_parents_end_brings_that_too(pair: Pair) -> None:
+    """The parent had ended where its child did; a region where it goes on would believe that it was told."""
+    abandoned = start_child(parent_close_policy=ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON)
+    await initiated(pair, abandoned)
+    pair.a.errands.start()
+    await has(pair.a, "child", "WORKFLOW_TASK_SCHEDULED 1")
+    await settled(pair.a)
+    await pair.arrived("A", "B")
+    pair.split()
+    request = TerminateWorkflowExecutionRequest()
+    await pair.a.changes.update(
+        pair.a.namespace, "parent", "", lambda change: signals.terminate(change, request)
+    )
+    # As if a third region had ended the parent, which has yet to tell B of it.
+    namespace_id, told = pair.a.namespace.id, await pair.a.log_position()
+    await pair.a.store.transact(lambda c: log.trim_log(c, namespace_id, told))
+    await pair.a.work("child", COMPLETE)
+    await settled(pair.a)
+    assert (await pair.b.loaded("parent")).open
+    pair.mend()
+    await pair.converge()
+
+    assert not (await pair.b.loaded("parent")).open
+    assert not any(pair.b.errands._standing.values())
 
 
 async def test_what_the_loser_has_noted_as_done_is_done_again(pair: Pair) -> None:

@@ -18,7 +18,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
-from mockcloud.core import activity, reapply, signals, times
+from mockcloud.core import activity, deletion, reapply, signals, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive
 from mockcloud.core.derived import TaskKind
@@ -243,6 +243,52 @@ class TestMissingEvents:
             pair.mend()
             await pair.same("w1")
             assert len(await pair.b.run_ids("w1")) == 2
+
+    async def test_what_is_trimmed_is_acknowledged_all_the_same(self, tmp_path: Path) -> None:
+        """A peer that joined later is filled with it; nobody waits for it to come from the log."""
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.a.start_workflow("w1")
+            await self.forget_log(pair)
+            pair.mend()
+            await pair.converge()
+            (report,) = await pair.a.replication.lag(pair.a.namespace.id)
+            assert report.outstanding == 0
+
+    async def test_state_brings_a_run_that_has_not_arrived(self, tmp_path: Path) -> None:
+        """With three regions it may come from another one than the run, and before it."""
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            pair.split()
+            await pair.a.start_workflow("w1")
+            await pair.a.work("w1", schedule_activity("a1"))
+            await self.forget_log(pair)
+            await take_activity(pair.a, "w1")
+            pair.mend()
+            await pair.same("w1")
+            (ours,) = (await pair.a.loaded("w1")).activities.values()
+            (theirs,) = (await pair.b.loaded("w1")).activities.values()
+            assert theirs.record == ours.record
+
+    async def test_what_is_told_late_does_not_bring_a_deleted_run_back(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            run_id = await pair.a.start_workflow("w1")
+            await pair.a.work("w1", schedule_activity("a1"))
+            await take_activity(pair.a, "w1")
+            namespace_id = pair.a.namespace.id
+            rows = await pair.a.store.read(lambda c: log.read_log(c, namespace_id, 0))
+            told = [ReplicationTask.FromString(row.task) for row in rows]
+            await pair.a.changes.update(pair.a.namespace, "w1", run_id, deletion.request)
+            await pair.converge()
+            assert not await pair.b.run_ids("w1")
+
+            of_w1 = [task for task in told if task.WhichOneof("task") in ("history", "activity")]
+            assert len(of_w1) > 2
+            await pair.b.replication._apply.apply_tasks(namespace_id, "A", "w1", of_w1)
+
+            assert not await pair.b.run_ids("w1")
 
     async def lose(self, pair: Pair, workflow_id: str, signals_: int) -> None:
         pair.split()

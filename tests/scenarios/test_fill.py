@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
@@ -31,6 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 from mockcloud.core.limits import Limits
 from mockcloud.engine import fills
 from mockcloud.store import fills as stored
+from mockcloud.store.log import read_log
 from tests.scenarios.invariants import settled
 from tests.scenarios.stage import (
     COMPLETE,
@@ -77,10 +79,10 @@ async def filled(stage: Stage, *workflow_ids: str) -> None:
             if SOUTH not in history:
                 return False
             shown = [
-                [
+                sorted(
                     (run.run_id, run.status, run.current, sorted(branch.items for branch in run.branches))
                     for run in runs
-                ]
+                )
                 for runs in (history[EAST], history[SOUTH])
             ]
             if shown[0] != shown[1]:
@@ -236,6 +238,48 @@ async def test_losing_branches_come_too(stage: Stage) -> None:
     assert signals(run.events) == ["of-the-west", "of-the-east"]
     (replica,) = (await stage.namespace.history("forked"))[SOUTH]
     assert [fate.fate for fate in replica.branches[1].reapplied] == ["reapplied"]
+
+
+async def trimmed(stage: Stage, *regions: str) -> None:
+    """Wait until nothing of what happened so far is in a log: whoever joins now has it from the fill alone."""
+
+    async def empty() -> bool:
+        left = 0
+        for name in regions:
+            region = stage.cloud.cloud.node(name).region
+            namespace_id = region.namespaces.by_name("orders").id
+            left += len(
+                await stage.cloud.run(
+                    region.store.read(partial(read_log, namespace_id=namespace_id, after_position=0))
+                )
+            )
+        return not left
+
+    await until(empty)
+
+
+async def test_what_a_losing_branch_asked_for_does_not_reach_a_later_run(stage: Stage) -> None:
+    """It was given to the run that was current then; the region that joins sees the next one."""
+    east, west = stage.at(EAST), stage.at(WEST)
+    await east.start("forked")
+    await east.work()
+    await stage.namespace.replicated()
+    cut = stage.cloud.link(EAST, WEST).partition()
+    await east.signal("forked", "of-the-east")
+    await stage.failover(WEST, forced=True)
+    await west.signal("forked", "of-the-west")
+    cut.remove()
+    await stage.namespace.replicated()
+    await west.work(COMPLETE)
+    await west.start("forked")
+    await stage.namespace.replicated()
+    await trimmed(stage, EAST, WEST)
+    await join(west, EAST, WEST, SOUTH)
+    await filled(stage, "forked")
+    await stage.namespace.replicated()
+    later, first = await settled(stage.namespace, "forked", regions=3)
+    assert signals(first.events) == ["of-the-west", "of-the-east"]
+    assert signals(later.events) == []
 
 
 async def test_a_reported_problem_comes_too() -> None:

@@ -46,18 +46,20 @@ class FromSender(_message.Message):
     def __init__(self, previous_position: _Optional[int] = ..., position: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[ReplicationTask, _Mapping]]] = ..., sent_at: _Optional[int] = ...) -> None: ...
 
 class GetHistoryRangeRequest(_message.Message):
-    __slots__ = ["after_event_id", "namespace_id", "run_id", "until", "workflow_id"]
+    __slots__ = ["after_event_id", "namespace_id", "run_id", "until", "with_copy", "workflow_id"]
     AFTER_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
+    WITH_COPY_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
     after_event_id: int
     namespace_id: str
     run_id: str
     until: _state_pb2.VersionHistoryItem
+    with_copy: bool
     workflow_id: str
-    def __init__(self, namespace_id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., after_event_id: _Optional[int] = ..., until: _Optional[_Union[_state_pb2.VersionHistoryItem, _Mapping]] = ...) -> None: ...
+    def __init__(self, namespace_id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., after_event_id: _Optional[int] = ..., until: _Optional[_Union[_state_pb2.VersionHistoryItem, _Mapping]] = ..., with_copy: bool = ...) -> None: ...
 
 class GetHistoryRangeResponse(_message.Message):
     __slots__ = ["batches"]
@@ -78,10 +80,11 @@ class GetNamespaceRecordResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
 
 class HistoryBatch(_message.Message):
-    __slots__ = ["base", "create_request_id", "events", "items", "new_run", "request_ids", "run_id", "workflow_id"]
+    __slots__ = ["base", "create_request_id", "events", "filled", "items", "new_run", "request_ids", "run_id", "workflow_id"]
     BASE_FIELD_NUMBER: _ClassVar[int]
     CREATE_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    FILLED_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     NEW_RUN_FIELD_NUMBER: _ClassVar[int]
     REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -90,12 +93,13 @@ class HistoryBatch(_message.Message):
     base: ResetBase
     create_request_id: str
     events: bytes
+    filled: bool
     items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
     new_run: HistoryBatch
     request_ids: _containers.RepeatedScalarFieldContainer[str]
     run_id: str
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., create_request_id: _Optional[str] = ..., new_run: _Optional[_Union[HistoryBatch, _Mapping]] = ..., request_ids: _Optional[_Iterable[str]] = ..., base: _Optional[_Union[ResetBase, _Mapping]] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ..., events: _Optional[bytes] = ..., create_request_id: _Optional[str] = ..., new_run: _Optional[_Union[HistoryBatch, _Mapping]] = ..., request_ids: _Optional[_Iterable[str]] = ..., base: _Optional[_Union[ResetBase, _Mapping]] = ..., filled: bool = ...) -> None: ...
 
 class PutNamespaceRecordRequest(_message.Message):
     __slots__ = ["record"]
@@ -156,14 +160,16 @@ class ResetBase(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., item: _Optional[_Union[_state_pb2.VersionHistoryItem, _Mapping]] = ..., reset_time: _Optional[int] = ...) -> None: ...
 
 class RunDeletion(_message.Message):
-    __slots__ = ["run_id", "version", "workflow_id"]
+    __slots__ = ["items", "run_id", "version", "workflow_id"]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[_state_pb2.VersionHistoryItem]
     run_id: str
     version: int
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ..., items: _Optional[_Iterable[_Union[_state_pb2.VersionHistoryItem, _Mapping]]] = ...) -> None: ...
 
 class RunStateRecord(_message.Message):
     __slots__ = ["close_errands", "items", "problems", "reapplied", "run_id", "workflow_id"]

@@ -60,12 +60,14 @@ class ActivityRecord(_message.Message):
     def __init__(self, scheduled_event_id: _Optional[int] = ..., version: _Optional[int] = ..., start_version: _Optional[int] = ..., attempt: _Optional[int] = ..., scheduled_time: _Optional[int] = ..., started_time: _Optional[int] = ..., request_id: _Optional[str] = ..., started_identity: _Optional[str] = ..., last_heartbeat_time: _Optional[int] = ..., heartbeat_details: _Optional[bytes] = ..., last_failure: _Optional[bytes] = ..., last_worker_identity: _Optional[str] = ..., cancel_requested: bool = ..., cancel_request_event_id: _Optional[int] = ..., stamp: _Optional[int] = ..., first_scheduled_time: _Optional[int] = ..., last_attempt_complete_time: _Optional[int] = ..., backing_off: bool = ..., paused: bool = ..., paused_time: _Optional[int] = ..., paused_identity: _Optional[str] = ..., paused_reason: _Optional[str] = ..., reset_requested: bool = ..., reset_heartbeats: bool = ..., options: _Optional[bytes] = ...) -> None: ...
 
 class CloseErrands(_message.Message):
-    __slots__ = ["close", "version"]
+    __slots__ = ["close", "rests_on", "version"]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
+    RESTS_ON_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     close: VersionHistoryItem
+    rests_on: _containers.RepeatedCompositeFieldContainer[RunAt]
     version: int
-    def __init__(self, close: _Optional[_Union[VersionHistoryItem, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+    def __init__(self, close: _Optional[_Union[VersionHistoryItem, _Mapping]] = ..., version: _Optional[int] = ..., rests_on: _Optional[_Iterable[_Union[RunAt, _Mapping]]] = ...) -> None: ...
 
 class FailoverStatus(_message.Message):
     __slots__ = ["time", "version"]
@@ -146,6 +148,16 @@ class ReappliedEvent(_message.Message):
     run_id: str
     version: int
     def __init__(self, run_id: _Optional[str] = ..., event_id: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+
+class RunAt(_message.Message):
+    __slots__ = ["items", "run_id", "workflow_id"]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[VersionHistoryItem]
+    run_id: str
+    workflow_id: str
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[VersionHistoryItem, _Mapping]]] = ...) -> None: ...
 
 class RunRecord(_message.Message):
     __slots__ = ["activities", "attached_request_ids", "base_event_id", "base_run_id", "buffered_events", "close_errands", "close_time", "create_request_id", "delete_requested", "first_task_backoff_until", "history_size", "last_task_id", "last_update_time", "last_workflow_task_failure", "next_workflow_task_attempt", "reapplied", "reported_problems", "reported_version", "reset_run_id", "reset_time", "signal_request_ids", "state_transitions", "sticky", "task_problems", "version_histories", "workflow_task", "zombie"]
