@@ -15,6 +15,10 @@ M = TypeVar("M", bound=Message)
 TIMEOUT_SECONDS = 60.0
 
 
+class NoCloud(click.ClickException):
+    """Nothing answers at the address, or no longer."""
+
+
 class Connection:
     """A running cloud by its Cloud Ops address, and how answers are printed."""
 
@@ -39,9 +43,11 @@ class Connection:
             except grpc.RpcError as error:
                 code, details = error.code(), error.details() or ""
                 if code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:
-                    raise click.ClickException(
+                    raise NoCloud(
                         f"no cloud answers at {self._address}: start one with `mockcloud up`, or name it with --cloud"
                     ) from None
+                if code is grpc.StatusCode.CANCELLED:
+                    raise NoCloud(f"the cloud at {self._address} has ended") from None
                 raise click.ClickException(details) from None
 
     def print_json(self, value: object) -> None:

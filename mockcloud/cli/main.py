@@ -138,6 +138,32 @@ def show_history(connection: Any, namespace: str, workflow_id: str) -> None:
         history.show(answer, text.console())
 
 
+@main.command()
+@click.option("--follow", is_flag=True, help="Go on with what happens, until the cloud ends.")
+@talks_to_cloud
+def events(connection: Any, *, follow: bool) -> None:
+    """What has happened, in order: failovers, faults, kills and starts, audit entries."""
+    from mockcloud.cli import events
+
+    events.show(connection, follow=follow)
+
+
+@main.command()
+@talks_to_cloud
+def notifications(connection: Any) -> None:
+    """What administrators were told of, the last first, and whether it was sent by e-mail."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import ListNotificationsRequest, ListNotificationsResponse
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    answer = connection.call("ListNotifications", ListNotificationsRequest(), ListNotificationsResponse)
+    if connection.json_output:
+        connection.print_json([plain(each) for each in answer.notifications])
+    else:
+        for each in answer.notifications:
+            click.echo(text.notification_line(each))
+
+
 @main.group()
 def fault() -> None:
     """Faults of the links between regions, and of the ways to them."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from mockcloud.api.admin.v1.cloud_admin_pb2 import (
     CloudLagResponse,
     Fault,
+    Notification,
     OperationView,
     StatusResponse,
 )
@@ -31,7 +32,8 @@ def print_status(status: StatusResponse) -> None:
     for region in status.regions:
         regions.add_row(region.name, region.address, "up" if region.up else "down")
     output.print(regions)
-    output.print(f"control plane: {'up' if status.control_up else 'down'}, Cloud Ops at {status.cloud_ops}")
+    state = "up" if status.control_up else "down"
+    output.print(f"control plane: {state}, Cloud Ops at {status.cloud_ops}, HTTP at {status.http}")
     for namespace in status.namespaces:
         table = Table(
             *("region", "role", "version", "open", "unreplicated", "parked", "dead letters"),
@@ -120,6 +122,14 @@ def fault_line(fault: Fault) -> str:
     seconds = f", {fault.seconds:g} s" if fault.seconds else ""
     probability = f", probability {fault.probability:g}" if 0 < fault.probability < 1 else ""
     return f"{fault.name}: {fault.kind} {fault.source} {arrow} {fault.target}{seconds}{probability}"
+
+
+def notification_line(notification: Notification) -> str:
+    """A notification in one line."""
+    moment = times.timestamp(notification.time).ToJsonString()
+    recipients = f" to {', '.join(notification.recipients)}" if notification.recipients else ""
+    problem = f" ({notification.problem})" if notification.problem else ""
+    return f"{moment}  {notification.subject}: {notification.delivery}{recipients}{problem}"
 
 
 def letter_line(letter: DeadLetter) -> str:

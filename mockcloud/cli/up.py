@@ -42,6 +42,15 @@ def _path(kind: str, context: click.Context, parameter: click.Parameter, value: 
     return Path(value) if value is not None else None
 
 
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise click.BadParameter(f"not HOST:PORT: {value!r}", context, parameter)
+    return host, int(port)
+
+
 @click.command()
 @click.option(
     "--port",
@@ -72,6 +81,10 @@ def _path(kind: str, context: click.Context, parameter: click.Parameter, value: 
     help="New connections may go to the old region for so long after a failover. "
     f"[{CLOUD_DNS_TTL:g}, as in the Cloud, if only the flag is given; default: not at all]",
 )
+@click.option(
+    "--smtp", callback=_address, metavar="HOST:PORT", help="Send notifications to this mail server."
+)
+@click.option("--notify", multiple=True, metavar="ADDRESS", help="Who gets notifications. Repeatable.")
 @dynamic_config_option
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def up(
@@ -81,6 +94,8 @@ def up(
     data_dir: Path | None,
     audit_log: Path | None,
     dns_ttl: float,
+    smtp: tuple[str, int] | None,
+    notify: tuple[str, ...],
     dynamic_config_values: tuple[str, ...],
     output: str,
 ) -> None:
@@ -95,6 +110,8 @@ def up(
             namespaces=namespaces,
             data_dir=data_dir,
             audit_file=audit_log,
+            smtp=smtp,
+            notify=notify,
             port=port,
             dns_ttl=dns_ttl,
             dynamic_config=parsed(dynamic_config_values),

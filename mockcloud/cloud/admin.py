@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
+from mockcloud.control.outbox import Notification
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.rpc.faults import Fault
 from mockcloud.rpc.transport import Handlers
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from mockcloud.cloud.composition import Cloud
 
 R = TypeVar("R", bound=Message)
+
+# An answer that waits for an event is given after so long without one.
+_MOST_SECONDS = 30.0
+_NOTIFICATIONS = 100
 
 SERVICE = admin.DESCRIPTOR.services_by_name["CloudAdmin"]
 
@@ -45,6 +51,8 @@ class CloudAdmin:
         self._serve(handlers, "PurgeCloudDeadLetters", admin.CloudDeadLettersRequest, self._purge)
         self._serve(handlers, "Failover", admin.FailoverRequest, self._failover)
         self._serve(handlers, "Report", admin.ReportRequest, self._report)
+        self._serve(handlers, "ListEvents", admin.ListEventsRequest, self._list_events)
+        self._serve(handlers, "ListNotifications", admin.ListNotificationsRequest, self._list_notifications)
         self._serve(handlers, "CreateNamespace", admin.CreateNamespaceRequest, self._create_namespace)
         self._serve(handlers, "DeleteNamespace", admin.DeleteNamespaceRequest, self._delete_namespace)
         self._serve(handlers, "AddRegion", admin.ChangeRegionRequest, self._add_region)
@@ -148,6 +156,42 @@ class CloudAdmin:
 
     async def _operations(self, request: admin.ListOperationsRequest) -> Message:
         return await self._cloud.control.plane.tools.operations(request)
+
+    async def _list_events(self, request: admin.ListEventsRequest) -> Message:
+        timeline = self._cloud.timeline
+        page = await timeline.read(request.after, wait=max(0.0, min(request.seconds, _MOST_SECONDS)))
+        return admin.ListEventsResponse(
+            events=[
+                admin.TimelineEvent(
+                    id=event.id, time=event.time, kind=event.kind, data=json.dumps(event.data)
+                )
+                for event in page.events
+            ],
+            last_id=page.last_id,
+            missed=page.missed,
+            closed=timeline.closed,
+        )
+
+    async def _list_notifications(self, request: admin.ListNotificationsRequest) -> Message:
+        if request.most < 0:
+            raise InvalidArgument("most must not be negative")
+        found = await self._cloud.control.plane.notifications(request.most or _NOTIFICATIONS)
+        return admin.ListNotificationsResponse(notifications=[notification_message(each) for each in found])
+
+
+def notification_message(notification: Notification) -> admin.Notification:
+    """A notification as the wire has it."""
+    return admin.Notification(
+        id=notification.id,
+        time=notification.time,
+        namespace=notification.namespace,
+        subject=notification.subject,
+        body=notification.body,
+        recipients=notification.recipients,
+        delivery=notification.delivery,
+        sent_time=notification.sent,
+        problem=notification.problem,
+    )
 
 
 def fault_message(fault: Fault) -> admin.Fault:

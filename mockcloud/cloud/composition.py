@@ -28,6 +28,7 @@ from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.operation_views import AsyncOperation, async_operation
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSettings
+from mockcloud.cloud.timeline import Timeline
 from mockcloud.cloud.views import Lag, RegionStatus, RunView, Status
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
@@ -37,6 +38,7 @@ from mockcloud.core.errors import (
     NamespaceNotFound,
     Unavailable,
 )
+from mockcloud.core.ports import Ports
 from mockcloud.endpoints.path import Path as EndpointPath
 from mockcloud.endpoints.proxy import Address, Endpoint
 from mockcloud.rpc.faults import Fault, Links
@@ -67,7 +69,9 @@ class Cloud:
         seed = settings.seed if settings.seed is not None else random.SystemRandom().getrandbits(128)
         rng = random.Random(seed)  # noqa: S311
         self._rng: Final = rng
-        self.links: Final = Links(rng)
+        ports = Ports(rng=rng)
+        self.timeline: Final = Timeline(ports.clock, ports.ids)
+        self.links: Final = Links(rng, self._tell_fault)
         self._clusters: Final = Clusters.of(settings.regions)
         self._nodes: Final[dict[str, RegionNode]] = {}
         self._regional: Final = {
@@ -117,6 +121,7 @@ class Cloud:
                 files=DatabaseFiles(self.database),
                 admin=CloudAdmin(self),
                 rng=self._rng,
+                tell=self.timeline.tell,
             )
             self._control = control
             await control.start()
@@ -138,6 +143,7 @@ class Cloud:
 
     async def close(self) -> None:
         """Stop everything in good order; temporary files are removed."""
+        self.timeline.close()
         await self._http.stop()
         await self.endpoints.close_all()
         await asyncio.gather(*(endpoint.close() for endpoint in self._regional.values()))
@@ -189,6 +195,7 @@ class Cloud:
             node = self._nodes.pop(name, None)
             if node is None:
                 raise FailedPrecondition(f"region {name} is down already")
+            self.timeline.tell("region", {"region": name, "state": "killed"})
             await node.kill()
 
     async def start_region(self, name: str) -> None:
@@ -198,6 +205,7 @@ class Cloud:
             if name in self._nodes:
                 raise FailedPrecondition(f"region {name} is up already")
             await self._start_node(name)
+            self.timeline.tell("region", {"region": name, "state": "started"})
             self.control.region_started(name)
 
     def region_address(self, name: str) -> str:
@@ -254,6 +262,21 @@ class Cloud:
         )
         return self.links.add(kind, source, target, one_way=one_way, name=name, **parameters)
 
+    def _tell_fault(self, what: str, fault: Fault) -> None:
+        self.timeline.tell(
+            "fault",
+            {
+                "action": what,
+                "name": fault.name,
+                "fault": fault.kind.value,
+                "source": fault.source,
+                "target": fault.target,
+                "one_way": fault.one_way,
+                "seconds": fault.seconds,
+                "probability": fault.probability,
+            },
+        )
+
     # Control plane
 
     @property
@@ -282,6 +305,7 @@ class Cloud:
         async with self._changing:
             if not self.control.up:
                 raise FailedPrecondition("the control plane is down already")
+            self.timeline.tell("control", {"state": "killed"})
             await self.control.kill()
 
     async def start_control(self) -> None:
@@ -289,6 +313,7 @@ class Cloud:
         async with self._changing:
             if self.control.up:
                 raise FailedPrecondition("the control plane is up already")
+            self.timeline.tell("control", {"state": "started"})
             await self.control.restart()
 
     # Namespaces
@@ -413,6 +438,7 @@ class Cloud:
             ],
             control_up=self.control.up,
             cloud_ops=self.cloud_ops_address,
+            http=self.http_address,
             faults=[fault_message(fault) for fault in self.links.faults],
         )
         for name in self.endpoints.namespaces:

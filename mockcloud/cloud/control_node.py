@@ -14,6 +14,8 @@ from mockcloud.cloud.fault_ends import CONTROL
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
+from mockcloud.control.events import Tell
+from mockcloud.control.mail import Mailer
 from mockcloud.control.plane import ControlPlane
 from mockcloud.control.reports import RegionFiles
 from mockcloud.control.settings import ControlSettings
@@ -47,6 +49,7 @@ class ControlNode:
         files: RegionFiles,
         admin: CloudAdmin,
         rng: random.Random,
+        tell: Tell,
     ) -> None:
         self._path: Final = path
         self._settings: Final = settings
@@ -54,6 +57,7 @@ class ControlNode:
         self._endpoints: Final = endpoints
         self._files: Final = files
         self._rng: Final = rng
+        self._tell: Final = tell
         self._plane: ControlPlane | None = None
         self._unlisten: Final = links.listen(self._link_changed)
         handlers = Handlers()
@@ -114,7 +118,10 @@ class ControlNode:
                 audit_file=self._settings.audit_file,
                 account=self._settings.account,
                 readd_block=int(self._settings.readd_days * times.DAY),
+                mailer=Mailer(*self._settings.smtp) if self._settings.smtp else None,
+                notify=self._settings.notify,
             ),
+            tell=self._tell,
             durable=self._settings.durable,
         )
         await plane.start()

@@ -20,7 +20,9 @@ from mockcloud.cloud.fault_handles import Endpoint, Link
 from mockcloud.cloud.operation_views import AsyncOperation
 from mockcloud.cloud.runtime import LoopThread
 from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
+from mockcloud.cloud.timeline import TimelineEvent
 from mockcloud.cloud.views import Lag, RunView, Status
+from mockcloud.control.outbox import Notification
 from mockcloud.rpc.faults import Fault
 
 T = TypeVar("T")
@@ -199,6 +201,17 @@ class MockCloud:
         """Regions, namespaces, lag and faults, now."""
         return await self.run(self.cloud.status())
 
+    async def events(self, after: str = "", *, wait: float = 0.0) -> Sequence[TimelineEvent]:
+        """What has happened after the event of that id, by default ever, in order: at most a hundred events.
+
+        `wait` is how many seconds to wait for one if there is none.
+        """
+        return (await self.run(self.cloud.timeline.read(after, wait=wait))).events
+
+    async def notifications(self) -> Sequence[Notification]:
+        """What administrators were told of, the last first: at most a hundred."""
+        return await self.run(self.cloud.control.plane.notifications(100))
+
 
 class Namespace:
     """A namespace of a running cloud."""
@@ -353,6 +366,14 @@ class BlockingCloud:
     def status(self) -> Status:
         """Regions, namespaces, lag and faults, now."""
         return self.asynchronous.wait(self.asynchronous.cloud.status())
+
+    def events(self, after: str = "", *, wait: float = 0.0) -> Sequence[TimelineEvent]:
+        """What has happened after the event of that id, as `MockCloud.events`."""
+        return self.asynchronous.wait(self.asynchronous.cloud.timeline.read(after, wait=wait)).events
+
+    def notifications(self) -> Sequence[Notification]:
+        """What administrators were told of, the last first: at most a hundred."""
+        return self.asynchronous.wait(self.asynchronous.cloud.control.plane.notifications(100))
 
 
 class BlockingNamespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,8 @@ class CloudSettings:
     unforwarded_polls: str = "hold"  # or "error": of namespaces with disable_passive_poller_forwarding
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
+    smtp: tuple[str, int] | None = None  # host and port that notifications are sent to
+    notify: tuple[str, ...] = ()  # who gets them
     audit_file: Path | None = None  # JSON lines of the audit log are appended there
     dns_ttl: float = 0.0  # for which clients believe in the old region after a failover; the Cloud's: 15
     endpoint_connections: int = 1000  # at most, of each endpoint
@@ -114,6 +117,11 @@ class CloudSettings:
             raise StartupError(f"not a port: {self.port}")
         if self.port_layout and self.port > 65535 - HTTP_OFFSET:
             raise StartupError(f"not a port with room for {HTTP_OFFSET} more after it: {self.port}")
+        if (self.smtp is None) != (not self.notify):
+            raise StartupError("notifications need both a mail server and who gets them")
+        for address in self.notify:
+            if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
+                raise StartupError(f"not an e-mail address: {address!r}")
         if not all(self.namespaces):
             raise StartupError("a namespace has a name")
         for name, kind in self.search_attributes.items():

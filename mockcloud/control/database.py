@@ -87,6 +87,18 @@ CREATE TABLE audit_log (
     record    BLOB NOT NULL        -- temporal.api.cloud.auditlog.v1.LogRecord
 );
 CREATE UNIQUE INDEX audit_log_by_time ON audit_log (emit_time, log_id);
+CREATE TABLE notifications (
+    id         TEXT PRIMARY KEY,
+    time       INTEGER NOT NULL,
+    namespace  TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    body       TEXT NOT NULL,
+    recipients TEXT NOT NULL,   -- JSON
+    delivery   TEXT NOT NULL,
+    sent       INTEGER NOT NULL,
+    problem    TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX notifications_by_time ON notifications (time, id);
 """
 
 

@@ -20,6 +20,7 @@ from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.control.database import Closed, Database
+from mockcloud.control.events import Tell, nobody
 from mockcloud.core import namespace_rules
 from mockcloud.core.errors import (
     MockcloudError,
@@ -87,6 +88,19 @@ class KnownNamespace:
         """HOST:PORT; empty while it has none."""
         return f"{self.host}:{self.port}" if self.host else ""
 
+    def told(self) -> dict[str, Any]:
+        """As the timeline has it."""
+        return {
+            "namespace": self.name,
+            "namespace_id": self.id,
+            "active_region": self.active_region,
+            "regions": list(self.regions),
+            "failover_version": self.record.failover_version,
+            "handover": self.record.handover,
+            "endpoint": self.endpoint,
+            "deleted": bool(self.record.deleted_time),
+        }
+
     @property
     def resource_version(self) -> str:
         """Changes whenever the namespace does."""
@@ -96,11 +110,14 @@ class KnownNamespace:
 class Directory:
     """All namespaces of the cloud."""
 
-    def __init__(self, database: Database, endpoints: Endpoints, clock: Clock, account: str) -> None:
+    def __init__(
+        self, database: Database, endpoints: Endpoints, clock: Clock, account: str, tell: Tell = nobody
+    ) -> None:
         self._database: Final = database
         self._account_suffix: Final = f".{account}"
         self._endpoints: Final = endpoints
         self._clock: Final = clock
+        self._tell: Final = tell
         self._by_id: Final[dict[str, KnownNamespace]] = {}
         self._by_name: Final[dict[str, KnownNamespace]] = {}
         self._opening: Final[dict[str, asyncio.Task[None]]] = {}
@@ -310,6 +327,7 @@ class Directory:
 
     def _save(self, known: KnownNamespace) -> None:
         self._dirty.add(known.id)
+        self._tell("namespace", known.told())
         if self._saving is None:
             self._saving = asyncio.create_task(self._save_all(), name="save namespaces")
 

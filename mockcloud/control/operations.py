@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, Protocol
 
 import aiosqlite
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -130,6 +130,23 @@ class Operation:
             message.ClearField("namespace")
         return self.kind, self.namespace, self.forced, message
 
+    def told(self) -> dict[str, Any]:
+        """As the timeline has it."""
+        return {
+            "operation": self.kind,
+            "operation_id": self.id,
+            "namespace": self.namespace,
+            "region": self.region,
+            "source": self.source,
+            "state": self.state,
+            "step": self.step,
+            "mode": self.mode,
+            "forced": self.forced,
+            "reason": self.reason,
+            "who": self.who,
+            "version": self.version,
+        }
+
     def message(self, check_after: int) -> AsyncOperation:
         """As the Cloud Ops API shows it."""
         packed = AnyMessage()
@@ -164,11 +181,24 @@ _OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?) AND finished > 0 ORDER BY 
 _LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
 
 
+class Watcher(Protocol):
+    """Who wants to know of each step of each operation."""
+
+    async def beside(self, connection: aiosqlite.Connection, operation: Operation) -> None:
+        """In the transaction that stores the step."""
+        ...
+
+    def stored(self, operation: Operation) -> None:
+        """When that is committed. Must not wait."""
+        ...
+
+
 class Operations:
     """All operations; those that run are also in memory, where one can wait for their end."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watchers: Sequence[Watcher] = ()) -> None:
         self._database: Final = database
+        self._watchers: Final = watchers
         self._running: Final[dict[str, Operation]] = {}
         self._failed_regions: Final[dict[tuple[str, str], Operation]] = {}  # by namespace id and region
         self._ends: Final[dict[str, asyncio.Future[Operation]]] = {}
@@ -240,7 +270,7 @@ class Operations:
                 row = await cursor.fetchone()
             if row is not None:
                 return _operation(row)
-            await connection.execute(_PUT, _values(operation))
+            await self._put(connection, operation)
             await audit.accepted(connection, operation.id)
             return None
 
@@ -254,11 +284,7 @@ class Operations:
 
     async def save(self, operation: Operation) -> None:
         """Make the operation's present step durable; an ended one wakes who waits for it."""
-
-        async def work(connection: aiosqlite.Connection) -> None:
-            await connection.execute(_PUT, _values(operation))
-
-        await self._database.transact(work)
+        await self._database.transact(lambda connection: self._put(connection, operation))
         self._remember(operation)
 
     def failed_regions(self, namespace_id: str) -> dict[str, Operation]:
@@ -277,7 +303,14 @@ class Operations:
             else:
                 self._failed_regions.pop(key, None)
 
+    async def _put(self, connection: aiosqlite.Connection, operation: Operation) -> None:
+        await connection.execute(_PUT, _values(operation))
+        for watcher in self._watchers:
+            await watcher.beside(connection, operation)
+
     def _remember(self, operation: Operation) -> None:
+        for watcher in self._watchers:
+            watcher.stored(operation)
         if not operation.ended:
             self._running[operation.id] = operation
             return

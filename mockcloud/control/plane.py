@@ -25,7 +25,7 @@ from mockcloud.control.cloud_ops import CloudOps
 from mockcloud.control.context import Context
 from mockcloud.control.database import Closed, Database
 from mockcloud.control.door import Door
-from mockcloud.control.events import Tell, nobody
+from mockcloud.control.events import OperationEvents, Tell, nobody
 from mockcloud.control.failover import Failovers
 from mockcloud.control.namespace_changes import Changes
 from mockcloud.control.namespace_creation import Creations
@@ -33,6 +33,7 @@ from mockcloud.control.namespace_deletion import Deletions
 from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
 from mockcloud.control.operations import Mode, Operation, Operations
+from mockcloud.control.outbox import Notification, Outbox
 from mockcloud.control.regions import RegionClient
 from mockcloud.control.reports import NoFiles, RegionFiles, Reports
 from mockcloud.control.runner import Runner
@@ -106,6 +107,7 @@ class ControlPlane:
             await parts.replicas.resume()
             await parts.runner.resume()
             await parts.failovers.resume()
+            parts.outbox.start()
         except BaseException:
             await self.kill()
             raise
@@ -136,6 +138,7 @@ class ControlPlane:
             *self._watches.values(),
             *parts.runner.stop(),
             *parts.reports.stop(),
+            *parts.outbox.stop(),
             *parts.directory.stop(),
         ]
         for task in self._watches.values():
@@ -239,6 +242,10 @@ class ControlPlane:
         runs = await parts.reports.runs(operation)
         return admin.FailoverReport(operation=await self._view(operation), runs=runs)
 
+    async def notifications(self, most: int) -> list[Notification]:
+        """The latest notifications, the last one first."""
+        return await self._running.outbox.latest(most)
+
     async def _view(self, operation: Operation) -> admin.OperationView:
         view = await self._running.tools.view(operation)
         summary = await self._running.reports.summary(operation.id) if operation.mode is Mode.FORCED else None
@@ -273,8 +280,9 @@ class _Parts:
             lambda record: tell("audit", plain(record)),
             AuditFile(settings.audit_file) if settings.audit_file else None,
         )
-        self.directory: Final = Directory(database, endpoints, ports.clock, settings.account)
-        self.operations: Final = Operations(database)
+        self.directory: Final = Directory(database, endpoints, ports.clock, settings.account, tell)
+        self.outbox: Final = Outbox(database, ports, settings, tell)
+        self.operations: Final = Operations(database, [OperationEvents(tell), self.outbox])
         self.runner: Final = Runner(self.operations, regions, ports, settings)
         self.reports: Final = Reports(
             database=database,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mockcloud.control.mail import Mailer
 from mockcloud.core import times
 
 
@@ -24,6 +25,10 @@ class ControlSettings:
         5 * times.SECOND
     )  # the most that an answer waits for what a forced failover left behind
     audit_file: Path | None = None  # that the audit log is written to as well, as JSON lines
+    mailer: Mailer | None = None  # that notifications are sent by
+    notify: tuple[str, ...] = ()  # the addresses that they go to
+    mail_retry_first: int = times.SECOND  # of a mail server that cannot be reached; doubles
+    mail_retry_most: int = times.MINUTE
     retention: int = 3 * times.DAY  # of namespaces made without one
     readd_block: int = (
         7 * times.DAY

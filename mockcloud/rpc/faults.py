@@ -116,11 +116,17 @@ class LinkState:
         return (self.cut, self.paused, self.delay, self.drop, self.duplicate, self.reorder)
 
 
+def _nobody(_what: str, _fault: Fault) -> None:
+    """Nobody listens."""
+
+
 class Links:
     """All links of a cloud. `rng` decides what is lost, doubled, overtaken: a seed repeats it."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, told: Callable[[str, Fault], None] = _nobody) -> None:
+        """`told` is called with "added" or "removed" and the fault, when it is in force or gone."""
         self.rng: Final = rng
+        self._told: Final = told
         self._faults: Final[dict[str, Fault]] = {}
         self._states: Final[dict[tuple[str, str], LinkState]] = {}
         self._listeners: Final[list[Callable[[str, str], None]]] = []
@@ -161,6 +167,7 @@ class Links:
             raise AlreadyExists(f"fault {fault.name} exists already")
         self._faults[fault.name] = fault
         self._changed(fault)
+        self._told("added", fault)
         return fault
 
     def remove(self, name: str) -> Fault:
@@ -169,6 +176,7 @@ class Links:
         if fault is None:
             raise NotFound(f"no fault is named {name}")
         self._changed(fault)
+        self._told("removed", fault)
         return fault
 
     def reset(self) -> None:

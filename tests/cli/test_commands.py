@@ -77,7 +77,7 @@ class TestStatus:
         for region in (EAST, WEST):
             address = cloud.region(region).address
             assert re.search(rf"{region}\W+{re.escape(address)}\W+up", text)
-        assert f"control plane: up, Cloud Ops at {cloud.cloud_ops}" in text
+        assert f"control plane: up, Cloud Ops at {cloud.cloud_ops}, HTTP at {cloud.http}" in text
         endpoint = cloud.namespace("default").endpoint
         assert f"namespace default at {endpoint}, active in {EAST}" in text
         assert re.search(rf"{EAST}\W+active\W+1\W+1\W", text)
@@ -90,7 +90,7 @@ class TestStatus:
             {"name": region, "address": cloud.region(region).address, "up": True} for region in (EAST, WEST)
         ]
         assert status["control_up"] is True
-        assert status["cloud_ops"] == cloud.cloud_ops
+        assert (status["cloud_ops"], status["http"]) == (cloud.cloud_ops, cloud.http)
         (namespace,) = status["namespaces"]
         assert namespace["name"] == "default"
         assert namespace["active_region"] == EAST
@@ -102,6 +102,45 @@ class TestStatus:
         assert result.exit_code == 1
         assert result.stdout == ""
         assert "no cloud answers at 127.0.0.1:1" in result.stderr
+
+
+class TestEvents:
+    def test_what_has_happened(self, shell: Shell, cloud: BlockingCloud) -> None:
+        cloud.link(EAST, WEST).delay(0.01, name="slow").remove()
+        cloud.namespace("default").failover(WEST)
+        cloud.region(EAST).kill()
+        lines = [
+            line[24:].strip() for line in re.sub(r"(?m)^\S+", " " * 24, shell.text("events")).splitlines()
+        ]
+        for line in (
+            f"namespace     default: active in {EAST}, version 1",
+            "audit         CreateNamespaceAPI by mockcloud: OK",
+            f"operation     CreateNamespace of default {EAST}: FULFILLED",
+        ):
+            assert line in lines[:-10]
+        assert f"fault         added slow: delay {EAST} ↔ {WEST}" in lines
+        ended = f"operation     FailoverNamespaceRegion of default {WEST}: FULFILLED graceful"
+        told = f"notification  Failover of namespace default to {WEST} has completed: kept"
+        assert lines[-3:] == [ended, told, f"region        {EAST} killed"]
+        values = [json.loads(line) for line in shell.text("events", "-o", "json").splitlines()]
+        assert len(values) == len(lines)
+        assert values[-1] | {"id": "", "time": ""} == {
+            "id": "",
+            "time": "",
+            "kind": "region",
+            "region": EAST,
+            "state": "killed",
+        }
+
+
+class TestNotifications:
+    def test_a_failover(self, shell: Shell, cloud: BlockingCloud) -> None:
+        assert shell.text("notifications") == ""
+        cloud.namespace("default").failover(WEST)
+        (notification,) = shell.json("notifications")
+        assert notification["subject"] == f"Failover of namespace default to {WEST} has completed"
+        assert (notification["delivery"], notification["recipients"]) == ("kept", [])
+        assert shell.text("notifications").endswith(f"  {notification['subject']}: kept\n")
 
 
 class TestLag:

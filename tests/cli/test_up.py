@@ -19,7 +19,10 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from temporalio.client import Client
+
+from mockcloud.cli.main import main
 
 EAST, WEST = "aws-us-east-1", "aws-us-west-2"
 ADDRESS = r"127\.0\.0\.1:\d+"
@@ -127,6 +130,25 @@ class TestAuditLog:
             ("FailoverNamespace", "ERROR"),
         ]
         assert lines[1]["x_forwarded_for"] == "127.0.0.1"
+
+
+class TestEvents:
+    def test_following_them_ends_with_the_cloud(self) -> None:
+        with started("-o", "json") as process:
+            cloud = ("--cloud", ready(process)["cloud_ops"])
+            follow = [sys.executable, "-m", "mockcloud", "events", "--follow", *cloud]
+            with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as following:
+                assert following.stdout is not None
+                for line in following.stdout:
+                    if line.endswith(f"CreateNamespace of default {EAST}: FULFILLED\n"):
+                        break
+                result = CliRunner().invoke(main, ["fault", "add", "pause", EAST, WEST, *cloud])
+                assert result.output == "pause-1\n"
+                added = f"fault         added pause-1: pause {EAST} ↔ {WEST}\n"
+                assert following.stdout.readline().endswith(added)
+                process.send_signal(signal.SIGTERM)
+                assert following.stdout.read() == ""
+                assert following.wait(SECONDS) == 0
 
 
 class TestEnd:

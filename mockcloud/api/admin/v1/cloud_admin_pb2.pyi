@@ -216,6 +216,26 @@ class ListCloudDeadLettersResponse(_message.Message):
     letters: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.DeadLetter]
     def __init__(self, letters: _Optional[_Iterable[_Union[_region_admin_pb2.DeadLetter, _Mapping]]] = ...) -> None: ...
 
+class ListEventsRequest(_message.Message):
+    __slots__ = ["after", "seconds"]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    seconds: float
+    def __init__(self, after: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
+
+class ListEventsResponse(_message.Message):
+    __slots__ = ["closed", "events", "last_id", "missed"]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ID_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    closed: bool
+    events: _containers.RepeatedCompositeFieldContainer[TimelineEvent]
+    last_id: str
+    missed: int
+    def __init__(self, events: _Optional[_Iterable[_Union[TimelineEvent, _Mapping]]] = ..., last_id: _Optional[str] = ..., missed: _Optional[int] = ..., closed: bool = ...) -> None: ...
+
 class ListFaultsRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
@@ -225,6 +245,18 @@ class ListFaultsResponse(_message.Message):
     FAULTS_FIELD_NUMBER: _ClassVar[int]
     faults: _containers.RepeatedCompositeFieldContainer[Fault]
     def __init__(self, faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
+
+class ListNotificationsRequest(_message.Message):
+    __slots__ = ["most"]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    most: int
+    def __init__(self, most: _Optional[int] = ...) -> None: ...
+
+class ListNotificationsResponse(_message.Message):
+    __slots__ = ["notifications"]
+    NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    notifications: _containers.RepeatedCompositeFieldContainer[Notification]
+    def __init__(self, notifications: _Optional[_Iterable[_Union[Notification, _Mapping]]] = ...) -> None: ...
 
 class ListOperationsRequest(_message.Message):
     __slots__ = ["limit", "namespace"]
@@ -253,6 +285,28 @@ class NamespaceOverview(_message.Message):
     operation: OperationView
     regions: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.NamespaceStatusResponse]
     def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
+
+class Notification(_message.Message):
+    __slots__ = ["body", "delivery", "id", "namespace", "problem", "recipients", "sent_time", "subject", "time"]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENTS_FIELD_NUMBER: _ClassVar[int]
+    SENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    body: str
+    delivery: str
+    id: str
+    namespace: str
+    problem: str
+    recipients: _containers.RepeatedScalarFieldContainer[str]
+    sent_time: int
+    subject: str
+    time: int
+    def __init__(self, id: _Optional[str] = ..., time: _Optional[int] = ..., namespace: _Optional[str] = ..., subject: _Optional[str] = ..., body: _Optional[str] = ..., recipients: _Optional[_Iterable[str]] = ..., delivery: _Optional[str] = ..., sent_time: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class OperationView(_message.Message):
     __slots__ = ["fill", "finished_time", "id", "kind", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "unreplicated", "version", "who"]
@@ -373,18 +427,32 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ["cloud_ops", "control_up", "faults", "namespaces", "regions"]
+    __slots__ = ["cloud_ops", "control_up", "faults", "http", "namespaces", "regions"]
     CLOUD_OPS_FIELD_NUMBER: _ClassVar[int]
     CONTROL_UP_FIELD_NUMBER: _ClassVar[int]
     FAULTS_FIELD_NUMBER: _ClassVar[int]
+    HTTP_FIELD_NUMBER: _ClassVar[int]
     NAMESPACES_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     cloud_ops: str
     control_up: bool
     faults: _containers.RepeatedCompositeFieldContainer[Fault]
+    http: str
     namespaces: _containers.RepeatedCompositeFieldContainer[NamespaceOverview]
     regions: _containers.RepeatedCompositeFieldContainer[RegionState]
-    def __init__(self, regions: _Optional[_Iterable[_Union[RegionState, _Mapping]]] = ..., control_up: bool = ..., cloud_ops: _Optional[str] = ..., namespaces: _Optional[_Iterable[_Union[NamespaceOverview, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ...) -> None: ...
+    def __init__(self, regions: _Optional[_Iterable[_Union[RegionState, _Mapping]]] = ..., control_up: bool = ..., cloud_ops: _Optional[str] = ..., namespaces: _Optional[_Iterable[_Union[NamespaceOverview, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., http: _Optional[str] = ...) -> None: ...
+
+class TimelineEvent(_message.Message):
+    __slots__ = ["data", "id", "kind", "time"]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    data: str
+    id: str
+    kind: str
+    time: int
+    def __init__(self, id: _Optional[str] = ..., time: _Optional[int] = ..., kind: _Optional[str] = ..., data: _Optional[str] = ...) -> None: ...
 
 class Unreplicated(_message.Message):
     __slots__ = ["events", "failover_version", "from_file", "kinds", "last_node", "other_changes", "problem", "settled_time", "taken_time", "workflows"]
