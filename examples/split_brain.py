@@ -106,7 +106,7 @@ class Side:
     async def start(self, order: str, first: str) -> None:
         handle = await self.client.start_workflow(OrderWorkflow.run, first, id=order, task_queue=TASK_QUEUE)
         await self.until(order, first)
-        print(f"  {self.region}: started {order} with {first}, run {handle.first_execution_run_id}")
+        print(f"  {self.region}: started {order} with {first}, run {short(handle.first_execution_run_id)}")
 
     async def add(self, order: str, item: str) -> None:
         await self.client.get_workflow_handle(order).signal(OrderWorkflow.add, item)
@@ -153,6 +153,11 @@ def asked(event: HistoryEvent) -> str:
 
 def text(arguments: Payloads) -> str:
     return ", ".join(str(json.loads(payload.data)) for payload in arguments.payloads)
+
+
+def short(run_id: str | None) -> str:
+    """The end of a run id, which is enough to tell runs apart."""
+    return f"…{(run_id or '')[-6:]}"
 
 
 def counted(kinds: Mapping[str, int]) -> str:
@@ -206,7 +211,7 @@ async def runs_of(orders: Namespace, order: str) -> Sequence[RunView]:
 
 async def tell_one_run(orders: Namespace, report: FailoverReport) -> None:
     """A run that both sides went on with: its history has forked."""
-    print("\n  order-1, which both sides went on with: its history has two branches.")
+    print("\n  order-1, which both sides went on with: its history has forked into two branches.")
     (run,) = await runs_of(orders, "order-1")
     winner, loser = run.branches
     assert loser.forks_after is not None
@@ -229,8 +234,9 @@ async def tell_two_runs(orders: Namespace, report: FailoverReport) -> None:
     (winner,) = (run for run in runs if run.current)
     (loser,) = (run for run in runs if run.superseded)
     end = loser.events[-1].workflow_execution_terminated_event_attributes
-    print(f"    wins       {winner.run_id}, {winner.status}: {requests(winner.events)[0]}")
-    print(f"    loses      {loser.run_id}, {loser.status} by {end.identity}: {end.reason}")
+    print(f"    wins       run {short(winner.run_id)}, {winner.status}: {requests(winner.events)[0]}")
+    print(f"    loses      run {short(loser.run_id)}, {loser.status}: {requests(loser.events)[0]}")
+    print(f'               ended by the server ({end.identity}): "{end.reason}"')
     tell_fates(loser, 0, report)
     start, *signals = requests(loser.events)
     on_winner = requests(winner.events)
@@ -300,6 +306,12 @@ async def heal(
     for outcome in ("recovered", "reapplied", "lost"):
         kinds = Counter(event.kind for event in report.outcomes(outcome))
         print(f"    {outcome:<10} {counted(kinds) or 'none'}")
+    print(
+        "  (reapplied: asked again of the winner. Lost are above all the steps that Workers took to answer: workflow"
+    )
+    print(
+        "  tasks, activities and their results. The winner's Worker takes its own steps for what is reapplied.)"
+    )
     await tell_one_run(orders, report)
     await tell_two_runs(orders, report)
 
@@ -334,6 +346,7 @@ async def story(cloud: MockCloud) -> None:
     async with old.worker:
         print(f"1. All is well: {OLD} is active, and {NEW} has a copy of everything")
         check(await who_is_active(cloud) == {OLD: OLD, NEW: OLD}, "both regions agree on that")
+        print("  (every failover raises the version; where two regions disagree, the higher version wins)")
         await old.start("order-1", "bread")
         await orders.replicated()
         await runs_of(orders, "order-1")

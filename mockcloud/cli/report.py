@@ -16,6 +16,7 @@ from mockcloud.cli.history import ranges
 from mockcloud.core.event_kinds import kind_of, name_of
 
 _SINGULAR = {"activities": "activity", "children": "child"}
+_MOST_NAMES = 10  # of signals and the like in one line; the JSON has them all
 _OUTCOMES = ("recovered", "reapplied", "lost", "waiting")
 
 
@@ -23,7 +24,10 @@ def summary_line(left: Unreplicated) -> str:
     """What was left at the switch, in one line."""
     if left.problem:
         return f"unreplicated: not known: {left.problem}"
-    others = f"{_count('changes', left.other_changes)} without events" if left.other_changes else ""
+    others = ""
+    if left.other_changes:
+        kinds = _counted(Counter(dict(sorted(left.other_kinds.items()))))
+        others = f"{_count('changes', left.other_changes)} without events ({kinds})"
     if not left.events:
         return f"unreplicated: {others or 'nothing'}"
     kinds = _counted(Counter({entry.kind: entry.count for entry in left.kinds}))
@@ -36,6 +40,7 @@ def values(report: FailoverReport) -> dict[str, Any]:
     """The report as JSON: each event with its outcome."""
     return {
         "operation": plain(report.operation),
+        "not_returned": report.not_returned,
         "runs": [
             {
                 "workflow_id": run.workflow_id,
@@ -62,13 +67,7 @@ def show(report: FailoverReport, console: Console) -> None:
     console.print(summary_line(left), soft_wrap=True, highlight=False)
     if left.from_file:
         console.print(f"region {operation.source} was down: read from its database file", highlight=False)
-    console.print(
-        "settled: both regions have agreed since"
-        if left.settled_time
-        else f"not settled: region {operation.source} has not delivered all that it wrote",
-        soft_wrap=True,
-        highlight=False,
-    )
+    console.print(_standing(report), soft_wrap=True, highlight=False)
     if not report.runs:
         return
     table = Table("workflow", "run", "left at the switch", "written after it", *_OUTCOMES)
@@ -89,6 +88,16 @@ def show(report: FailoverReport, console: Console) -> None:
             console.print(f"{run.workflow_id}, run {run.run_id}:", soft_wrap=True, highlight=False)
         for line in lines:
             console.print(f"  {line}", soft_wrap=True, highlight=False)
+
+
+def _standing(report: FailoverReport) -> str:
+    """Whether what is told of the events is the last word."""
+    source = report.operation.source
+    if report.operation.unreplicated.settled_time:
+        return "settled: both regions have agreed since"
+    if report.not_returned:
+        return f"not settled: region {source} has not returned; what only it has is lost, unless it does"
+    return f"not settled: region {source} has not delivered all that it wrote"
 
 
 def _left(run: RunReport, *, after_switch: bool) -> Counter[str]:
@@ -115,7 +124,8 @@ def _notes(run: RunReport) -> Iterator[str]:
             continue  # the event is where it was
         kinds = _counted(Counter(kind_of(event_type) for event_type in told.types))
         when = ", written after the switch" if told.after_switch else ""
-        what = f"{told.outcome}: event {ranges(told.event_ids)} ({kinds}{when})"
+        names = _named(told)
+        what = f"{told.outcome}: event {ranges(told.event_ids)} ({kinds}{names}{when})"
         if told.outcome == "reapplied":
             placed = [number for number in told.to_event_ids if number]
             as_events = f"as event {ranges(placed)}" if placed else "when the workflow task has ended"
@@ -125,13 +135,24 @@ def _notes(run: RunReport) -> Iterator[str]:
             yield f"{what}: {told.reason}"
 
 
+def _named(told: EventsOutcome) -> str:
+    """What clients named with their requests, as often as they did, where there is something to name."""
+    counts = Counter(filter(None, told.names))
+    names = [name if count == 1 else f"{name} {count}x" for name, count in counts.items()]
+    shown = names[:_MOST_NAMES] + (["…"] if len(names) > _MOST_NAMES else [])
+    return f": {', '.join(shown)}" if shown else ""
+
+
 def _events(told: EventsOutcome) -> Iterator[dict[str, Any]]:
     targets = list(told.to_event_ids) or [0] * len(told.event_ids)
-    for event_id, event_type, target in zip(told.event_ids, told.types, targets, strict=True):
+    for event_id, event_type, name, target in zip(
+        told.event_ids, told.types, told.names, targets, strict=True
+    ):
         yield {
             "event_id": event_id,
             "type": name_of(event_type),
             "kind": kind_of(event_type),
+            "name": name,
             "after_switch": told.after_switch,
             "outcome": told.outcome,
             "reason": told.reason,

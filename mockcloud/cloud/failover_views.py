@@ -16,7 +16,10 @@ class Unreplicated:
     events: int
     workflows: int  # workflow ids
     kinds: Mapping[str, int]  # signals, updates, activity results, timers, closes, starts, …
-    other_changes: int  # without events: state of activities and runs, schedules, settings
+    other_changes: int  # without events
+    other_kinds: Mapping[
+        str, int
+    ]  # of these: activity states, run states, schedule states, namespace settings, …
     from_file: bool  # the old region was down: read from its database file
     problem: str  # why it is not known; empty: it is
     settled: bool  # both regions have agreed since, and what became of it is told for good
@@ -43,8 +46,11 @@ class LeftEvent:
     event_id: int
     type: str  # WORKFLOW_EXECUTION_SIGNALED, …
     kind: str  # signals, …
+    name: str  # of the signal, the update's handler, or the workflow type that was started; else empty
     after_switch: bool  # written by the old region before it learnt of the switch
-    outcome: str  # recovered: on the winner; reapplied: written again; lost; waiting: not decided yet
+    # recovered: on the winner; reapplied: written again; waiting: not decided yet; lost, also for as long as the only
+    # region that has it has not returned
+    outcome: str
     reason: str  # the rule; empty where there is nothing to say
     run_id: str  # where it was reapplied
     to_event_id: int  # and as which event; 0: nowhere, or it waits there for the workflow task to end
@@ -65,6 +71,7 @@ class FailoverReport:
 
     operation: Operation
     runs: tuple[RunReport, ...]
+    not_returned: bool  # the old region is down still
 
     def outcomes(self, outcome: str) -> tuple[LeftEvent, ...]:
         """All events with that outcome."""
@@ -87,6 +94,7 @@ def operation(view: admin.OperationView) -> Operation:
             workflows=left.workflows,
             kinds={entry.kind: entry.count for entry in left.kinds},
             other_changes=left.other_changes,
+            other_kinds=dict(left.other_kinds),
             from_file=left.from_file,
             problem=left.problem,
             settled=bool(left.settled_time),
@@ -113,6 +121,7 @@ def report(message: admin.FailoverReport) -> FailoverReport:
             )
             for run in message.runs
         ),
+        not_returned=message.not_returned,
     )
 
 
@@ -123,11 +132,14 @@ def _events(told: admin.EventsOutcome) -> list[LeftEvent]:
             event_id=event_id,
             type=event_kinds.name_of(event_type),
             kind=event_kinds.kind_of(event_type),
+            name=name,
             after_switch=told.after_switch,
             outcome=told.outcome,
             reason=told.reason,
             run_id=told.run_id,
             to_event_id=target,
         )
-        for event_id, event_type, target in zip(told.event_ids, told.types, targets, strict=True)
+        for event_id, event_type, name, target in zip(
+            told.event_ids, told.types, told.names, targets, strict=True
+        )
     ]

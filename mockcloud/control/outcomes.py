@@ -3,7 +3,7 @@
 recovered   on the current branch of its run, which no other run has taken the place of; or the winner has it by
             other means
 reapplied   written again, on which run and as which event
-lost        and by which rule of `core.fates`
+lost        and by which rule of `core.fates`; or only a region has it that has not returned, for as long as it does not
 waiting     it can be either, still: not replicated, parked, in the dead letters, not reapplied yet
 """
 
@@ -60,11 +60,13 @@ def add_events(
             and last.first_event_id + len(last.types) == events.first_event_id
         ):
             last.types.extend(events.types)
+            last.names.extend(events.names)
         else:
             run.left.add(
                 version=events.version,
                 first_event_id=events.first_event_id,
                 types=events.types,
+                names=events.names,
                 after_switch=after_switch,
             )
 
@@ -83,10 +85,11 @@ def sum_up(runs: Iterable[cloud.RunReport], summary: cloud.Unreplicated) -> None
     summary.kinds.extend(cloud.KindCount(kind=kind, count=kinds[kind]) for kind in order if kinds[kind])
 
 
-def tell(run: cloud.RunReport, trees: Sequence[admin.RunTree] | None) -> None:
+def tell(run: cloud.RunReport, trees: Sequence[admin.RunTree] | None, away: str = "") -> None:
     """Put into the report of a run what became of its events.
 
-    `trees`: all runs of its workflow id as the active region has them; None: it cannot be asked.
+    `trees`: all runs of its workflow id as the active region has them; None: it cannot be asked. `away`: the region
+    that wrote them, if it has not returned.
     """
     tree = next((tree for tree in trees or () if tree.run_id == run.run_id), admin.RunTree())
     if tree.base_event_id:
@@ -96,10 +99,15 @@ def tell(run: cloud.RunReport, trees: Sequence[admin.RunTree] | None) -> None:
     elsewhere = tree.parked_reason or (
         f"in the dead letters: {tree.dead_letter_reason}" if tree.dead_letter_reason else unknown
     )
+    missing = _Told(WAITING, elsewhere)
+    if away and elsewhere == NOT_THERE:
+        missing = _Told(LOST, f"only region {away} has it, which has not returned")
     outcomes: dict[tuple[str, str, str, bool], cloud.EventsOutcome] = {}
     for left in run.left:
-        for event_id, event_type in enumerate(left.types, left.first_event_id):
-            told = known.get((event_id, left.version), _Told(WAITING, elsewhere))
+        for event_id, (event_type, name) in enumerate(
+            zip(left.types, left.names, strict=True), left.first_event_id
+        ):
+            told = known.get((event_id, left.version), missing)
             key = (told.outcome, told.reason, told.run_id, left.after_switch)
             if key not in outcomes:
                 outcomes[key] = cloud.EventsOutcome(
@@ -110,6 +118,7 @@ def tell(run: cloud.RunReport, trees: Sequence[admin.RunTree] | None) -> None:
                 )
             outcomes[key].event_ids.append(event_id)
             outcomes[key].types.append(event_type)
+            outcomes[key].names.append(name)
             if told.outcome == REAPPLIED:
                 outcomes[key].to_event_ids.append(told.to_event_id)
     del run.outcomes[:]
@@ -152,5 +161,6 @@ def _after(left: cloud.LeftEvents, event_id: int) -> Iterator[cloud.LeftEvents]:
             version=left.version,
             first_event_id=left.first_event_id + skipped,
             types=left.types[skipped:],
+            names=left.names[skipped:],
             after_switch=left.after_switch,
         )

@@ -239,8 +239,10 @@ class ControlPlane:
                 raise NotFound(f"there is no failover {name}, nor a namespace of that name")
             operation = await parts.operations.get(await parts.reports.last_of(known.id))
         await parts.reports.taken(operation.id, self._settings.report_wait)
-        runs = await parts.reports.runs(operation)
-        return admin.FailoverReport(operation=await self._view(operation), runs=runs)
+        report = admin.FailoverReport()
+        await parts.reports.fill(report, operation)
+        report.operation.CopyFrom(await self._view(operation))
+        return report
 
     async def notifications(self, most: int) -> list[Notification]:
         """The latest notifications, the last one first."""

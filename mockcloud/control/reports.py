@@ -5,8 +5,8 @@
     settled   when the old region has learnt of the switch and the target has all that it wrote, up to then and since:
               each of these events is recovered, reapplied or lost, and by which rule
 
-Asked for in between, the fates are told as they are now. An old region that never returns leaves its report as it was
-taken. A graceful failover leaves nothing, and has no report.
+Asked for in between, the fates are told as they are now: as long as the old region has not returned, what only it has
+is lost. A graceful failover leaves nothing, and has no report.
 """
 
 from __future__ import annotations
@@ -143,15 +143,17 @@ class Reports:
             raise NotFound("no failover of this namespace was forced: nothing was left behind")
         return found
 
-    async def runs(self, operation: Operation) -> list[cloud.RunReport]:
-        """What was left, by run, with the fates as they are now."""
+    async def fill(self, report: cloud.FailoverReport, operation: Operation) -> None:
+        """Put into a report what was left, by run, with the fates as they are now."""
         summary = await self.summary(operation.id)
         if summary is None or summary.problem:
-            return []
+            return
         runs = await self._load(operation.id)
         if not (summary.settled_time and outcomes.is_final(runs.values())):
-            runs = await self._tell(operation, summary, settled=bool(summary.settled_time))
-        return [run for run in runs.values() if run.left]
+            report.not_returned, runs = await self._tell(
+                operation, summary, settled=bool(summary.settled_time)
+            )
+        report.runs.extend(run for run in runs.values() if run.left)
 
     # Taking
 
@@ -197,6 +199,8 @@ class Reports:
                 request.up_to_position = page.last_position
             outcomes.add_events(runs, page.events, after_switch=False)
             summary.other_changes += page.other_changes
+            for kind, count in page.other_kinds.items():
+                summary.other_kinds[kind] += count
             if not page.next_after_position:
                 return
             request.after_position = page.next_after_position
@@ -238,24 +242,27 @@ class Reports:
             else:
                 return True
 
-    async def _tell(self, operation: Operation, summary: cloud.Unreplicated, *, settled: bool) -> Runs:
-        """Say of each event what became of it, and keep that if it is settled."""
+    async def _tell(
+        self, operation: Operation, summary: cloud.Unreplicated, *, settled: bool
+    ) -> tuple[bool, Runs]:
+        """Whether the old region is down, and of each event what became of it; that is kept if it is settled."""
         async with self._telling.setdefault(operation.id, asyncio.Lock()):
             runs = await self._load(operation.id)
             for run in runs.values():
                 kept = [left for left in run.left if not left.after_switch]
                 del run.left[:]
                 run.left.extend(kept)
-            await self._add_written_since(operation, summary, runs)
+            down = await self._add_written_since(operation, summary, runs)
+            away = operation.source if down else ""
             for run in runs.values():
-                outcomes.tell(run, await self._trees(operation, run.workflow_id))
+                outcomes.tell(run, await self._trees(operation, run.workflow_id), away)
             if settled:
                 summary.settled_time = summary.settled_time or self._ports.clock.now()
                 await self._save(operation.id, summary, runs)
-            return runs
+            return down, runs
 
-    async def _add_written_since(self, operation: Operation, summary: cloud.Unreplicated, runs: Runs) -> None:
-        """What the old region wrote before it learnt of the switch. Where it cannot be asked, its file tells."""
+    async def _add_written_since(self, operation: Operation, summary: cloud.Unreplicated, runs: Runs) -> bool:
+        """What the old region wrote before it learnt of the switch; whether it is down, so that its file tells."""
         source, timeout = self._regions[operation.source], self._settings.call_timeout
         request = admin.ReadWrittenRequest(
             namespace=operation.namespace, after_node=summary.last_node, version=summary.failover_version
@@ -271,12 +278,12 @@ class Reports:
                 if isinstance(error, Closed):
                     raise
                 if from_file or error.code not in _NOT_GONE:
-                    return
+                    return from_file
                 from_file = True
                 continue
             outcomes.add_events(runs, page.events, after_switch=True)
             if not page.next_after_node:
-                return
+                return from_file
             request.after_node = page.next_after_node
 
     async def _trees(self, operation: Operation, workflow_id: str) -> list[admin.RunTree] | None:

@@ -1,8 +1,18 @@
 """How the types of history events differ: which wait in the buffer, which go last, which end a run."""
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 
-__all__ = ["ATTRIBUTES_FIELD", "CLOSING", "FLUSHED_LAST", "KINDS", "NEVER_BUFFERED", "kind_of", "name_of"]
+__all__ = [
+    "ATTRIBUTES_FIELD",
+    "CLOSING",
+    "FLUSHED_LAST",
+    "KINDS",
+    "NEVER_BUFFERED",
+    "kind_of",
+    "name_of",
+    "subject_of",
+]
 
 # Event types that are written at once even while a worker has the workflow task. Everything else waits in the
 # buffer. Real: historybuilder.EventStore.bufferEvent.
@@ -109,3 +119,19 @@ def name_of(event_type: int) -> str:
         return EventType.Name(EventType.ValueType(event_type)).removeprefix("EVENT_TYPE_")
     except ValueError:
         return str(event_type)
+
+
+def subject_of(event: HistoryEvent) -> str:
+    """What a client named with its request: the signal, the update's handler or else its id, the workflow's type."""
+    match event.WhichOneof("attributes"):
+        case "workflow_execution_signaled_event_attributes":
+            return event.workflow_execution_signaled_event_attributes.signal_name
+        case "workflow_execution_update_admitted_event_attributes":
+            request = event.workflow_execution_update_admitted_event_attributes.request
+            return request.input.name or request.meta.update_id
+        case "workflow_execution_update_accepted_event_attributes":
+            accepted = event.workflow_execution_update_accepted_event_attributes
+            return accepted.accepted_request.input.name or accepted.protocol_instance_id
+        case "workflow_execution_started_event_attributes":
+            return event.workflow_execution_started_event_attributes.workflow_type.name
+    return ""

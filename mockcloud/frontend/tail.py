@@ -14,11 +14,22 @@ from temporalio.api.history.v1 import History
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.api.replication.v1.replication_pb2 import HistoryBatch, ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.event_kinds import subject_of
 from mockcloud.store import history, log, positions
 
 _ROWS: Final = 256
 _BYTES: Final = 1 << 18
 _NODES: Final = 1024
+
+# What people call the changes that no event tells of, by the kind of their replication task.
+_OTHER_KINDS: Final = {
+    "activity": "activity states",
+    "namespace_record": "namespace settings",
+    "run_state": "run states",
+    "deletion": "deletions",
+    "task_queue": "task queue settings",
+    "schedule": "schedule states",
+}
 
 
 def read_tail(
@@ -39,6 +50,7 @@ def read_tail(
         task = ReplicationTask.FromString(row.task)
         if not task.HasField("history"):
             answer.other_changes += 1
+            answer.other_kinds[_OTHER_KINDS.get(task.WhichOneof("task") or "", "other changes")] += 1
         elif not row.events_gone:
             _add_batch(answer, task.history)
     if rows and rows[-1].position < last:
@@ -79,4 +91,5 @@ def _events(workflow_id: str, run_id: str, data: bytes) -> admin.RunEvents:
         version=events[0].version,
         first_event_id=events[0].event_id,
         types=[event.event_type for event in events],
+        names=[subject_of(event) for event in events],
     )

@@ -17,7 +17,10 @@ Runs = dict[tuple[str, str], cloud.RunReport]
 
 
 def events(first: int, *types: int, run_id: str = "r", version: int = 1) -> admin.RunEvents:
-    return admin.RunEvents(workflow_id="w", run_id=run_id, version=version, first_event_id=first, types=types)
+    names = ["ping" if kind == SIGNALED else "" for kind in types]
+    return admin.RunEvents(
+        workflow_id="w", run_id=run_id, version=version, first_event_id=first, types=types, names=names
+    )
 
 
 def left(*found: admin.RunEvents, after_switch: bool = False) -> cloud.RunReport:
@@ -74,6 +77,7 @@ def test_the_current_branch_the_losing_one_and_what_is_nowhere() -> None:
     assert (run.outcomes[1].run_id, list(run.outcomes[1].to_event_ids)) == ("r2", [9])
     assert [entry.reason for entry in run.outcomes] == ["", "", "so it is", "it has it", outcomes.NOT_THERE]
     assert not outcomes.is_final([run])
+    assert [list(entry.names) for entry in run.outcomes] == [[""], ["ping"], [""], ["ping"], ["ping"]]
 
 
 def test_why_it_waits() -> None:
@@ -86,6 +90,17 @@ def test_why_it_waits() -> None:
         assert [(entry.outcome, entry.reason) for entry in run.outcomes] == [("waiting", reason)]
     outcomes.tell(run, None)
     assert run.outcomes[0].reason == outcomes.NOT_ASKED
+
+
+def test_what_only_a_region_has_that_has_not_returned_is_lost() -> None:
+    run = left(events(1, STARTED, SIGNALED))
+    there = admin.RunTree(run_id="r", branches=[branch(1)])
+    outcomes.tell(run, [there], away="east")
+    assert told(run) == [("recovered", [1]), ("lost", [2])]
+    assert run.outcomes[1].reason == "only region east has it, which has not returned"
+    # What is there but parked does not wait for that region.
+    outcomes.tell(run, [admin.RunTree(run_id="r", parked_reason="for its parent")], away="east")
+    assert [(entry.outcome, entry.reason) for entry in run.outcomes] == [("waiting", "for its parent")]
 
 
 def test_what_a_reset_copied_is_told_of_where_it_was_written() -> None:

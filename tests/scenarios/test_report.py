@@ -5,13 +5,30 @@ from __future__ import annotations
 import json
 
 import pytest
+from temporalio.api.namespace.v1 import UpdateNamespaceInfo
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    RecordActivityTaskHeartbeatRequest,
+    UpdateNamespaceRequest,
+)
 
 from mockcloud.cloud.facade import MockCloud
 from mockcloud.cloud.failover_views import FailoverReport, Operation
 from mockcloud.core import fates
 from mockcloud.core.errors import NotFound
 from mockcloud.frontend import tail
-from tests.scenarios.sides import EAST, NAMESPACE, WEST, Side, agreed, complete_workflow
+from tests.scenarios.invariants import check_branch
+from tests.scenarios.sides import (
+    EAST,
+    NAMESPACE,
+    QUEUE,
+    WEST,
+    Side,
+    agreed,
+    complete_workflow,
+    schedule_activity,
+    sides,
+)
 from tests.scenarios.stage import until
 from tests.scenarios.test_divergence import command, started
 
@@ -65,6 +82,8 @@ class TestAtTheSwitch:
         report = await mockcloud.namespace(NAMESPACE).report(operation)
         assert {run.workflow_id: len(run.events) for run in report.runs} == {"new": 2, "w1": 5}
         assert [event.kind for event in report.runs[1].events[:2]] == ["signals", "workflow tasks"]
+        assert [event.name for event in report.runs[1].events[:3]] == ["one", "", "two"]
+        assert report.runs[0].events[0].name == "wf"
         assert {event.outcome for run in report.runs for event in run.events} == {"waiting"}
 
     async def test_of_a_region_that_is_down_its_file_tells(self, mockcloud: MockCloud) -> None:
@@ -76,7 +95,9 @@ class TestAtTheSwitch:
         assert operation.unreplicated.from_file
         text = await command(mockcloud, "report", NAMESPACE)
         assert f"region {EAST} was down: read from its database file" in text
-        assert f"not settled: region {EAST} has not delivered all that it wrote" in text
+        assert (
+            f"not settled: region {EAST} has not returned; what only it has is lost, unless it does" in text
+        )
 
         # It comes back behind its own data, and the report settles.
         mockcloud.link(EAST, WEST).heal()
@@ -84,6 +105,35 @@ class TestAtTheSwitch:
         report = await settled(mockcloud)
         assert set(outcomes(report, "w1").values()) == {"recovered"}
         assert set(outcomes(report, "new").values()) == {"recovered"}
+
+    async def test_40_the_region_never_returns(self, mockcloud: MockCloud) -> None:
+        """The other one serves; what the lost one alone had is reported as lost, by name and count."""
+        _, west = await left_behind(mockcloud)
+        await mockcloud.region(EAST).kill()
+        orders = mockcloud.namespace(NAMESPACE)
+        assert_left(await orders.failover(WEST, forced=True))
+
+        await west.signal("w1", "of the west")
+        await west.work(complete_workflow())
+        again = await west.start("new")
+        ((run,),) = (await orders.history("w1")).values()
+        check_branch(run.branches[0], regions=2)
+        assert (run.status, run.events[-1].version) == ("COMPLETED", 2)
+        ((run,),) = (await orders.history("new")).values()
+        assert run.run_id == again
+
+        report = await orders.report()
+        assert report.not_returned
+        lost = report.outcomes("lost")
+        assert len(lost) == 7
+        assert {event.reason for event in lost} == {f"only region {EAST} has it, which has not returned"}
+        assert [event.name for event in lost if event.kind in ("signals", "starts")] == ["wf", "one", "two"]
+        text = await command(mockcloud, "report", NAMESPACE)
+        assert "unreplicated: 7 events of 2 workflows (1 start, 2 signals, 4 workflow tasks)" in text
+        assert (
+            f"not settled: region {EAST} has not returned; what only it has is lost, unless it does" in text
+        )
+        assert f"(2 signals, 3 workflow tasks: one, two): only region {EAST} has it" in text
 
     async def test_a_file_that_is_gone(self, mockcloud: MockCloud) -> None:
         """The failover is done; what it left is said to be not known, and why."""
@@ -127,6 +177,32 @@ class TestAtTheSwitch:
         assert "unreplicated: nothing" in await command(mockcloud, "report", operation.id)
 
 
+async def test_changes_without_events_are_told_by_kind(mockcloud: MockCloud) -> None:
+    """A heartbeat and a description of the namespace: no event tells of them."""
+    orders = mockcloud.namespace(NAMESPACE)
+    east, _ = await sides(mockcloud)
+    await east.start("w1")
+    await east.work(schedule_activity("a"))
+    service = east.client.workflow_service
+    task = await service.poll_activity_task_queue(
+        PollActivityTaskQueueRequest(namespace=NAMESPACE, task_queue=QUEUE)
+    )
+    await orders.replicated()
+    mockcloud.link(EAST, WEST).partition()
+    await service.record_activity_task_heartbeat(
+        RecordActivityTaskHeartbeatRequest(namespace=NAMESPACE, task_token=task.task_token)
+    )
+    info = UpdateNamespaceInfo(description="changed")
+    await service.update_namespace(UpdateNamespaceRequest(namespace=NAMESPACE, update_info=info))
+
+    operation = await orders.failover(WEST, forced=True)
+
+    assert operation.unreplicated is not None
+    assert operation.unreplicated.other_kinds == {"activity states": 1, "namespace settings": 1}
+    text = await command(mockcloud, "report", NAMESPACE)
+    assert "unreplicated: 2 changes without events (1 activity state, 1 namespace setting)" in text
+
+
 class TestAfterHealing:
     async def test_a_tail_that_is_appended_is_recovered(self, mockcloud: MockCloud) -> None:
         """The winner has written nothing for these runs: nothing forks."""
@@ -165,8 +241,8 @@ class TestAfterHealing:
         text = await command(mockcloud, "report", NAMESPACE)
         assert "unreplicated: 7 events of 2 workflows (1 start, 2 signals, 4 workflow tasks)" in text
         assert "settled: both regions have agreed since" in text
-        assert "reapplied: event 5, 7 (2 signals) as event 7-8" in text
-        assert "reapplied: event 10 (1 signal, written after the switch) as event 9" in text
+        assert "reapplied: event 5, 7 (2 signals: one, two) as event 7-8" in text
+        assert "reapplied: event 10 (1 signal: late, written after the switch) as event 9" in text
         assert "lost: event 6, 8-9 (3 workflow tasks): what a worker decided" in text
         shown = json.loads(await command(mockcloud, "report", report.operation.id, "-o", "json"))
         (values,) = (each for each in shown["runs"] if each["workflow_id"] == "w1")

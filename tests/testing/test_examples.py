@@ -96,9 +96,12 @@ def test_a_split_brain_is_told_and_checked() -> None:
         ("loses", "1"),
         ("wins", "2"),
     ]
-    assert re.search(r"wins +\S+, RUNNING: start with coffee$", two_runs, flags=re.MULTILINE)
+    assert re.search(r"wins +run \S+, RUNNING: start with coffee$", two_runs, flags=re.MULTILINE)
     assert re.search(
-        r"loses +\S+, TERMINATED by history-service: Terminate Workflow Due To Version", two_runs
+        r"loses +run \S+, TERMINATED: start with tea\n"
+        r' +ended by the server \(history-service\): "Terminate Workflow Due To Version Conflict\."$',
+        two_runs,
+        flags=re.MULTILINE,
     )
     assert re.search(r"lost +start with tea \(event 1\): ", two_runs)
     ((signal, _),) = re.findall(again + " of the winning run$", two_runs, flags=re.MULTILINE)

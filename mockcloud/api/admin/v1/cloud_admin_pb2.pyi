@@ -81,9 +81,10 @@ class DeleteNamespaceRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., who: _Optional[str] = ...) -> None: ...
 
 class EventsOutcome(_message.Message):
-    __slots__ = ["after_switch", "event_ids", "outcome", "reason", "run_id", "to_event_ids", "types"]
+    __slots__ = ["after_switch", "event_ids", "names", "outcome", "reason", "run_id", "to_event_ids", "types"]
     AFTER_SWITCH_FIELD_NUMBER: _ClassVar[int]
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -91,20 +92,23 @@ class EventsOutcome(_message.Message):
     TYPES_FIELD_NUMBER: _ClassVar[int]
     after_switch: bool
     event_ids: _containers.RepeatedScalarFieldContainer[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
     outcome: str
     reason: str
     run_id: str
     to_event_ids: _containers.RepeatedScalarFieldContainer[int]
     types: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, outcome: _Optional[str] = ..., reason: _Optional[str] = ..., run_id: _Optional[str] = ..., after_switch: bool = ..., event_ids: _Optional[_Iterable[int]] = ..., types: _Optional[_Iterable[int]] = ..., to_event_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, outcome: _Optional[str] = ..., reason: _Optional[str] = ..., run_id: _Optional[str] = ..., after_switch: bool = ..., event_ids: _Optional[_Iterable[int]] = ..., types: _Optional[_Iterable[int]] = ..., to_event_ids: _Optional[_Iterable[int]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FailoverReport(_message.Message):
-    __slots__ = ["operation", "runs"]
+    __slots__ = ["not_returned", "operation", "runs"]
+    NOT_RETURNED_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
+    not_returned: bool
     operation: OperationView
     runs: _containers.RepeatedCompositeFieldContainer[RunReport]
-    def __init__(self, operation: _Optional[_Union[OperationView, _Mapping]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ...) -> None: ...
+    def __init__(self, operation: _Optional[_Union[OperationView, _Mapping]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., not_returned: bool = ...) -> None: ...
 
 class FailoverRequest(_message.Message):
     __slots__ = ["by_temporal", "forced", "namespace", "no_wait", "operation_id", "region", "who"]
@@ -191,16 +195,18 @@ class KindCount(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class LeftEvents(_message.Message):
-    __slots__ = ["after_switch", "first_event_id", "types", "version"]
+    __slots__ = ["after_switch", "first_event_id", "names", "types", "version"]
     AFTER_SWITCH_FIELD_NUMBER: _ClassVar[int]
     FIRST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     after_switch: bool
     first_event_id: int
+    names: _containers.RepeatedScalarFieldContainer[str]
     types: _containers.RepeatedScalarFieldContainer[int]
     version: int
-    def __init__(self, version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ..., after_switch: bool = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ..., after_switch: bool = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListCloudDeadLettersRequest(_message.Message):
     __slots__ = ["namespace", "region"]
@@ -455,13 +461,21 @@ class TimelineEvent(_message.Message):
     def __init__(self, id: _Optional[str] = ..., time: _Optional[int] = ..., kind: _Optional[str] = ..., data: _Optional[str] = ...) -> None: ...
 
 class Unreplicated(_message.Message):
-    __slots__ = ["events", "failover_version", "from_file", "kinds", "last_node", "other_changes", "problem", "settled_time", "taken_time", "workflows"]
+    __slots__ = ["events", "failover_version", "from_file", "kinds", "last_node", "other_changes", "other_kinds", "problem", "settled_time", "taken_time", "workflows"]
+    class OtherKindsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     FAILOVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     FROM_FILE_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
     LAST_NODE_FIELD_NUMBER: _ClassVar[int]
     OTHER_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    OTHER_KINDS_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     SETTLED_TIME_FIELD_NUMBER: _ClassVar[int]
     TAKEN_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -472,8 +486,9 @@ class Unreplicated(_message.Message):
     kinds: _containers.RepeatedCompositeFieldContainer[KindCount]
     last_node: int
     other_changes: int
+    other_kinds: _containers.ScalarMap[str, int]
     problem: str
     settled_time: int
     taken_time: int
     workflows: int
-    def __init__(self, events: _Optional[int] = ..., workflows: _Optional[int] = ..., kinds: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., other_changes: _Optional[int] = ..., taken_time: _Optional[int] = ..., from_file: bool = ..., problem: _Optional[str] = ..., settled_time: _Optional[int] = ..., last_node: _Optional[int] = ..., failover_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, events: _Optional[int] = ..., workflows: _Optional[int] = ..., kinds: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., other_changes: _Optional[int] = ..., other_kinds: _Optional[_Mapping[str, int]] = ..., taken_time: _Optional[int] = ..., from_file: bool = ..., problem: _Optional[str] = ..., settled_time: _Optional[int] = ..., last_node: _Optional[int] = ..., failover_version: _Optional[int] = ...) -> None: ...

@@ -375,20 +375,29 @@ class ReadTailRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., peer: _Optional[str] = ..., after_position: _Optional[int] = ..., up_to_position: _Optional[int] = ...) -> None: ...
 
 class ReadTailResponse(_message.Message):
-    __slots__ = ["events", "failover_version", "last_node", "last_position", "next_after_position", "other_changes"]
+    __slots__ = ["events", "failover_version", "last_node", "last_position", "next_after_position", "other_changes", "other_kinds"]
+    class OtherKindsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     FAILOVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     LAST_NODE_FIELD_NUMBER: _ClassVar[int]
     LAST_POSITION_FIELD_NUMBER: _ClassVar[int]
     NEXT_AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
     OTHER_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    OTHER_KINDS_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[RunEvents]
     failover_version: int
     last_node: int
     last_position: int
     next_after_position: int
     other_changes: int
-    def __init__(self, events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ..., other_changes: _Optional[int] = ..., next_after_position: _Optional[int] = ..., last_position: _Optional[int] = ..., last_node: _Optional[int] = ..., failover_version: _Optional[int] = ...) -> None: ...
+    other_kinds: _containers.ScalarMap[str, int]
+    def __init__(self, events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ..., other_changes: _Optional[int] = ..., other_kinds: _Optional[_Mapping[str, int]] = ..., next_after_position: _Optional[int] = ..., last_position: _Optional[int] = ..., last_node: _Optional[int] = ..., failover_version: _Optional[int] = ...) -> None: ...
 
 class ReadWrittenRequest(_message.Message):
     __slots__ = ["after_node", "namespace", "version"]
@@ -423,18 +432,20 @@ class ReplayDeadLettersResponse(_message.Message):
     def __init__(self, applied: _Optional[_Iterable[int]] = ..., failed: _Optional[_Iterable[_Union[DeadLetter, _Mapping]]] = ...) -> None: ...
 
 class RunEvents(_message.Message):
-    __slots__ = ["first_event_id", "run_id", "types", "version", "workflow_id"]
+    __slots__ = ["first_event_id", "names", "run_id", "types", "version", "workflow_id"]
     FIRST_EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     TYPES_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
     first_event_id: int
+    names: _containers.RepeatedScalarFieldContainer[str]
     run_id: str
     types: _containers.RepeatedScalarFieldContainer[int]
     version: int
     workflow_id: str
-    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunTree(_message.Message):
     __slots__ = ["base_event_id", "base_run_id", "branches", "current", "dead_letter_reason", "parked_reason", "reset_run_id", "run_id", "status", "superseded", "zombie"]
