@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from mockcloud.cloud import event_stream
+from mockcloud.cloud import event_stream, metrics
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
-from mockcloud.rpc.http_gateway import Gateway
+from mockcloud.core.errors import ServiceError
+from mockcloud.rpc.http_gateway import Gateway, error_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -30,4 +31,23 @@ def application(cloud: Cloud) -> ASGIApp:
     async def events(request: Request) -> Response:
         return event_stream.stream(cloud.timeline, request)
 
-    return Starlette(routes=[Route("/events", events), Mount("/", gateway)])
+    async def scrape(request: Request) -> Response:
+        accept = request.headers.get("accept", "")
+        status = await cloud.status_message()
+        text, content_type = metrics.exposition(status, cloud.settings.account, accept)
+        return Response(text, headers={"content-type": content_type})
+
+    return Starlette(
+        routes=[
+            Route("/events", events),
+            Route("/metrics", scrape),
+            Route("/v1/metrics", scrape),  # where Temporal Cloud has it
+            Mount("/", gateway),
+        ],
+        exception_handlers={ServiceError: _refused},
+    )
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError), "it is registered for these"
+    return error_response(error)

@@ -1,0 +1,99 @@
+"""Metrics over HTTP, parsed as Prometheus parses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text_format
+
+from mockcloud import MockCloud
+from tests.control.fakes import EAST, WEST
+
+
+@dataclass(frozen=True)
+class Metrics:
+    values: dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+    def __call__(self, name: str, /, **labels: str) -> float:
+        return self.values[name, frozenset(labels.items())]
+
+    def names(self) -> set[str]:
+        return {name for name, _ in self.values}
+
+
+async def scraped(cloud: MockCloud, path: str = "/metrics") -> Metrics:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{cloud.http}{path}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return Metrics(
+        {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_format(answer.text)
+            for sample in family.samples
+        }
+    )
+
+
+async def test_a_namespace_with_an_open_workflow(mockcloud: MockCloud) -> None:
+    orders = mockcloud.namespace("default")
+    client = await orders.client()
+    await client.start_workflow("any", id="w", task_queue="nobody")
+    await orders.replicated()
+    metrics = await scraped(mockcloud)
+
+    account = mockcloud.cloud.settings.account
+    for region in (EAST, WEST):
+        cloud = {"temporal_namespace": "default", "temporal_account": account, "region": region}
+        assert metrics("temporal_cloud_v1_namespace_open_workflows", **cloud) == 1
+        assert metrics("mockcloud_region_up", region=region) == 1
+        assert metrics("mockcloud_namespace_active", namespace="default", region=region) == (region == EAST)
+        assert metrics("mockcloud_namespace_failover_version", namespace="default", region=region) == 1
+    of_east = {"temporal_namespace": "default", "temporal_account": account, "region": EAST}
+    lags = [metrics(f"temporal_cloud_v1_replication_lag_p{rank}", **of_east) for rank in (50, 95, 99)]
+    assert 0 < lags[0] <= lags[1] <= lags[2] < 60
+    (told,) = [lag for lag in await orders.lag() if lag.source == EAST]
+    assert lags == [told.p50, told.p95, told.p99]
+    link = {"namespace": "default", "region": EAST, "peer": WEST}
+    assert metrics("mockcloud_replication_lag_seconds", quantile="0.99", **link) == told.p99
+    assert metrics("mockcloud_replication_connected", **link) == 1
+    assert metrics("mockcloud_replication_outstanding_tasks", **link) == 0
+    assert metrics("mockcloud_control_plane_up") == 1
+    assert metrics == await scraped(mockcloud, "/v1/metrics")
+
+
+async def test_a_cut_link_and_a_dead_region(mockcloud: MockCloud) -> None:
+    client = await mockcloud.namespace("default").client()
+    await mockcloud.namespace("default").replicated()
+    mockcloud.link(EAST, WEST).partition(name="storm")
+    await client.start_workflow("any", id="w", task_queue="nobody")
+    cut = await scraped(mockcloud)
+    link = {"namespace": "default", "region": EAST, "peer": WEST}
+    assert cut("mockcloud_replication_outstanding_tasks", **link) > 0
+    assert cut("mockcloud_replication_oldest_task_age_seconds", **link) > 0
+    assert cut("mockcloud_fault", name="storm", fault="partition", source=EAST, target=WEST) == 1
+
+    await mockcloud.region(WEST).kill()
+    await mockcloud.control.kill()
+    dead = await scraped(mockcloud)
+    assert dead("mockcloud_region_up", region=WEST) == 0
+    assert dead("mockcloud_region_up", region=EAST) == 1
+    assert dead("mockcloud_control_plane_up") == 0
+    assert ("mockcloud_namespace_active", frozenset({("namespace", "default"), ("region", WEST)})) not in (
+        dead.values
+    )
+
+
+async def test_who_reads_openmetrics_gets_that(mockcloud: MockCloud) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(
+            f"{mockcloud.http}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+        )
+        wrong = await client.post(f"{mockcloud.http}/metrics")
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = {family.name: family for family in openmetrics(answer.text)}  # type: ignore[no-untyped-call]
+    assert families["temporal_cloud_v1_replication_lag_p99"].type == "gauge"
+    assert all(family.documentation for family in families.values())
+    assert (wrong.status_code, wrong.json()["code"]) == (404, 5)
