@@ -24,6 +24,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
+from mockcloud.cloud.fault_handles import AppliedFault
 from mockcloud.core import fates
 from tests.scenarios.stage import (
     EAST,
@@ -89,6 +90,15 @@ async def opened(client: Client) -> WorkflowHandle[Till, int]:
     handle = await client.start_workflow(Till.run, id="w", task_queue=QUEUE)
     await handle.execute_update(Till.put, 1, id="first")
     return handle
+
+
+async def parted(stage: Stage, east: Client) -> tuple[WorkflowHandle[Till, int], AppliedFault]:
+    """A till that both regions have, and both are active for; its handle in the east, and the cut."""
+    handle = await opened(east)
+    await stage.settled("w")
+    link = stage.cloud.link(EAST, WEST).partition()
+    await stage.failover(WEST, forced=True)
+    return handle, link
 
 
 def an_update(update_id: str, name: str = "put", *, stage: int = 3) -> UpdateWorkflowExecutionRequest:
@@ -214,10 +224,7 @@ async def test_29_an_update_of_the_losing_side_is_admitted_again_on_the_other(st
     """[06a] It had even completed; the winner's worker takes the request from history."""
     east, west = await stage.client(EAST), await stage.client(WEST)
     async with till_worker(east):
-        handle = await opened(east)
-        await stage.settled("w")
-        link = stage.cloud.link(EAST, WEST).partition()
-        await stage.failover(WEST, forced=True)
+        handle, link = await parted(stage, east)
         assert await handle.execute_update(Till.put, 10, id="u") == 11
     async with till_worker(west):
         winner: WorkflowHandle[Any, Any] = west.get_workflow_handle("w")
@@ -248,10 +255,7 @@ async def test_29_an_update_that_the_losing_side_had_accepted(stage: Stage) -> N
     """It is admitted again on the winner, and completes there."""
     east, west = await stage.client(EAST), await stage.client(WEST)
     async with till_worker(east):
-        handle = await opened(east)
-        await stage.settled("w")
-        link = stage.cloud.link(EAST, WEST).partition()
-        await stage.failover(WEST, forced=True)
+        handle, link = await parted(stage, east)
         await handle.start_update(Till.put_later, 10, id="u", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
     async with till_worker(west):
         winner: WorkflowHandle[Any, Any] = west.get_workflow_handle("w")
@@ -273,10 +277,7 @@ async def test_29_the_same_update_id_on_both_sides(stage: Stage) -> None:
     """The winner has it already: the loser's is not applied, and who asks by the id gets the winner's outcome."""
     east, west = await stage.client(EAST), await stage.client(WEST)
     async with till_worker(east):
-        handle = await opened(east)
-        await stage.settled("w")
-        link = stage.cloud.link(EAST, WEST).partition()
-        await stage.failover(WEST, forced=True)
+        handle, link = await parted(stage, east)
         assert await handle.execute_update(Till.put, 10, id="u") == 11
     async with till_worker(west):
         winner: WorkflowHandle[Any, Any] = west.get_workflow_handle("w")
