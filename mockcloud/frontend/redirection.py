@@ -121,8 +121,9 @@ async def forward(
     target: str,
     transport: Transport,
     deadline: float | None,
+    settings: FrontendSettings,
 ) -> bytes:
-    """Have `target` answer the call. A poll ends empty when this region turns active meanwhile.
+    """Have `target` answer the call. A poll ends empty when this region turns active, or polls are to stay here.
 
     Raises what the other region answered; Unavailable where it cannot be reached.
     """
@@ -135,16 +136,22 @@ async def forward(
     answer = transport.unary(target, method.full_name, call.request, metadata=metadata, timeout=timeout)
     if not method.poll:
         return await answer
-    return await _until_active(asyncio.ensure_future(answer), namespace)
+    return await _while_elsewhere(asyncio.ensure_future(answer), namespace, settings)
 
 
-async def _until_active(answer: asyncio.Future[bytes], namespace: Namespace) -> bytes:
-    """The answer of a poll that waits elsewhere, or an empty one once this region is the active one.
+async def _while_elsewhere(
+    answer: asyncio.Future[bytes], namespace: Namespace, settings: FrontendSettings
+) -> bytes:
+    """The answer of a poll that waits elsewhere, or an empty one once polls are answered here.
 
-    The other region ends its polls as well when it learns of the switch. It gets a moment to do so: what it
+    The other region ends its polls as well when it learns of a switch. It gets a moment to do so: what it
     had handed out just before must not be thrown away.
     """
-    active: asyncio.Future[None] = asyncio.ensure_future(namespace.wait_until(lambda current: current.active))
+
+    def here(current: Namespace) -> bool:
+        return current.active or passive_polls(settings, current.record) is not PassivePolls.FORWARD
+
+    active: asyncio.Future[None] = asyncio.ensure_future(namespace.wait_until(here))
     either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {answer, active}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -180,5 +180,5 @@ class Frontend:
             # Polls that the worker parked here, before a failover or with redirection off, must end too.
             task_queue.end_polls(scope, request)
         return await redirection.forward(
-            call, method, scope.namespace, target, self._transport, scope.deadline
+            call, method, scope.namespace, target, self._transport, scope.deadline, self._settings
         )

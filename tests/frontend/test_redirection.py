@@ -164,7 +164,7 @@ async def test_a_forwarded_call_carries_its_bytes_and_the_header_that_ends_loops
     deadline = asyncio.get_running_loop().time() + 5
 
     answer = await redirection.forward(
-        call(signal, request, metadata), signal, passive_namespace(), "A", peer, deadline
+        call(signal, request, metadata), signal, passive_namespace(), "A", peer, deadline, ALL
     )
 
     assert answer == b"answer"
@@ -212,7 +212,7 @@ async def test_a_poll_that_waits_elsewhere_ends_empty_when_its_region_turns_acti
     poll = method("PollWorkflowTaskQueue")
     request = PollWorkflowTaskQueueRequest(namespace="orders").SerializeToString()
     waiting = asyncio.ensure_future(
-        redirection.forward(call(poll, request), poll, namespace, "A", peer, None)
+        redirection.forward(call(poll, request), poll, namespace, "A", peer, None, ALL)
     )
     await peer.waiting.wait()
 
@@ -222,10 +222,25 @@ async def test_a_poll_that_waits_elsewhere_ends_empty_when_its_region_turns_acti
     await peer.given_up.wait()
 
 
+async def test_a_poll_comes_back_when_polls_are_to_stay_here() -> None:
+    peer, namespace = Peer(answer=None), passive_namespace()
+    poll = method("PollWorkflowTaskQueue")
+    waiting = asyncio.ensure_future(redirection.forward(call(poll), poll, namespace, "A", peer, None, ALL))
+    await peer.waiting.wait()
+
+    record = NamespaceRecord()
+    record.CopyFrom(namespace.record)
+    record.disable_passive_poller_forwarding = True
+    namespace._publish(record)
+
+    assert await waiting == b""
+    assert not namespace.active
+
+
 async def test_a_task_that_the_old_region_had_just_handed_out_is_not_thrown_away() -> None:
     peer, namespace = Peer(answer=None), passive_namespace()
     poll = method("PollActivityTaskQueue")
-    waiting = asyncio.ensure_future(redirection.forward(call(poll), poll, namespace, "A", peer, None))
+    waiting = asyncio.ensure_future(redirection.forward(call(poll), poll, namespace, "A", peer, None, ALL))
     await peer.waiting.wait()
 
     switched(namespace)
@@ -238,7 +253,7 @@ async def test_a_client_that_vanishes_gives_its_forwarded_poll_up() -> None:
     peer = Peer(answer=None)
     poll = method("PollWorkflowTaskQueue")
     waiting = asyncio.ensure_future(
-        redirection.forward(call(poll), poll, passive_namespace(), "A", peer, None)
+        redirection.forward(call(poll), poll, passive_namespace(), "A", peer, None, ALL)
     )
     await peer.waiting.wait()
 
