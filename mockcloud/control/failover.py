@@ -158,10 +158,6 @@ class Failovers:
         known, target = self._directory.by_name(operation.namespace), operation.region
         if target not in self._regions:
             raise InvalidArgument(f"region {target!r} does not exist; there are: {', '.join(self._regions)}")
-        if target not in known.regions:
-            raise InvalidArgument(
-                f"namespace {known.name!r} has no replica in region {target!r}; it is in: {', '.join(known.regions)}"
-            )
         if by_user and specs.same_region(known.regions):
             raise FailedPrecondition(
                 f"namespace {known.name!r} has same-region replication: it fails over by itself, not on request"
@@ -174,6 +170,10 @@ class Failovers:
             raise FailedPrecondition(
                 f"the replica of namespace {known.name!r} in region {target!r} is not ready to be failed over to: "
                 f"async operation {change.id} ({change.kind}) runs"
+            )
+        if target not in known.regions:
+            raise InvalidArgument(
+                f"namespace {known.name!r} has no replica in region {target!r}; it is in: {', '.join(known.regions)}"
             )
         running = self._operations.running_failover(known.id)
         if running is not None:

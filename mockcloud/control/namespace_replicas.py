@@ -241,7 +241,16 @@ class Replicas:
         await self._context.runner.insist(region, forget)
 
     async def _tell_to_forget(self, namespace_id: str, region: str) -> None:
-        await self._context.regions[region].forget(namespace_id, self._context.settings.call_timeout)
+        client, timeout = self._context.regions[region], self._context.settings.call_timeout
+        known = self._context.directory.find_id(namespace_id)
+        try:
+            await client.forget(namespace_id, timeout)
+        except FailedPrecondition:
+            if known is None:
+                raise
+            # It believes to be the active one: it was down when it was failed over, and no link tells it any more.
+            await client.adopt(known.record, timeout)
+            await client.forget(namespace_id, timeout)
 
         async def work(connection: aiosqlite.Connection) -> None:
             sql = "UPDATE removed_replicas SET forgotten = 1 WHERE namespace_id = ? AND region = ?"

@@ -8,7 +8,6 @@ What a region refuses for good ends the operation as FAILED.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -115,8 +114,12 @@ class Runner:
         """Let something else go on beside the operations; it ends with the control plane."""
 
         async def run() -> None:
-            with contextlib.suppress(Closed):
+            try:
                 await work
+            except Closed:
+                return
+            except ServiceError as error:
+                _logger.warning("%s: %s", name, error.message)
 
         task = asyncio.get_running_loop().create_task(run(), name=name)
         self._others.add(task)

@@ -53,10 +53,14 @@ class Operator:
     async def namespace(self) -> Namespace:
         return (await self._service.get_namespace(GetNamespaceRequest(namespace="orders.local"))).namespace
 
-    async def add(self, region: str) -> AsyncOperation:
+    async def accept(self, region: str) -> AsyncOperation:
+        """Ask for a region more; how it stands when it is accepted."""
         version = (await self.namespace()).resource_version
         request = AddNamespaceRegionRequest(namespace="orders.local", region=region, resource_version=version)
-        return await self.end((await self._service.add_namespace_region(request)).async_operation)
+        return (await self._service.add_namespace_region(request)).async_operation
+
+    async def add(self, region: str) -> AsyncOperation:
+        return await self.end(await self.accept(region))
 
     async def delete(self, region: str) -> AsyncOperation:
         version = (await self.namespace()).resource_version
@@ -163,7 +167,8 @@ async def test_a_region_is_added_failed_over_to_deleted_and_added_again(stage: S
 
     # The second region does the work, then it is the only one.
     await operator.fail_over(WEST)
-    await west.work(COMPLETE)
+    completed = (await west.work(COMPLETE)).workflow_execution.workflow_id
+    going = next(name for name in ("open-5", "open-6") if name != completed)
     await (await stage.client(WEST)).get_schedule_handle("nightly").describe()
     await operator.delete(EAST)
     with pytest.raises(grpc.aio.AioRpcError) as gone:
@@ -172,17 +177,79 @@ async def test_a_region_is_added_failed_over_to_deleted_and_added_again(stage: S
     assert stage.cloud.cloud.node(EAST).region.namespaces.find("orders") is None
     left = await stage.cloud.run(_rows(stage, EAST))
     assert left == {}, "nothing of it is left in the region's database"
-    await west.signal("open-5", "alone")
-    assert signals(await west.events("open-5")) == ["during", "alone"]
+    await west.signal(going, "alone")
+    assert signals(await west.events(going)) == ["during", "alone"]
 
     # The first one comes back, empty, and is failed over to once more.
     await operator.add(EAST)
     assert await _count(east) == await _count(west)
     await operator.fail_over(EAST)
-    await east.signal("open-5", "back")
+    await east.signal(going, "back")
     await stage.namespace.replicated()
     for caller in (east, west):
-        assert signals(await caller.events("open-5")) == ["during", "alone", "back"]
+        assert signals(await caller.events(going)) == ["during", "alone", "back"]
+
+
+async def test_a_region_is_added_through_kills_of_everybody(stage: Stage) -> None:
+    """Over a cut link: the control plane dies, then the region that fills, then the one that is filled."""
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST], retention_days=1))
+    stage.namespace = stage.cloud.namespace("orders")
+    east = stage.at(EAST)
+    for number in range(_RUNS):
+        await east.start(f"open-{number}")
+    stage.cloud.link(EAST, WEST).partition()
+    accepted = await operator.accept(WEST)
+    assert [await _refused(operator, WEST) for _ in range(2)] == [RPCStatusCode.FAILED_PRECONDITION] * 2
+
+    async def filling() -> bool:
+        adding, *_ = await stage.namespace.operations()
+        return adding.step == "filling"
+
+    await until(filling)
+    await stage.cloud.control.kill()
+    await stage.cloud.region(EAST).kill()
+    await stage.cloud.control.start()
+    await stage.cloud.region(EAST).start()
+    assert await _refused(operator, WEST) is RPCStatusCode.FAILED_PRECONDITION
+    stage.cloud.reset_faults()
+    await stage.cloud.region(WEST).kill()
+    await stage.cloud.region(WEST).start()
+    await operator.end(accepted)
+
+    assert await _count(stage.at(WEST)) == _RUNS
+    assert [each.fill for each in await stage.namespace.operations()] == [None, None]
+    await operator.fail_over(WEST)
+
+
+async def _refused(operator: Operator, region: str) -> RPCStatusCode:
+    with pytest.raises(RPCError) as caught:
+        await operator.fail_over(region)
+    return caught.value.status
+
+
+async def test_a_deleted_region_that_believes_to_be_active_forgets_too(stage: Stage) -> None:
+    """It was down when it was failed over and when it was deleted: no link tells it of either."""
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1))
+    stage.namespace = stage.cloud.namespace("orders")
+    await stage.at(EAST).start("one")
+    await stage.namespace.replicated()
+    await stage.cloud.region(EAST).kill()
+    await operator.fail_over(WEST)
+    await operator.delete(EAST)
+    await stage.cloud.control.kill()
+    await stage.cloud.region(EAST).start()
+    await stage.cloud.control.start()
+
+    async def forgotten() -> bool:
+        return stage.cloud.cloud.node(EAST).region.namespaces.find("orders") is None
+
+    await until(forgotten)
+    assert await stage.cloud.run(_rows(stage, EAST)) == {}
+    await operator.add(EAST)
+    await operator.fail_over(EAST)
+    assert [event.event_id for event in await stage.at(EAST).events("one")] == [1, 2]
 
 
 async def test_regions_know_a_namespace_with_its_account_and_without(stage: Stage) -> None:
