@@ -35,6 +35,7 @@ from tests.frontend.schedules import (
     schedule,
     schedule_worker,
     seconds_of,
+    seen_ended,
     slot,
     slots,
     until,
@@ -188,7 +189,7 @@ async def test_a_chain_of_runs_is_one_action(client: Client, worker: Worker) -> 
     handle = await client.create_schedule("s", schedule(action("Relayed", 0)))
     await backfill(handle, 2, OverlapPolicy.BUFFER_ALL)
 
-    info = (await until(handle, ended(2))).raw_description.info
+    info = (await until(handle, seen_ended(2))).raw_description.info
     for hour, result in enumerate(info.recent_actions):
         assert result.start_workflow_status == Status.WORKFLOW_EXECUTION_STATUS_COMPLETED
         # The first run is the action's; the workflow has ended in another.
@@ -203,7 +204,7 @@ async def test_pause_on_failure(client: Client, worker: Worker) -> None:
     handle = await client.create_schedule("s", schedule(action("Counted", 1), pause_on_failure=True))
     await backfill(handle, 1)
 
-    description = await until(handle, ended(1))
+    description = await until(handle, seen_ended(1))
     assert description.schedule.state.paused
     assert description.schedule.state.note == f"paused due to workflow failure: {slot()}: no 1 today"
     assert description.raw_description.conflict_token == (2).to_bytes(8, "big")
