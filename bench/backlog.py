@@ -1,11 +1,12 @@
 """What a backlog costs: the link is cut while one region writes, then healed, and everything drains.
 
-`python -m bench.backlog [--events N] [--kind signals|workflows|markers]` prints one JSON object: events a second of
+`python -m bench.backlog [--events N] [--kind KIND]` prints one JSON object: events a second of
 wall and of processor time of the whole process (sending and applying together, from the heal until everything is
 acknowledged), and the resident memory in MiB before the cut, with the backlog on disk, at its peak while it drains,
 and afterwards. The kinds differ in how many events a replication task has:
 
-    signals     one event a task, over 1,000 runs: the dearest backlog
+    signals     one event a task, to 1,000 runs in turn: the dearest backlog
+    bursts      the same, ten events a task
     workflows   workflows with one activity, from start to end: eleven events in six batches, and state
     markers     a thousand events a task, a worker's answer each: the most bytes
 """
@@ -28,6 +29,7 @@ from bench.load import NAMESPACE, lengthen, one_activity, signal_request, start_
 from mockcloud import MockCloud
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.core import signals
+from mockcloud.core.change import RunChange
 from mockcloud.store import log
 
 EAST: Final = "aws-us-east-1"
@@ -53,13 +55,17 @@ async def start_runs(node: RegionNode, ids: list[str]) -> None:
         )
 
 
-async def signal_runs(node: RegionNode, ids: list[str], count: int) -> None:
-    """So many signals to runs in turn, a hundred of them at a time, without a gRPC call."""
+async def signal_runs(node: RegionNode, ids: list[str], count: int, *, burst: int = 1) -> None:
+    """So many times `burst` signals to runs in turn, a hundred of them at a time, without a gRPC call."""
     namespace = node.region.namespaces.by_name(NAMESPACE)
 
     async def one(workflow_id: str) -> None:
         request = SignalWorkflowExecutionRequest.FromString(signal_request(workflow_id))
-        rule = partial(signals.signal, request=request)
+
+        def rule(change: RunChange) -> None:
+            for _ in range(burst):
+                signals.signal(change, request)
+
         await node.region.changes.update(namespace, workflow_id, "", rule)
 
     for begin in range(0, count, 100):
@@ -68,10 +74,10 @@ async def signal_runs(node: RegionNode, ids: list[str], count: int) -> None:
         )
 
 
-async def _signals(cloud: MockCloud, count: int) -> None:
+async def _signals(cloud: MockCloud, count: int, *, burst: int = 1) -> None:
     ids = [f"signalled-{number}" for number in range(min(RUNS, count))]
     await cloud.run(start_runs(cloud.cloud.node(EAST), ids))
-    await cloud.run(signal_runs(cloud.cloud.node(EAST), ids, count))
+    await cloud.run(signal_runs(cloud.cloud.node(EAST), ids, -(-count // burst), burst=burst))
 
 
 async def _workflows(cloud: MockCloud, count: int) -> None:
@@ -98,6 +104,7 @@ async def _markers(cloud: MockCloud, count: int) -> None:
 
 KINDS: Final[dict[str, Callable[[MockCloud, int], Awaitable[None]]]] = {
     "signals": _signals,
+    "bursts": partial(_signals, burst=10),
     "workflows": _workflows,
     "markers": _markers,
 }

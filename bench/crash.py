@@ -196,9 +196,9 @@ async def missing(address: str, answered: Answered) -> list[str]:
     return found
 
 
-async def caught_up(up: Up) -> None:
-    """Return when no region has anything that another one does not have."""
-    async with connected(up.cloud_ops) as channel, asyncio.timeout(ROUND_SECONDS):
+async def caught_up(cloud_ops: str) -> None:
+    """Return when no region of the cloud at that address has anything that another one does not have."""
+    async with connected(cloud_ops) as channel, asyncio.timeout(ROUND_SECONDS):
         ask = channel.unary_unary("/mockcloud.admin.v1.CloudAdmin/CloudLag")
         while True:
             raw = await ask(CloudLagRequest().SerializeToString(), timeout=CALL_SECONDS)
@@ -227,7 +227,7 @@ async def run(directory: Path, rounds: int, seed: int, most_calls: int) -> list[
                 f"ready again after {up.seconds:.2f} s",
                 flush=True,
             )
-        await caught_up(up)
+        await caught_up(up.cloud_ops)
         for region, address in up.regions.items():
             now = await missing(address, everything)
             lost += [f"{region}: {line}" for line in now]
