@@ -152,8 +152,9 @@ def decide(
         if deleted is not None and branch_with(deleted, incoming.last) is not None:
             return Duplicate()
         return UnknownRun(is_start=incoming.first_event_id == 1)
+    branches = [version_history.items(history) for history in histories.histories]
     try:
-        ancestor = version_history.find_ancestor(histories, incoming.items)
+        ancestor = version_history.find_ancestor(branches, incoming.items)
     except NoCommonAncestorError as error:
         return Invalid(str(error))
     shared = ancestor.item
@@ -163,14 +164,13 @@ def decide(
         before = incoming.first_event_id - 1
         return Missing(shared, Item(before, version_history.version_of(incoming.items, before)))
     first = shared.event_id + 1
-    local = version_history.items(histories.histories[ancestor.branch_index])
-    continues = version_history.is_tail(local, shared)
+    continues = version_history.is_tail(branches[ancestor.branch_index], shared)
     if continues and ancestor.branch_index == histories.current_index:
         return Append(first)
     target: Target = (
         Existing(ancestor.branch_index) if continues else NewBranch(ancestor.branch_index, shared)
     )
-    current = version_history.last_item(version_history.items(histories.histories[histories.current_index]))
+    current = version_history.last_item(branches[histories.current_index])
     if incoming.last.version < current.version:
         return Backfill(target, first)
     if incoming.last.version == current.version:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mockcloud.api.state.v1.state_pb2 import VersionHistories, VersionHistory, VersionHistoryItem
+from mockcloud.api.state.v1.state_pb2 import VersionHistory, VersionHistoryItem
 
 
 class NoCommonAncestorError(Exception):
@@ -60,12 +60,12 @@ def add_event(history: VersionHistory, event_id: int, version: int) -> None:
 
 def items(history: VersionHistory) -> list[Item]:
     """The items of `history` as values."""
-    return [Item.of(item) for item in history.items]
+    return values(history.items)
 
 
 def values(messages: Iterable[VersionHistoryItem]) -> list[Item]:
     """Items from the wire as values."""
-    return [Item.of(item) for item in messages]
+    return [Item(item.event_id, item.version) for item in messages]
 
 
 def is_well_formed(history: Sequence[Item]) -> bool:
@@ -133,16 +133,15 @@ def lowest_common_ancestor(a: Sequence[Item], b: Sequence[Item]) -> Item:
     raise NoCommonAncestorError
 
 
-def find_ancestor(histories: VersionHistories, incoming: Sequence[Item]) -> Ancestor:
+def find_ancestor(branches: Sequence[Sequence[Item]], incoming: Sequence[Item]) -> Ancestor:
     """Among the branches of a run the one that shares most with `incoming`; on ties the shorter one.
 
     Raises:
-        NoCommonAncestorError: some branch shares nothing with it.
+        NoCommonAncestorError: some branch shares nothing with it, or there is none.
     """
     best: Ancestor | None = None
     best_length = 0
-    for index, history in enumerate(histories.histories):
-        local = items(history)
+    for index, local in enumerate(branches):
         item = lowest_common_ancestor(local, incoming)
         longer = best is None or item.event_id > best.item.event_id
         if longer or (best is not None and item.event_id == best.item.event_id and len(local) < best_length):

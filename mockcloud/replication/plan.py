@@ -422,12 +422,13 @@ def _incoming(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> Incoming:
     items = version_history.values(batch.items)
     if not events or not items:
         raise RefusedError("a batch without events or version history")
-    first = events[0].event_id
-    if [event.event_id for event in events] != list(range(first, first + len(events))):
-        raise RefusedError("the event ids of a batch must be consecutive")
-    if any(event.version != items[-1].version for event in events):
-        raise RefusedError("the events of a batch must have one version")
-    if events[-1].event_id != items[-1].event_id:
+    first, last = events[0].event_id, items[-1]
+    for event_id, event in enumerate(events, first):
+        if event.event_id != event_id:
+            raise RefusedError("the event ids of a batch must be consecutive")
+        if event.version != last.version:
+            raise RefusedError("the events of a batch must have one version")
+    if event_id != last.event_id:
         raise RefusedError("a batch ends where its version history ends")
     return Incoming(items, first)
 
@@ -437,10 +438,10 @@ def _signal_request_ids(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> 
 
     A batch that was fetched again has them in its events.
     """
-    found = list(batch.request_ids)
+    found = dict.fromkeys(batch.request_ids)
     for event in events:
         if event.event_type == reapply.SIGNALED:
             request_id = event.workflow_execution_signaled_event_attributes.request_id
-            if request_id and request_id not in found:
-                found.append(request_id)
-    return found
+            if request_id:
+                found[request_id] = None
+    return list(found)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockcloud.api.state.v1.state_pb2 import VersionHistories, VersionHistory
+from mockcloud.api.state.v1.state_pb2 import VersionHistory
 from mockcloud.core import version_history
 from mockcloud.core.version_history import Item, NoCommonAncestorError
 
@@ -104,23 +104,13 @@ def test_contains_each_event_under_its_version_only(items: list[Item]) -> None:
 
 
 def test_branch_with_the_longest_shared_part_is_chosen() -> None:
-    branches = VersionHistories(
-        histories=[
-            version_history.branch(1, history((8, 1))),
-            version_history.branch(2, history((4, 1), (12, 2))),
-        ]
-    )
+    branches = [history((8, 1)), history((4, 1), (12, 2))]
     found = version_history.find_ancestor(branches, history((4, 1), (8, 2), (12, 11)))
     assert (found.branch_index, found.item) == (1, Item(8, 2))
 
 
 def test_on_ties_the_shorter_branch_is_chosen() -> None:
-    branches = VersionHistories(
-        histories=[
-            version_history.branch(1, history((4, 1), (9, 2))),
-            version_history.branch(2, history((4, 1))),
-        ]
-    )
+    branches = [history((4, 1), (9, 2)), history((4, 1))]
     found = version_history.find_ancestor(branches, history((4, 1), (5, 11)))
     assert (found.branch_index, found.item) == (1, Item(4, 1))
 
