@@ -1,9 +1,9 @@
 """What the passive side costs: processor time for each change of a cloud with one region, and of one with two.
 
-`python -m bench.passive [--count N] [--rounds N]` prints one JSON object, in microseconds a call: signals, and workflows
-with one activity from start to end. The active side's share is what a cloud of one region takes, with its gRPC
-server; the second region's share is what a cloud of two takes more, until it has applied everything: sending, receiving
-and applying. Clouds of one and of two regions take turns, and the cheapest round of each counts.
+`python -m bench.passive [--count N] [--rounds N]` prints one JSON object, in microseconds a call, for signals and for
+workflows with one activity. The active side's share is what a cloud of one region takes, with its gRPC server; the
+second region's is what a cloud of two takes more, until everything is applied: sending, receiving and applying.
+Clouds of one and of two regions take turns, and the cheapest round of each counts.
 """
 
 from __future__ import annotations

@@ -56,10 +56,17 @@ class Loaded:
 
     async def run(self, run_id: str) -> Run | None:
         """A run of this workflow id, to be changed; None: it is unknown here."""
-        key = self.key(run_id)
-        self.touched.add(key)
-        entry = await self._loader.entry(key)
+        self.touch(run_id)
+        return await self.look(run_id)
+
+    async def look(self, run_id: str) -> Run | None:
+        """A run of this workflow id, only to be read until it is touched; None: it is unknown here."""
+        entry = await self._loader.entry(self.key(run_id))
         return entry.run if entry else None
+
+    def touch(self, run_id: str) -> None:
+        """Say that a run is about to change: if the plan fails or forgets it, what is in memory is dropped."""
+        self.touched.add(self.key(run_id))
 
     async def deleted(self, key: RunKey) -> VersionHistories | None:
         """The branches of a run that a user deleted here; None: nobody did, or it is long ago."""

@@ -43,6 +43,7 @@ from mockcloud.replication.needs import (
     Helped,
     NeedAgainError,
     NeedCallError,
+    NeedEarlierError,
     NeedRangeError,
     NeedReapplyError,
     NeedRecordError,
@@ -50,7 +51,7 @@ from mockcloud.replication.needs import (
     PlanEndedError,
 )
 from mockcloud.replication.peers import Peers
-from mockcloud.replication.plan import TaskPlan
+from mockcloud.replication.plan import TaskPlan, continues
 from mockcloud.replication.receiver import workflow_of
 from mockcloud.replication.settings import Settings
 from mockcloud.store import parked as parked_rows
@@ -64,8 +65,9 @@ _logger = logging.getLogger(__name__)
 # Not the task's fault: a peer or the database cannot be reached, or the active region moves.
 _PASSING = (Unavailable, DeadlineExceeded, NamespaceNotActive)
 
-# So many tasks of one workflow id are planned in one turn of the event loop.
-_SLICE = 32
+# So many bytes of events of one workflow id, and so many for each task, are planned in one turn of the event loop.
+_SLICE = 16 * 1024
+_TASK_WEIGHT = 512
 
 # A fetched range may itself miss something; deeper than this, something is wrong.
 _DEEPEST_FETCH = 4
@@ -127,16 +129,29 @@ class Apply:
         plans = {workflow_id: self._plan(namespace, own) for workflow_id, own in tasks.items()}
         return await self._changes.replicate_together(namespace, plans, complete)
 
+    async def apply_ahead(
+        self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]]
+    ) -> set[str]:
+        """Apply what misses nothing before it, in whole workflow ids; the others. All of it comes again in its turn."""
+        namespace = self._namespaces.by_id(namespace_id)
+        plans = {workflow_id: self._plan(namespace, own, ahead=True) for workflow_id, own in tasks.items()}
+        return await self._changes.replicate_together(namespace, plans)
+
     def _plan(
-        self, namespace: Namespace, tasks: Sequence[ReplicationTask]
+        self, namespace: Namespace, tasks: Sequence[ReplicationTask], *, ahead: bool = False
     ) -> Callable[[Loaded], Awaitable[Replicated]]:
         async def plan(loaded: Loaded) -> Replicated:
             work = TaskPlan(loaded, Helped(), self._schedules)
-            for number, task in enumerate(tasks, 1):
+            size = 0
+            for task in tasks:
                 if self._waits(namespace, task):
                     raise ParkedError("behind an earlier one")
+                if ahead and not await continues(loaded, task):
+                    raise NeedEarlierError
                 await work.add(task)
-                if number % _SLICE == 0:
+                size += _TASK_WEIGHT + len(task.history.events)
+                if size > _SLICE:
+                    size = 0
                     await asyncio.sleep(0)
             return work.result()
 

@@ -4,6 +4,8 @@ NeedRangeError     events before the batch are missing: fetch them from the sour
 NeedReapplyError   signals of a losing branch belong into the region that is active: send them there first
 NeedCallError      a schedule was updated or patched on the losing side of a split: do it here first
 NeedRecordError    the batch was written under a failover version unknown here: ask who is active
+NeedAgainError     the namespace has changed meanwhile, so that its fence must be passed anew
+NeedEarlierError   the task was sent ahead of its turn, and may miss something: it must wait
 NeedAloneError     the task resets a run, which reads what is stored: those before it must be committed first
 ParkedError        reconciliation that is not built
 RefusedError       no healthy region sends this
@@ -53,6 +55,10 @@ class NeedCallError(PlanEndedError):
 
 class NeedRecordError(PlanEndedError):
     """The namespace record here is older than the batch."""
+
+
+class NeedEarlierError(PlanEndedError):
+    """Ahead of its turn, the task may miss what comes before it."""
 
 
 class NeedAgainError(PlanEndedError):

@@ -107,8 +107,9 @@ class TaskPlan:
             raise RefusedError(str(error)) from error
 
     async def _run(self, run_id: str) -> Run | None:
+        """A run as this plan leaves it: to be touched before it is changed."""
         if run_id not in self._runs:
-            self._runs[run_id] = await self._loaded.run(run_id)
+            self._runs[run_id] = await self._loaded.look(run_id)
         return self._runs[run_id]
 
     async def _run_with_state(self, run_id: str, messages: Iterable[VersionHistoryItem]) -> Run | None:
@@ -137,6 +138,7 @@ class TaskPlan:
         return await self._run(self._current_run_id) if self._current_run_id else None
 
     def _put(self, outcome: Outcome) -> None:
+        self._loaded.touch(outcome.run.key.run_id)
         self._runs[outcome.run.key.run_id] = outcome.run
         last = self._outcomes[-1] if self._outcomes else None
         # Batches that follow each other share the work of a commit.
@@ -161,6 +163,8 @@ class TaskPlan:
         else:
             deleted = None if fetched else await self._histories_of_deleted(batch.run_id)
             plan = conflict.decide(None, incoming, deleted)
+        if not isinstance(plan, Duplicate):
+            self._loaded.touch(batch.run_id)
         if self._changes_target(run, plan):
             self._end_reapplying()
         if run is not None and not isinstance(plan, Duplicate | Invalid | Missing):
@@ -234,6 +238,7 @@ class TaskPlan:
         if run is None or branch is None:
             raise NeedRangeError(base_key, Item(0, 0), last, filled=batch.filled)
         self._end_reapplying()
+        self._loaded.touch(base.run_id)
         finish = last.event_id + 1
         batches = await self._loaded.batches(branch.branch_id, 1, finish)
         copies = reset.copied(batches, self._context.next_task_id(), finish)
@@ -254,6 +259,7 @@ class TaskPlan:
             return
         if two_runs.is_newer(run, current):
             self._end_reapplying()
+            self._loaded.touch(current.key.run_id)
             if current.open:
                 self._put(two_runs.suppress(current, run, self._context))
             run.record.zombie = False
@@ -274,6 +280,7 @@ class TaskPlan:
         if run is None:
             await self._remember_deletion(deletion, VersionHistories())
         elif run.last_write_version <= deletion.version:
+            self._loaded.touch(deletion.run_id)
             context = self._context
             if context.clusters.owner(run.last_write_version) == context.region:
                 self._put(Outcome(run=run, replicate=True, deleted=True))
@@ -314,6 +321,7 @@ class TaskPlan:
         events = reapplying.missing(self._loaded, target, source.run_id, events, losing)
         if not events:
             return
+        self._loaded.touch(target.key.run_id)
         if target.open:
             if self._reapplying is None:
                 self._reapplying = reapplying.begin(self._loaded, target)
@@ -349,6 +357,7 @@ class TaskPlan:
         run = await self._run_with_state(state.run_id, state.items)
         if run is None:
             return
+        self._loaded.touch(state.run_id)
         items = version_history.values(state.items)
         done = passive.sync_activity(run, items, state.activity, self._context)
         if isinstance(done, Missing):
@@ -360,6 +369,7 @@ class TaskPlan:
         run = await self._run_with_state(state.run_id, state.items)
         if run is None:
             return
+        self._loaded.touch(state.run_id)
         if passive.takes_close_errands(run, state.close_errands, self._context):
             for other in state.close_errands.rests_on:
                 await self._has_come_as_far(other)
@@ -385,7 +395,8 @@ class TaskPlan:
             if await self._loaded.deleted(key) is None:
                 raise NeedRangeError(key, Item(0, 0), last)
         elif conflict.branch_with(histories, last) is None:
-            raise NeedRangeError(key, version_history.find_ancestor(histories, items).item, last)
+            branches = [version_history.items(history) for history in histories.histories]
+            raise NeedRangeError(key, version_history.find_ancestor(branches, items).item, last)
 
     async def _schedule(self, message: ScheduleState) -> None:
         """A schedule is replicated as state: the newer one holds. Calls of the older one are made again here."""
@@ -398,6 +409,26 @@ class TaskPlan:
         store, committed = self._schedules.receive(namespace, message.record)
         self._also.append(store)
         self._then.append(committed)
+
+
+async def continues(loaded: Loaded, task: ReplicationTask) -> bool:
+    """Whether a task only continues the open, current run of its workflow id as it stands here.
+
+    Then nothing before it is missing, and it may be applied ahead of its turn: where it comes again, it is a duplicate.
+    """
+    batch = task.history
+    if task.WhichOneof("task") != "history" or batch.HasField("new_run") or batch.filled:
+        return False
+    current = await loaded.current()
+    if current is None or current.run_id != batch.run_id:
+        return False
+    run = await loaded.look(batch.run_id)
+    if run is None or not run.open or run.record.buffered_events:
+        return False
+    incoming = _incoming(batch, list(History.FromString(batch.events).events))
+    return incoming.last.version <= loaded.namespace.record.failover_version and isinstance(
+        conflict.decide(run.record.version_histories, incoming), Append
+    )
 
 
 def _wanted(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> list[HistoryEvent]:

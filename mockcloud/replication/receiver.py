@@ -9,7 +9,8 @@ What has arrived while the last tasks were applied is applied together: behind a
 each run, and they share the run's load and its write. Those of a workflow id that needs more care (it is busy,
 something is missing, it fails) go to a lane of its own, where they are applied in their order, and so do later
 ones while that lane lasts: no workflow id holds up another. A namespace record waits for everything before it
-and holds up everything after it: it changes who is active.
+and holds up everything after it: it changes who is active. What its sender sends ahead of a backlog is applied
+beside all that, if nothing before it is missing; it comes again in its turn.
 
 A crash between applying and storing the watermark makes the peer send again; applying is idempotent.
 """
@@ -19,9 +20,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mockcloud.api.replication.v1.replication_pb2 import FromReceiver, FromSender, ReplicationTask
 from mockcloud.core.errors import ServiceError
@@ -36,6 +37,9 @@ OF_NAMESPACE = frozenset({"namespace_record", "task_queue"})
 # More tasks than these take a while: that they have arrived is told before they are applied.
 _LONG = 32
 
+# So many tasks may wait to be applied ahead of their turn.
+_MOST_AHEAD = 1_024
+
 
 class Applier(Protocol):
     """What applies tasks. It deals with failures itself: retries, dead letters, parking."""
@@ -47,6 +51,12 @@ class Applier(Protocol):
 
         If none does, `position` (unless it is None) is durable as applied when this returns.
         """
+        ...
+
+    async def apply_ahead(
+        self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]]
+    ) -> set[str]:
+        """Apply tasks by workflow id ahead of their turn; the workflow ids that miss something before them."""
         ...
 
     async def apply_tasks(
@@ -68,7 +78,12 @@ class _Message:
     unfinished: int
 
 
-_Arrived = tuple[ReplicationTask, _Message]
+class _Arrived(NamedTuple):
+    """A task, and the slice that it is of."""
+
+    workflow_id: str
+    task: ReplicationTask
+    slice: _Message
 
 
 def workflow_of(task: ReplicationTask) -> str:
@@ -132,9 +147,12 @@ class _Session:
         self._finished = asyncio.Event()  # nothing is unfinished
         self._finished.set()
         self._arrived: deque[_Arrived] = deque()  # not taken on yet
-        self._arrived_bytes = 0
         self._arrival = asyncio.Event()
-        self._taken_on = asyncio.Event()
+        self._outstanding: dict[str, set[int]] = {}  # positions of what is to be applied, by workflow id
+        self._ahead: dict[str, list[ReplicationTask]] = {}  # to be applied ahead of their turn
+        self._not_yet: dict[str, list[ReplicationTask]] = {}  # of those, what missed something
+        self._done_ahead: set[int] = set()  # positions
+        self._ahead_arrival = asyncio.Event()
         self._lanes: dict[str, deque[_Arrived]] = {}
         self._drained = asyncio.Event()
         self._drained.set()
@@ -147,19 +165,24 @@ class _Session:
         self._answer.set()  # the peer learns at once from where it is wanted
         try:
             async with self._group as group:
-                halves = [group.create_task(self._answers()), group.create_task(self._apply_arrived())]
+                others = [
+                    group.create_task(work)
+                    for work in (self._answers(), self._apply_arrived(), self._apply_ahead())
+                ]
                 try:
                     while (raw := await self._stream.receive()) is not None:
-                        self._take(FromSender.FromString(raw), len(raw))
-                        await self._until_room()
+                        self._take(FromSender.FromString(raw))
                     await self._finished.wait()
                 finally:
-                    for half in halves:
-                        half.cancel()
+                    for other in others:
+                        other.cancel()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    def _take(self, message: FromSender, size: int) -> None:
+    def _take(self, message: FromSender) -> None:
+        if message.ahead:
+            self._take_ahead(message.ahead)
+            return
         if message.previous_position > self._received:
             if self._refused != self._received:
                 self._refused = self._received
@@ -183,35 +206,68 @@ class _Session:
         if not self._paused and self._unfinished > self._settings.high_water:
             self._paused = True
             self._answer.set()
-        self._arrived.extend((task, slice_) for task in tasks)
-        self._arrived_bytes += size
+        for task in tasks:
+            workflow_id = workflow_of(task)
+            if task.position not in self._done_ahead:
+                self._outstanding.setdefault(workflow_id, set()).add(task.position)
+            self._arrived.append(_Arrived(workflow_id, task, slice_))
         self._arrival.set()
 
-    async def _until_room(self) -> None:
-        """Return when not too much waits to be taken on."""
-        while self._arrived_bytes > self._settings.arrived_bytes:
-            self._taken_on.clear()
-            await self._taken_on.wait()
+    def _take_ahead(self, tasks: Sequence[ReplicationTask]) -> None:
+        """Keep those whose workflow ids have no part in the backlog, as far as there is room: all come again."""
+        room = _MOST_AHEAD - sum(map(len, (*self._ahead.values(), *self._not_yet.values())))
+        for task in tasks:
+            workflow_id = workflow_of(task)
+            if room > 0 and workflow_id not in self._outstanding:
+                behind = self._not_yet if workflow_id in self._not_yet else self._ahead
+                behind.setdefault(workflow_id, []).append(task)
+                room -= 1
+        if self._ahead:
+            self._ahead_arrival.set()
+
+    async def _apply_ahead(self) -> None:
+        """Apply what was sent ahead; what misses something before it is tried again when more has been applied."""
+        while True:
+            await self._ahead_arrival.wait()
+            self._ahead_arrival.clear()
+            ahead, self._ahead = self._ahead, {}
+            left = await self._applier.apply_ahead(self._namespace_id, self._source, ahead)
+            for workflow_id, tasks in ahead.items():
+                if workflow_id in left:
+                    self._not_yet[workflow_id] = tasks + self._ahead.pop(workflow_id, [])
+                else:
+                    for task in tasks:
+                        self._done_ahead.add(task.position)
+                        self._forget(workflow_id, task.position)
+
+    def _retry_ahead(self) -> None:
+        not_yet, self._not_yet = self._not_yet, {}
+        for workflow_id, tasks in not_yet.items():
+            if tasks[0].position > self._received:  # else they come in their turn
+                self._ahead[workflow_id] = tasks
+                self._ahead_arrival.set()
 
     async def _apply_arrived(self) -> None:
         """Apply what has arrived: all there is at a time."""
         while True:
             await self._arrival.wait()
             self._arrival.clear()
-            arrived, self._arrived, self._arrived_bytes = self._arrived, deque(), 0
-            self._taken_on.set()
+            arrived, self._arrived = self._arrived, deque()
             together: dict[str, list[_Arrived]] = {}
-            for task, slice_ in arrived:
-                workflow_id = workflow_of(task)
-                if not workflow_id:
+            for each in arrived:
+                if each.task.position in self._done_ahead:
+                    self._done_ahead.remove(each.task.position)
+                    self._finish([each])
+                elif each.task.WhichOneof("task") in OF_NAMESPACE:
                     await self._apply(together)
                     together = {}
-                    await self._barrier(task, slice_)
-                elif workflow_id in self._lanes:
-                    self._enqueue(workflow_id, task, slice_)
+                    await self._barrier(each)
+                elif each.workflow_id in self._lanes:
+                    self._enqueue(each)
                 else:
-                    together.setdefault(workflow_id, []).append((task, slice_))
+                    together.setdefault(each.workflow_id, []).append(each)
             await self._apply(together)
+            self._retry_ahead()
 
     async def _apply(self, arrived: Mapping[str, list[_Arrived]]) -> None:
         """Apply tasks of workflow ids without lanes; what is left over gets some."""
@@ -220,54 +276,61 @@ class _Session:
         # Are these all that is outstanding? Then the last message's position is reached.
         everything = self._unfinished == sum(map(len, arrived.values()))
         position = self._messages[-1].position if everything else None
-        tasks = {workflow_id: [task for task, _ in own] for workflow_id, own in arrived.items()}
+        tasks = {workflow_id: [each.task for each in own] for workflow_id, own in arrived.items()}
         left = await self._applier.apply_together(self._namespace_id, self._source, tasks, position)
         if position is not None and not left:
             self._applied = position
-        done: list[_Message] = []
         for workflow_id, own in arrived.items():
             if workflow_id in left:
-                for task, slice_ in own:
-                    self._enqueue(workflow_id, task, slice_)
+                for each in own:
+                    self._enqueue(each)
             else:
-                done += [slice_ for _, slice_ in own]
-        self._finish(done)
+                self._finish(own)
 
-    async def _barrier(self, task: ReplicationTask, slice_: _Message) -> None:
+    async def _barrier(self, record: _Arrived) -> None:
         await self._drained.wait()
-        await self._applier.apply_record(self._namespace_id, self._source, task)
-        self._finish([slice_])
+        await self._applier.apply_record(self._namespace_id, self._source, record.task)
+        self._finish([record])
 
-    def _enqueue(self, workflow_id: str, task: ReplicationTask, slice_: _Message) -> None:
+    def _enqueue(self, arrived: _Arrived) -> None:
         self._drained.clear()
-        lane = self._lanes.get(workflow_id)
+        lane = self._lanes.get(arrived.workflow_id)
         if lane is None:
-            lane = self._lanes[workflow_id] = deque()
-            self._group.create_task(self._work(workflow_id, lane))
-        lane.append((task, slice_))
+            lane = self._lanes[arrived.workflow_id] = deque()
+            self._group.create_task(self._work(arrived.workflow_id, lane))
+        lane.append(arrived)
 
     async def _work(self, workflow_id: str, lane: deque[_Arrived]) -> None:
         while lane:
             batch = list(lane)
             lane.clear()
             await self._applier.apply_tasks(
-                self._namespace_id, self._source, workflow_id, [task for task, _ in batch]
+                self._namespace_id, self._source, workflow_id, [each.task for each in batch]
             )
-            self._finish([slice_ for _, slice_ in batch])
+            self._finish(batch)
         del self._lanes[workflow_id]
         if not self._lanes:
             self._drained.set()
 
-    def _finish(self, slices: list[_Message]) -> None:
-        for slice_ in slices:
-            slice_.unfinished -= 1
-        self._unfinished -= len(slices)
+    def _finish(self, done: Sequence[_Arrived]) -> None:
+        for each in done:
+            each.slice.unfinished -= 1
+            self._forget(each.workflow_id, each.task.position)
+        self._unfinished -= len(done)
         if not self._unfinished:
             self._finished.set()
         self._advance()
         if self._paused and self._unfinished < self._settings.low_water:
             self._paused = False
             self._answer.set()
+
+    def _forget(self, workflow_id: str, position: int) -> None:
+        """A task is applied, be it ahead of its turn."""
+        outstanding = self._outstanding.get(workflow_id)
+        if outstanding is not None:
+            outstanding.discard(position)
+            if not outstanding:
+                del self._outstanding[workflow_id]
 
     def _advance(self) -> None:
         while self._messages and not self._messages[0].unfinished:

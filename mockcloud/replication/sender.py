@@ -15,6 +15,9 @@ that:
     the link heals                            sent = arrived = acked
     the stream ends                           a new one, sent = arrived = acked
 
+What is committed while there is a backlog of some pages is also sent ahead of it, so that runs which have no part in
+the backlog are not held up by it.
+
 It waits for something to happen, never polls: a commit, an answer, a time-out, a link that heals.
 """
 
@@ -38,6 +41,9 @@ from mockcloud.store import log, positions
 from mockcloud.store.database import Store
 
 _logger = logging.getLogger(__name__)
+
+# More outstanding tasks than so many pages are a backlog.
+_BACKLOG_PAGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,9 @@ class Sender:
         self._saves: set[asyncio.Task[None]] = set()
         self._arrived = 0
         self._sent = 0
+        self._at_end = False  # of the log, with what is sent
+        self._backlogged = False
+        self._ahead = 0  # up to here the log was sent ahead of a backlog
         self._ask = False  # how far the peer is, if its answers get lost
         self._in_flight: deque[tuple[int, int]] = (
             deque()
@@ -202,6 +211,11 @@ class Sender:
             metadata={names.NAMESPACE_ID: route.namespace_id, names.SOURCE_REGION: route.source},
         )
         self._sent = self._arrived = self._acked
+        self._backlogged = False
+        self._ahead = 0
+        self._look_behind(
+            await self._store.read(lambda connection: log.last_position(connection, route.namespace_id))
+        )
         self._pages.clear()
         self._paused = False
         self._restart_ack_timer(fresh=True)
@@ -224,7 +238,8 @@ class Sender:
     async def _send_all(self, stream: Stream) -> None:
         loop = asyncio.get_running_loop()
         settings = self._settings
-        next_send = 0.0
+        next_send = next_ahead = 0.0
+        told = -1
         while True:
             self._wake.clear()
             news = self._news
@@ -233,6 +248,11 @@ class Sender:
                 await stream.send(
                     FromSender(previous_position=self._sent, position=self._sent).SerializeToString()
                 )
+            if self._backlogged and self._news != told and not self._paused:
+                told = self._news
+                await asyncio.sleep(next_ahead - loop.time())
+                next_ahead = loop.time() + settings.pacing
+                await self._send_ahead(stream)
             if self._room() > 0 and not self._paused:
                 delay = next_send - loop.time()
                 if delay > 0 and self._sent > self._acked:
@@ -297,7 +317,33 @@ class Sender:
         raw = message.SerializeToString()
         self._pages.append((message.position, len(raw)))
         await stream.send(raw)
+        self._at_end = len(page) < rows and len(raw) < settings.page_bytes // 2
+        if not self._at_end and not self._backlogged:
+            self._look_behind(last)
         return len(page) or rows
+
+    def _look_behind(self, last: int) -> None:
+        """Are there some pages outstanding? Then the log's end, and what is committed from now on, is sent ahead."""
+        page_rows = self._settings.page_rows
+        if last - self._acked > _BACKLOG_PAGES * page_rows:
+            self._backlogged = True
+            self._ahead = max(last - page_rows, self._ahead)
+
+    async def _send_ahead(self, stream: Stream) -> None:
+        """Send what has been committed behind the backlog, ahead of it."""
+        after, namespace_id, settings = max(self._ahead, self._acked), self.route.namespace_id, self._settings
+        page = await self._store.read(
+            lambda connection: log.read_log(
+                connection, namespace_id, after, settings.page_rows, settings.page_bytes
+            )
+        )
+        if not page:
+            return
+        self._ahead = page[-1].position
+        tasks = [ReplicationTask.FromString(row.task) for row in page if not row.events_gone]
+        message = FromSender(ahead=[task for task in tasks if task.WhichOneof("task") == "history"])
+        if message.ahead:
+            await stream.send(message.SerializeToString())
 
     async def _receive_all(self, stream: Stream) -> None:
         while (raw := await stream.receive()) is not None:
@@ -317,6 +363,8 @@ class Sender:
 
     async def _advance(self, position: int) -> None:
         self._acked = position
+        if self._at_end and self._sent - position < self._settings.page_rows:
+            self._backlogged = False
         self._arrived = max(self._arrived, position)
         self._sent = max(self._sent, position)
         while self._pages and self._pages[0][0] <= position:

@@ -13,7 +13,6 @@ class Settings:
     page_bytes: int = 1 << 20
     window: int = 4_096  # tasks that may be on their way without acknowledgement
     window_bytes: int = 16 << 20
-    arrived_bytes: int = 1 << 20  # of tasks that wait to be applied, before the receiver reads on
     pacing: float = (
         0.02  # under load, messages are at least so far apart; the first after a silence goes at once
     )

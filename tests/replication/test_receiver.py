@@ -39,6 +39,10 @@ class Wire:
         message = FromSender(previous_position=previous, position=position, tasks=tasks)
         self.incoming.put_nowait(message.SerializeToString())
 
+    def push_ahead(self, *numbers: int) -> None:
+        message = FromSender(ahead=[task(number) for number in numbers])
+        self.incoming.put_nowait(message.SerializeToString())
+
 
 class Applier:
     """Remembers what it was told, in that order; can be held up.
@@ -49,6 +53,8 @@ class Applier:
     def __init__(self, store: Store, leaves: int = 3) -> None:
         self.applied: list[int] = []
         self.calls: list[list[int]] = []  # what was to be applied together
+        self.ahead: list[int] = []
+        self.misses = False
         self.open = asyncio.Event()
         self.open.set()
         self.store = store
@@ -70,6 +76,12 @@ class Applier:
         if position is not None and not left:
             await self.store.transact(lambda c: positions.set_applied(c, namespace_id, source, position))
         return left
+
+    async def apply_ahead(
+        self, namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]]
+    ) -> set[str]:
+        self.ahead += [each.position for own in tasks.values() for each in own]
+        return set(tasks) if self.misses else set()
 
     async def apply_tasks(
         self, namespace_id: str, source: str, workflow_id: str, tasks: list[ReplicationTask]
@@ -159,6 +171,44 @@ async def test_what_arrives_meanwhile_is_applied_together(tmp_path: Path) -> Non
     await wire.close()
     await serving
     assert applier.calls == [[1], [2, 3, 4]]
+    await store.close()
+
+
+async def test_what_was_applied_ahead_of_its_turn_is_not_applied_again(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "s.db", durable=False)
+    wire, applier = Wire(), Applier(store, leaves=100)
+    serving = asyncio.create_task(receiver(store, applier).serve(wire))
+    await wire.answers.get()
+    wire.push_ahead(3, 4)
+    await until(lambda: applier.ahead == [3, 4])
+    wire.push(0, 2)
+    wire.push(2, 4)
+    while (await wire.answers.get()).applied_position < 4:
+        pass
+    await wire.close()
+    await serving
+    assert sorted(applier.applied) == [1, 2]
+    await store.close()
+
+
+async def test_what_misses_something_ahead_of_its_turn_is_tried_again(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "s.db", durable=False)
+    wire, applier = Wire(), Applier(store, leaves=100)
+    applier.misses = True
+    serving = asyncio.create_task(receiver(store, applier).serve(wire))
+    await wire.answers.get()
+    wire.push_ahead(4)
+    await until(lambda: applier.ahead == [4])
+    applier.misses = False
+    wire.push_ahead(7)  # of the same workflow id, so it waits
+    wire.push(0, 1)
+    await until(lambda: applier.ahead == [4, 4, 7])
+    wire.push(1, 7)
+    while (await wire.answers.get()).applied_position < 7:
+        pass
+    await wire.close()
+    await serving
+    assert sorted(applier.applied) == [1, 2, 3, 5, 6]
     await store.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ from mockcloud.replication import waiting
 from mockcloud.store import log
 from mockcloud.store.log import LogWrite
 from tests.replication.golden import seen
-from tests.replication.regions import NAMESPACE, Pair, Region
+from tests.replication.regions import FAST, NAMESPACE, Pair, Region, until_async
 from tests.replication.test_golden import complete_workflow, started
 
 
@@ -82,6 +84,54 @@ async def split_signals(pair: Pair, workflow_id: str, count: int) -> None:
         await pair.a.work(workflow_id)
         await pair.b.signal(workflow_id, f"b{number}")
         await pair.b.work(workflow_id)
+
+
+class TestBacklog:
+    async def test_a_fresh_change_overtakes_it(self, tmp_path: Path) -> None:
+        """A busy run holds back the window; what is committed meanwhile to another run does not wait for it."""
+        settings = replace(FAST, page_rows=2, window=8)
+        async with Pair(tmp_path, settings=settings) as pair:
+            await pair.register()
+            for workflow_id in ("w1", "w2"):
+                await pair.a.start_workflow(workflow_id)
+            await pair.converge()
+            go_on = asyncio.Event()
+            busy = asyncio.create_task(pair.b.changes.exclusive(pair.b.namespace, "w1", go_on.wait))
+            for number in range(20):
+                await pair.a.signal("w1", f"held {number}")
+            for number in range(3):
+                await pair.a.signal("w2", f"fresh {number}")
+
+            async def overtaken() -> bool:
+                return (await pair.b.loaded("w2")).signal_count == 3
+
+            await until_async(overtaken)
+            assert (await pair.b.loaded("w1")).signal_count == 0
+            assert await pair.b.applied("A") < await pair.a.log_position() - 20
+            go_on.set()
+            await busy
+            await pair.same("w1")
+            await pair.same("w2")
+            assert (await pair.b.loaded("w2")).signal_count == 3
+
+    async def test_what_continues_nothing_that_is_there_waits_for_its_turn(self, tmp_path: Path) -> None:
+        settings = replace(FAST, page_rows=2, window=8)
+        async with Pair(tmp_path, settings=settings) as pair:
+            await pair.register()
+            await pair.a.start_workflow("w1")
+            await pair.converge()
+            go_on = asyncio.Event()
+            busy = asyncio.create_task(pair.b.changes.exclusive(pair.b.namespace, "w1", go_on.wait))
+            for number in range(20):
+                await pair.a.signal("w1", f"held {number}")
+            await pair.a.start_workflow("w2")
+            await pair.a.signal("w2", "of a run that is unknown there")
+            await pair.a.signal("w1", "the last")
+            go_on.set()
+            await busy
+            await pair.same("w1")
+            await pair.same("w2")
+            assert [len(await pair.b.events(name)) for name in ("w1", "w2")] == [23, 3]
 
 
 class TestWhatReplicates:

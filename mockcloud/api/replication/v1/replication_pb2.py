@@ -15,7 +15,7 @@ from mockcloud.api.state.v1 import schedule_pb2 as mockcloud_dot_api_dot_state_d
 from mockcloud.api.state.v1 import state_pb2 as mockcloud_dot_api_dot_state_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.mockcloud/api/replication/v1/replication.proto\x12\x18mockcloud.replication.v1\x1a%mockcloud/api/state/v1/schedule.proto\x1a\"mockcloud/api/state/v1/state.proto\"\x84\x01\n\nFromSender\x12\x19\n\x11previous_position\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x38\n\x05tasks\x18\x03 \x03(\x0b\x32).mockcloud.replication.v1.ReplicationTask\x12\x0f\n\x07sent_at\x18\x04 \x01(\x03\"v\n\x0c\x46romReceiver\x12\x18\n\x10\x61pplied_position\x18\x01 \x01(\x03\x12\x12\n\nwant_after\x18\x02 \x01(\x03\x12\x0e\n\x06resend\x18\x03 \x01(\x08\x12\r\n\x05pause\x18\x04 \x01(\x08\x12\x19\n\x11received_position\x18\x05 \x01(\x03\"\xec\x03\n\x0fReplicationTask\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x12\n\ncreated_at\x18\x02 \x01(\x03\x12\x39\n\x07history\x18\x03 \x01(\x0b\x32&.mockcloud.replication.v1.HistoryBatchH\x00\x12;\n\x08\x61\x63tivity\x18\x04 \x01(\x0b\x32\'.mockcloud.replication.v1.ActivityStateH\x00\x12?\n\x10namespace_record\x18\x05 \x01(\x0b\x32#.mockcloud.state.v1.NamespaceRecordH\x00\x12=\n\trun_state\x18\x06 \x01(\x0b\x32(.mockcloud.replication.v1.RunStateRecordH\x00\x12\x39\n\x08\x64\x65letion\x18\x07 \x01(\x0b\x32%.mockcloud.replication.v1.RunDeletionH\x00\x12;\n\ntask_queue\x18\x0c \x01(\x0b\x32%.mockcloud.state.v1.TaskQueueUserDataH\x00\x12;\n\x08schedule\x18\n \x01(\x0b\x32\'.mockcloud.replication.v1.ScheduleStateH\x00\x42\x06\n\x04task\"\xa6\x02\n\x0cHistoryBatch\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x35\n\x05items\x18\x03 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x0e\n\x06\x65vents\x18\x04 \x01(\x0c\x12\x19\n\x11\x63reate_request_id\x18\x05 \x01(\t\x12\x37\n\x07new_run\x18\x06 \x01(\x0b\x32&.mockcloud.replication.v1.HistoryBatch\x12\x13\n\x0brequest_ids\x18\x07 \x03(\t\x12\x31\n\x04\x62\x61se\x18\x08 \x01(\x0b\x32#.mockcloud.replication.v1.ResetBase\x12\x0e\n\x06\x66illed\x18\t \x01(\x08\"e\n\tResetBase\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x34\n\x04item\x18\x02 \x01(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x12\n\nreset_time\x18\x03 \x01(\x03\"\xa1\x01\n\rActivityState\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x35\n\x05items\x18\x03 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x34\n\x08\x61\x63tivity\x18\x04 \x01(\x0b\x32\".mockcloud.state.v1.ActivityRecord\"\x90\x02\n\x0eRunStateRecord\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x35\n\x05items\x18\x03 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x35\n\treapplied\x18\x04 \x03(\x0b\x32\".mockcloud.state.v1.ReappliedEvent\x12\x37\n\rclose_errands\x18\n \x01(\x0b\x32 .mockcloud.state.v1.CloseErrands\x12\x32\n\x08problems\x18\x46 \x01(\x0b\x32 .mockcloud.state.v1.TaskProblems\"z\n\x0bRunDeletion\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x35\n\x05items\x18\x04 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\"\x87\x01\n\rScheduleState\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x32\n\x06record\x18\x03 \x01(\x0b\x32\".mockcloud.state.v1.ScheduleRecord\x12\x0e\n\x06update\x18\x04 \x01(\x0c\x12\r\n\x05patch\x18\x05 \x01(\x0c\"\xb5\x01\n\x16GetHistoryRangeRequest\x12\x14\n\x0cnamespace_id\x18\x01 \x01(\t\x12\x13\n\x0bworkflow_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x04 \x01(\x03\x12\x35\n\x05until\x18\x05 \x01(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x11\n\twith_copy\x18\x06 \x01(\x08\"R\n\x17GetHistoryRangeResponse\x12\x37\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32&.mockcloud.replication.v1.HistoryBatch\"a\n\x14ReapplyEventsRequest\x12\x14\n\x0cnamespace_id\x18\x01 \x01(\t\x12\x13\n\x0bworkflow_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65vents\x18\x04 \x01(\x0c\"\x17\n\x15ReapplyEventsResponse\"1\n\x19GetNamespaceRecordRequest\x12\x14\n\x0cnamespace_id\x18\x01 \x01(\t\"Q\n\x1aGetNamespaceRecordResponse\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32#.mockcloud.state.v1.NamespaceRecord\"P\n\x19PutNamespaceRecordRequest\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32#.mockcloud.state.v1.NamespaceRecord\"\x1c\n\x1aPutNamespaceRecordResponse2\xdf\x04\n\x12ReplicationService\x12]\n\tReplicate\x12$.mockcloud.replication.v1.FromSender\x1a&.mockcloud.replication.v1.FromReceiver(\x01\x30\x01\x12v\n\x0fGetHistoryRange\x12\x30.mockcloud.replication.v1.GetHistoryRangeRequest\x1a\x31.mockcloud.replication.v1.GetHistoryRangeResponse\x12p\n\rReapplyEvents\x12..mockcloud.replication.v1.ReapplyEventsRequest\x1a/.mockcloud.replication.v1.ReapplyEventsResponse\x12\x7f\n\x12GetNamespaceRecord\x12\x33.mockcloud.replication.v1.GetNamespaceRecordRequest\x1a\x34.mockcloud.replication.v1.GetNamespaceRecordResponse\x12\x7f\n\x12PutNamespaceRecord\x12\x33.mockcloud.replication.v1.PutNamespaceRecordRequest\x1a\x34.mockcloud.replication.v1.PutNamespaceRecordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.mockcloud/api/replication/v1/replication.proto\x12\x18mockcloud.replication.v1\x1a%mockcloud/api/state/v1/schedule.proto\x1a\"mockcloud/api/state/v1/state.proto\"\xbe\x01\n\nFromSender\x12\x19\n\x11previous_position\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x38\n\x05tasks\x18\x03 \x03(\x0b\x32).mockcloud.replication.v1.ReplicationTask\x12\x0f\n\x07sent_at\x18\x04 \x01(\x03\x12\x38\n\x05\x61head\x18\x05 \x03(\x0b\x32).mockcloud.replication.v1.ReplicationTask\"v\n\x0c\x46romReceiver\x12\x18\n\x10\x61pplied_position\x18\x01 \x01(\x03\x12\x12\n\nwant_after\x18\x02 \x01(\x03\x12\x0e\n\x06resend\x18\x03 \x01(\x08\x12\r\n\x05pause\x18\x04 \x01(\x08\x12\x19\n\x11received_position\x18\x05 \x01(\x03\"\xec\x03\n\x0fReplicationTask\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x12\n\ncreated_at\x18\x02 \x01(\x03\x12\x39\n\x07history\x18\x03 \x01(\x0b\x32&.mockcloud.replication.v1.HistoryBatchH\x00\x12;\n\x08\x61\x63tivity\x18\x04 \x01(\x0b\x32\'.mockcloud.replication.v1.ActivityStateH\x00\x12?\n\x10namespace_record\x18\x05 \x01(\x0b\x32#.mockcloud.state.v1.NamespaceRecordH\x00\x12=\n\trun_state\x18\x06 \x01(\x0b\x32(.mockcloud.replication.v1.RunStateRecordH\x00\x12\x39\n\x08\x64\x65letion\x18\x07 \x01(\x0b\x32%.mockcloud.replication.v1.RunDeletionH\x00\x12;\n\ntask_queue\x18\x0c \x01(\x0b\x32%.mockcloud.state.v1.TaskQueueUserDataH\x00\x12;\n\x08schedule\x18\n \x01(\x0b\x32\'.mockcloud.replication.v1.ScheduleStateH\x00\x42\x06\n\x04task\"\xa6\x02\n\x0cHistoryBatch\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x35\n\x05items\x18\x03 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x0e\n\x06\x65vents\x18\x04 \x01(\x0c\x12\x19\n\x11\x63reate_request_id\x18\x05 \x01(\t\x12\x37\n\x07new_run\x18\x06 \x01(\x0b\x32&.mockcloud.replication.v1.HistoryBatch\x12\x13\n\x0brequest_ids\x18\x07 \x03(\t\x12\x31\n\x04\x62\x61se\x18\x08 \x01(\x0b\x32#.mockcloud.replication.v1.ResetBase\x12\x0e\n\x06\x66illed\x18\t \x01(\x08\"e\n\tResetBase\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x34\n\x04item\x18\x02 \x01(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x12\n\nreset_time\x18\x03 \x01(\x03\"\xa1\x01\n\rActivityState\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x35\n\x05items\x18\x03 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x34\n\x08\x61\x63tivity\x18\x04 \x01(\x0b\x32\".mockcloud.state.v1.ActivityRecord\"\x90\x02\n\x0eRunStateRecord\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x35\n\x05items\x18\x03 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x35\n\treapplied\x18\x04 \x03(\x0b\x32\".mockcloud.state.v1.ReappliedEvent\x12\x37\n\rclose_errands\x18\n \x01(\x0b\x32 .mockcloud.state.v1.CloseErrands\x12\x32\n\x08problems\x18\x46 \x01(\x0b\x32 .mockcloud.state.v1.TaskProblems\"z\n\x0bRunDeletion\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x35\n\x05items\x18\x04 \x03(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\"\x87\x01\n\rScheduleState\x12\x13\n\x0bworkflow_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x32\n\x06record\x18\x03 \x01(\x0b\x32\".mockcloud.state.v1.ScheduleRecord\x12\x0e\n\x06update\x18\x04 \x01(\x0c\x12\r\n\x05patch\x18\x05 \x01(\x0c\"\xb5\x01\n\x16GetHistoryRangeRequest\x12\x14\n\x0cnamespace_id\x18\x01 \x01(\t\x12\x13\n\x0bworkflow_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x04 \x01(\x03\x12\x35\n\x05until\x18\x05 \x01(\x0b\x32&.mockcloud.state.v1.VersionHistoryItem\x12\x11\n\twith_copy\x18\x06 \x01(\x08\"R\n\x17GetHistoryRangeResponse\x12\x37\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32&.mockcloud.replication.v1.HistoryBatch\"a\n\x14ReapplyEventsRequest\x12\x14\n\x0cnamespace_id\x18\x01 \x01(\t\x12\x13\n\x0bworkflow_id\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x0e\n\x06\x65vents\x18\x04 \x01(\x0c\"\x17\n\x15ReapplyEventsResponse\"1\n\x19GetNamespaceRecordRequest\x12\x14\n\x0cnamespace_id\x18\x01 \x01(\t\"Q\n\x1aGetNamespaceRecordResponse\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32#.mockcloud.state.v1.NamespaceRecord\"P\n\x19PutNamespaceRecordRequest\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32#.mockcloud.state.v1.NamespaceRecord\"\x1c\n\x1aPutNamespaceRecordResponse2\xdf\x04\n\x12ReplicationService\x12]\n\tReplicate\x12$.mockcloud.replication.v1.FromSender\x1a&.mockcloud.replication.v1.FromReceiver(\x01\x30\x01\x12v\n\x0fGetHistoryRange\x12\x30.mockcloud.replication.v1.GetHistoryRangeRequest\x1a\x31.mockcloud.replication.v1.GetHistoryRangeResponse\x12p\n\rReapplyEvents\x12..mockcloud.replication.v1.ReapplyEventsRequest\x1a/.mockcloud.replication.v1.ReapplyEventsResponse\x12\x7f\n\x12GetNamespaceRecord\x12\x33.mockcloud.replication.v1.GetNamespaceRecordRequest\x1a\x34.mockcloud.replication.v1.GetNamespaceRecordResponse\x12\x7f\n\x12PutNamespaceRecord\x12\x33.mockcloud.replication.v1.PutNamespaceRecordRequest\x1a\x34.mockcloud.replication.v1.PutNamespaceRecordResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mockcloud.api.replication.v1.replication_pb2', globals())
@@ -23,39 +23,39 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   _FROMSENDER._serialized_start=152
-  _FROMSENDER._serialized_end=284
-  _FROMRECEIVER._serialized_start=286
-  _FROMRECEIVER._serialized_end=404
-  _REPLICATIONTASK._serialized_start=407
-  _REPLICATIONTASK._serialized_end=899
-  _HISTORYBATCH._serialized_start=902
-  _HISTORYBATCH._serialized_end=1196
-  _RESETBASE._serialized_start=1198
-  _RESETBASE._serialized_end=1299
-  _ACTIVITYSTATE._serialized_start=1302
-  _ACTIVITYSTATE._serialized_end=1463
-  _RUNSTATERECORD._serialized_start=1466
-  _RUNSTATERECORD._serialized_end=1738
-  _RUNDELETION._serialized_start=1740
-  _RUNDELETION._serialized_end=1862
-  _SCHEDULESTATE._serialized_start=1865
-  _SCHEDULESTATE._serialized_end=2000
-  _GETHISTORYRANGEREQUEST._serialized_start=2003
-  _GETHISTORYRANGEREQUEST._serialized_end=2184
-  _GETHISTORYRANGERESPONSE._serialized_start=2186
-  _GETHISTORYRANGERESPONSE._serialized_end=2268
-  _REAPPLYEVENTSREQUEST._serialized_start=2270
-  _REAPPLYEVENTSREQUEST._serialized_end=2367
-  _REAPPLYEVENTSRESPONSE._serialized_start=2369
-  _REAPPLYEVENTSRESPONSE._serialized_end=2392
-  _GETNAMESPACERECORDREQUEST._serialized_start=2394
-  _GETNAMESPACERECORDREQUEST._serialized_end=2443
-  _GETNAMESPACERECORDRESPONSE._serialized_start=2445
-  _GETNAMESPACERECORDRESPONSE._serialized_end=2526
-  _PUTNAMESPACERECORDREQUEST._serialized_start=2528
-  _PUTNAMESPACERECORDREQUEST._serialized_end=2608
-  _PUTNAMESPACERECORDRESPONSE._serialized_start=2610
-  _PUTNAMESPACERECORDRESPONSE._serialized_end=2638
-  _REPLICATIONSERVICE._serialized_start=2641
-  _REPLICATIONSERVICE._serialized_end=3248
+  _FROMSENDER._serialized_end=342
+  _FROMRECEIVER._serialized_start=344
+  _FROMRECEIVER._serialized_end=462
+  _REPLICATIONTASK._serialized_start=465
+  _REPLICATIONTASK._serialized_end=957
+  _HISTORYBATCH._serialized_start=960
+  _HISTORYBATCH._serialized_end=1254
+  _RESETBASE._serialized_start=1256
+  _RESETBASE._serialized_end=1357
+  _ACTIVITYSTATE._serialized_start=1360
+  _ACTIVITYSTATE._serialized_end=1521
+  _RUNSTATERECORD._serialized_start=1524
+  _RUNSTATERECORD._serialized_end=1796
+  _RUNDELETION._serialized_start=1798
+  _RUNDELETION._serialized_end=1920
+  _SCHEDULESTATE._serialized_start=1923
+  _SCHEDULESTATE._serialized_end=2058
+  _GETHISTORYRANGEREQUEST._serialized_start=2061
+  _GETHISTORYRANGEREQUEST._serialized_end=2242
+  _GETHISTORYRANGERESPONSE._serialized_start=2244
+  _GETHISTORYRANGERESPONSE._serialized_end=2326
+  _REAPPLYEVENTSREQUEST._serialized_start=2328
+  _REAPPLYEVENTSREQUEST._serialized_end=2425
+  _REAPPLYEVENTSRESPONSE._serialized_start=2427
+  _REAPPLYEVENTSRESPONSE._serialized_end=2450
+  _GETNAMESPACERECORDREQUEST._serialized_start=2452
+  _GETNAMESPACERECORDREQUEST._serialized_end=2501
+  _GETNAMESPACERECORDRESPONSE._serialized_start=2503
+  _GETNAMESPACERECORDRESPONSE._serialized_end=2584
+  _PUTNAMESPACERECORDREQUEST._serialized_start=2586
+  _PUTNAMESPACERECORDREQUEST._serialized_end=2666
+  _PUTNAMESPACERECORDRESPONSE._serialized_start=2668
+  _PUTNAMESPACERECORDRESPONSE._serialized_end=2696
+  _REPLICATIONSERVICE._serialized_start=2699
+  _REPLICATIONSERVICE._serialized_end=3306
 # @@protoc_insertion_point(module_scope)

@@ -34,16 +34,18 @@ class FromReceiver(_message.Message):
     def __init__(self, applied_position: _Optional[int] = ..., want_after: _Optional[int] = ..., resend: bool = ..., pause: bool = ..., received_position: _Optional[int] = ...) -> None: ...
 
 class FromSender(_message.Message):
-    __slots__ = ["position", "previous_position", "sent_at", "tasks"]
+    __slots__ = ["ahead", "position", "previous_position", "sent_at", "tasks"]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_POSITION_FIELD_NUMBER: _ClassVar[int]
     SENT_AT_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    ahead: _containers.RepeatedCompositeFieldContainer[ReplicationTask]
     position: int
     previous_position: int
     sent_at: int
     tasks: _containers.RepeatedCompositeFieldContainer[ReplicationTask]
-    def __init__(self, previous_position: _Optional[int] = ..., position: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[ReplicationTask, _Mapping]]] = ..., sent_at: _Optional[int] = ...) -> None: ...
+    def __init__(self, previous_position: _Optional[int] = ..., position: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[ReplicationTask, _Mapping]]] = ..., sent_at: _Optional[int] = ..., ahead: _Optional[_Iterable[_Union[ReplicationTask, _Mapping]]] = ...) -> None: ...
 
 class GetHistoryRangeRequest(_message.Message):
     __slots__ = ["after_event_id", "namespace_id", "run_id", "until", "with_copy", "workflow_id"]
