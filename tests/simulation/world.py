@@ -27,6 +27,7 @@ from mockcloud.engine.region import Region
 from mockcloud.frontend.methods import SERVICES
 from mockcloud.frontend.service import Frontend
 from mockcloud.replication.service import Replication
+from mockcloud.replication.settings import Settings
 from mockcloud.rpc.faults import Fault, Links
 from mockcloud.rpc.faulty_transport import FaultyTransport
 from mockcloud.rpc.memory_transport import MemoryPeers
@@ -85,6 +86,8 @@ class World:
         self._disk_rng: Final = random.Random(f"disk-{seed}")
         self._buried: Final[dict[str, asyncio.Task[None]]] = {}
         self.links: Final = Links(random.Random(f"links-{seed}"))
+        # Where messages are small, a short cut of a link leaves a backlog of several, and a full window.
+        self._settings: Final = Settings(page_rows=2, window=12) if seed % 3 == 0 else Settings()
         self.peers: Final = MemoryPeers()
         self.lives: Final[dict[str, Life]] = {}
         self.faults: Final[list[Fault]] = []
@@ -127,7 +130,7 @@ class World:
             name, self.clusters, store, ports, Limits(task_poll=20_000_000_000, workflow_pause=True)
         )
         transport = FaultyTransport(self.peers.transport(), name, self.links)
-        replication = Replication(region, transport, links=self.links)
+        replication = Replication(region, transport, links=self.links, settings=self._settings)
         frontend = Frontend(region, transport)
         handlers = Handlers()
         replication.register(handlers)
