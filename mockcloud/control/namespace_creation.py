@@ -81,11 +81,11 @@ class Creations:
         """
         context = self._context
         spec = specs.canonical(request.spec)
-        replicas = specs.replicas_of(spec)
+        replicas = self._replicas(spec)
         if not any_name:
             specs.check_name(spec.name)
         specs.check_replicas(replicas, list(context.regions))
-        specs.check(spec)
+        specs.check(spec, replicas)
         tags.check(request.tags)
         draft = context.new(
             Kind.CREATE,
@@ -158,6 +158,9 @@ class Creations:
             return self._context.runner.failed(operation, str(error))
         return self._context.runner.fulfilled(operation)
 
+    def _replicas(self, spec: NamespaceSpec) -> list[str]:
+        return specs.cells(specs.replicas_of(spec), list(self._context.regions))
+
     def _known(self, operation: Operation) -> KnownNamespace:
         known = self._context.directory.find_id(operation.namespace_id)
         if known is None:
@@ -170,7 +173,7 @@ class Creations:
             namespace=operation.namespace,
             workflow_execution_retention_period=times.duration(spec.retention_days * times.DAY),
             active_cluster_name=operation.region,
-            clusters=[ClusterReplicationConfig(cluster_name=name) for name in specs.replicas_of(spec)],
+            clusters=[ClusterReplicationConfig(cluster_name=name) for name in self._replicas(spec)],
             is_global_namespace=True,
         )
         record = namespace_rules.register(

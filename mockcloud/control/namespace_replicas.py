@@ -119,6 +119,10 @@ class Replicas:
             return operation
 
         draft = await context.draft(Kind.ADD_REGION, request, caller.who, request.region)
+        known = context.directory.find(draft.namespace)
+        if known is not None:
+            (cell,) = specs.cells([request.region], list(context.regions), known.regions)
+            draft = dataclasses.replace(draft, region=cell)
         return await context.runner.accept(draft, check)
 
     @staticmethod

@@ -49,6 +49,18 @@ def same_region(regions: Sequence[str]) -> bool:
     return len(regions) > 1 and len({_CELL.sub("", region) for region in regions}) == 1
 
 
+def cells(wanted: Sequence[str], regions: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """The cells of a cloud of these regions that replicas come to: a region that is taken means another cell of it.
+
+    The Cloud asks for same-region replication by naming a region twice. Where there is no cell left, it stays as it is.
+    """
+    found: list[str] = []
+    for region in wanted:
+        free = (each for each in regions if _CELL.sub("", each) == region and each not in {*taken, *found})
+        found.append(next(free, region) if region in {*taken, *found} else region)
+    return found
+
+
 def check_name(name: str) -> None:
     """Raises InvalidArgument for what the Cloud does not take as a namespace's name."""
     if len(name) not in _NAME_LENGTH or not _NAME.match(name):
@@ -100,8 +112,8 @@ def canonical(spec: NamespaceSpec) -> NamespaceSpec:
     return made
 
 
-def check(spec: NamespaceSpec) -> None:
-    """Check what is in a canonical spec, without its name and replicas. Raises InvalidArgument."""
+def check(spec: NamespaceSpec, replicas: Sequence[str]) -> None:
+    """Check what is in a canonical spec, but for name and places, of a namespace there. Raises InvalidArgument."""
     if not 1 <= spec.retention_days <= LONGEST_RETENTION:
         raise InvalidArgument(f"retention_days must be between 1 and {LONGEST_RETENTION}")
     for name, number in spec.search_attributes.items():
@@ -118,7 +130,7 @@ def check(spec: NamespaceSpec) -> None:
         raise InvalidArgument(f"connectivity rule {rule!r} not found")
     if spec.capacity_spec.HasField("provisioned") and not spec.capacity_spec.provisioned.value > 0:
         raise InvalidArgument("provisioned capacity must be greater than 0")
-    if spec.high_availability.disable_managed_failover and same_region(replicas_of(spec)):
+    if spec.high_availability.disable_managed_failover and same_region(replicas):
         raise InvalidArgument(
             "managed failover cannot be disabled for a namespace with same-region replication"
         )
@@ -178,7 +190,7 @@ def updated(current: NamespaceSpec, request: NamespaceSpec, version: Version | N
     if wanted.name not in {"", current.name}:
         raise InvalidArgument("the name of a namespace cannot be changed")
     wanted.name = current.name
-    if wanted.replicas and set(replicas_of(wanted)) != set(replicas_of(current)):
+    if wanted.replicas and not _same_places(replicas_of(wanted), replicas_of(current)):
         raise InvalidArgument(
             "the regions of a namespace cannot be changed by an update: add or delete a region"
         )
@@ -192,10 +204,14 @@ def updated(current: NamespaceSpec, request: NamespaceSpec, version: Version | N
         kept = current.high_availability.disable_passive_poller_forwarding
         wanted.high_availability.disable_passive_poller_forwarding = kept
     _check_search_attributes(current.search_attributes, wanted.search_attributes)
-    check(wanted)
+    check(wanted, replicas_of(wanted))
     if wanted == current:
         raise InvalidArgument("nothing to change")
     return wanted
+
+
+def _same_places(wanted: Sequence[str], current: Sequence[str]) -> bool:
+    return set(cells(wanted, current)) == set(current)
 
 
 def _has(spec: NamespaceSpec, field: str) -> bool:

@@ -11,13 +11,16 @@ from temporalio.api.cloud.cloudservice.v1 import (
     GetNamespaceRequest,
     UpdateNamespaceRequest,
 )
-from temporalio.api.cloud.namespace.v1 import HighAvailabilitySpec, NamespaceSpec
+from temporalio.api.cloud.namespace.v1 import HighAvailabilitySpec, Namespace, NamespaceSpec
+from temporalio.api.cloud.resource.v1 import ResourceState
 from temporalio.client import CloudOperationsClient
 from temporalio.service import RPCError, RPCStatusCode
 
 from mockcloud import MockCloud
+from mockcloud.control import specs
 from mockcloud.control.specs import same_region
 from mockcloud.core.errors import FailedPrecondition
+from tests.scenarios.stage import until
 
 ONE, TWO, WEST = "aws-us-east-1", "aws-us-east-1#2", "aws-us-west-2"
 
@@ -34,6 +37,39 @@ def test_which_namespaces_are_so() -> None:
     assert not same_region([ONE])
     assert not same_region([ONE, WEST])
     assert not same_region([ONE, TWO, WEST])
+
+
+def test_a_region_that_is_named_twice_means_its_cells() -> None:
+    cloud = [ONE, TWO, WEST]
+    assert specs.cells([ONE, WEST], cloud) == [ONE, WEST]
+    assert specs.cells([ONE, ONE], cloud) == [ONE, TWO]
+    assert specs.cells([ONE], cloud, taken=[ONE]) == [TWO]
+    assert specs.cells([WEST, WEST], cloud) == [WEST, WEST], "which is refused: there is no cell left"
+    assert specs.cells([TWO, ONE], cloud) == [TWO, ONE]
+
+
+async def test_same_region_replication_as_the_cloud_is_asked_for_it(cloud: MockCloud) -> None:
+    service = (await CloudOperationsClient.connect(target_host=cloud.cloud_ops, tls=False)).cloud_service
+    spec = NamespaceSpec(name="billing", regions=[ONE, ONE], retention_days=3)
+    await service.create_namespace(CreateNamespaceRequest(spec=spec, async_operation_id="made"))
+
+    async def shown() -> Namespace:
+        return (await service.get_namespace(GetNamespaceRequest(namespace="billing"))).namespace
+
+    async def active() -> bool:
+        return (await shown()).state == ResourceState.RESOURCE_STATE_ACTIVE
+
+    await until(active)
+    assert list((await shown()).spec.regions) == [ONE, TWO]
+    spec.retention_days = 4
+    version = (await shown()).resource_version
+    await service.update_namespace(
+        UpdateNamespaceRequest(namespace="billing", spec=spec, resource_version=version)
+    )
+    await until(active)
+    await cloud.create_namespace("single", [ONE])
+    added = await cloud.namespace("single").add_region(ONE)
+    assert (added.region, added.state) == (TWO, "FULFILLED")
 
 
 async def test_a_user_cannot_fail_it_over_and_temporal_can(cloud: MockCloud) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from temporalio import workflow
 from temporalio.api.cloud.cloudservice.v1 import (
     AddNamespaceRegionRequest,
     CreateNamespaceRequest,
@@ -37,6 +38,7 @@ from temporalio.client import (
 from temporalio.client import Schedule as SdkSchedule
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from tests.scenarios.stage import COMPLETE, EAST, LOCALLY, WEST, Caller, Stage, open_stage, signals, until
 
@@ -373,3 +375,44 @@ async def test_a_renamed_search_attribute_keeps_its_values(stage: Stage) -> None
     assert described.typed_search_attributes.get(renamed) == "alice"
     with pytest.raises(RPCError, match="no mapping defined for search attribute Customer"):
         await client.start_workflow("raw", id="old", task_queue="none", search_attributes=alice(customer))
+
+
+@workflow.defn
+class Family:
+    """Starts a child, signals it as an outsider, and waits for it."""
+
+    @workflow.run
+    async def run(self) -> str:
+        child = await workflow.start_child_workflow(Child.run, id="child")
+        await workflow.get_external_workflow_handle_for(Child.run, "child").signal(Child.grow)
+        return await child
+
+
+@workflow.defn
+class Child:
+    def __init__(self) -> None:
+        self._grown = False
+
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.wait_condition(lambda: self._grown)
+        return workflow.info().namespace
+
+    @workflow.signal
+    def grow(self) -> None:
+        self._grown = True
+
+
+async def test_workers_connect_with_the_full_name(stage: Stage) -> None:
+    """As their configuration for Temporal Cloud has it: children and signals to others included."""
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1))
+    endpoint = stage.cloud.namespace("orders").endpoint
+    client = await Client.connect(endpoint, namespace="orders.local")
+    async with Worker(
+        client, task_queue="q", workflows=[Family, Child], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        result = await client.execute_workflow(Family.run, id="family", task_queue="q")
+
+    assert result == "orders.local"
+    assert [run.id async for run in client.list_workflows("WorkflowId = 'child'")] == ["child"]
