@@ -165,7 +165,7 @@ class Failovers:
         change = self._operations.running_change(known.id)
         if change is not None and (
             change.kind in {Kind.CREATE, Kind.DELETE}
-            or (change.kind in {Kind.ADD_REGION, Kind.DELETE_REGION} and change.region == target)
+            or ((change.adds_region or change.deletes_region) and change.region == target)
         ):
             raise FailedPrecondition(
                 f"the replica of namespace {known.name!r} in region {target!r} is not ready to be failed over to: "

@@ -4,6 +4,8 @@
     CONFIGURING  the active region takes what regions know of it, as long as it takes → STORING
     STORING      the rest is stored here; a rename has no rest, and tags nothing else → ended
 
+An update that lists a replica more, or less, goes on from there as the adding or deleting of a region does.
+
 What an update asks for is worked out again from its request at each step: nothing else can change the namespace's spec
 meanwhile, but for search attributes that the OperatorService adds, and those stay.
 """
@@ -24,6 +26,9 @@ from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.control import specs, tags
 from mockcloud.control.context import Caller, Context
+from mockcloud.control.namespace_replicas import Replicas
+from mockcloud.control.namespace_replicas import Step as ReplicaStep
+from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import ACCEPTED, Kind, Operation
 from mockcloud.core import search_attribute_registry, times
 from mockcloud.core.errors import InvalidArgument
@@ -40,14 +45,16 @@ class Step(StrEnum):
 class Changes:
     """All changes of specs and tags."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, replicas: Replicas) -> None:
         self._context: Final = context
+        self._replicas: Final = replicas
         context.runner.serve(
             Kind.UPDATE,
             {
                 Step.ACCEPTED: self._begin,
                 Step.CONFIGURING: self._configure,
                 Step.STORING: self._store,
+                **replicas.steps,
             },
         )
         context.runner.serve(
@@ -71,15 +78,25 @@ class Changes:
             known = context.known(operation)
             context.require_idle(known)
             context.require_version(known, request.resource_version)
-            wanted = specs.updated(specs.shown(known.spec, known.record), request.spec, caller.version)
+            before = specs.shown(known.spec, known.record)
             # What it comes to is what is carried out, whatever the caller could say.
-            whole = UpdateNamespaceRequest()
-            whole.CopyFrom(request)
-            whole.spec.CopyFrom(wanted)
-            return dataclasses.replace(operation, effect=whole.spec.SerializeToString())
+            wanted = specs.updated(before, request.spec, caller.version, list(context.regions))
+            region = await self._place(known, set(specs.replicas_of(wanted)))
+            return dataclasses.replace(operation, effect=wanted.SerializeToString(), region=region)
 
         draft = await context.draft(Kind.UPDATE, request, caller.who)
         return await context.runner.accept(draft, check)
+
+    async def _place(self, known: KnownNamespace, wanted: set[str]) -> str:
+        """The region of the replica that an update adds or deletes; empty: none. Raises if that cannot be."""
+        added, gone = wanted - set(known.regions), set(known.regions) - wanted
+        if len(added | gone) > 1:
+            raise InvalidArgument("an update adds or deletes one replica at a time")
+        for region in added:
+            await self._replicas.check_adding(known, region)
+        for region in gone:
+            self._replicas.check_deleting(known, region)
+        return next(iter(added | gone), "")
 
     async def rename(self, request: RenameCustomSearchAttributeRequest, caller: Caller) -> Operation:
         """Accept that a search attribute gets another name. It goes on by itself. Raises as `update`."""
@@ -142,6 +159,10 @@ class Changes:
     async def _store(self, operation: Operation) -> Operation:
         known, wanted = self._context.known(operation), NamespaceSpec.FromString(operation.effect)
         await self._context.directory.describe(known, spec=specs.stored_part(wanted))
+        if operation.adds_region:
+            return dataclasses.replace(operation, step=ReplicaStep.CLEARING)
+        if operation.deletes_region:
+            return dataclasses.replace(operation, step=ReplicaStep.LEAVING)
         return self._context.runner.fulfilled(operation)
 
     async def _store_tags(self, operation: Operation) -> Operation:

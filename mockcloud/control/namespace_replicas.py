@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -28,7 +29,7 @@ import aiosqlite
 from temporalio.api.cloud.cloudservice.v1 import AddNamespaceRegionRequest, DeleteNamespaceRegionRequest
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
-from mockcloud.control import specs
+from mockcloud.control import runner, specs
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.database import Closed
 from mockcloud.control.namespaces import KnownNamespace
@@ -59,23 +60,16 @@ class Replicas:
     def __init__(self, context: Context) -> None:
         self._context: Final = context
         self._owed: Final[set[tuple[str, str]]] = set()  # (namespace id, region) that has not forgotten
-        context.runner.serve(
-            Kind.ADD_REGION,
-            {
-                Step.ACCEPTED: self._begin_adding,
-                Step.CLEARING: self._clear,
-                Step.JOINING: self._join,
-                Step.FILLING: self._fill,
-            },
-        )
-        context.runner.serve(
-            Kind.DELETE_REGION,
-            {
-                Step.ACCEPTED: self._begin_deleting,
-                Step.LEAVING: self._leave,
-                Step.FORGETTING: self._forget,
-            },
-        )
+        # An update that lists a replica more, or less, ends with the same steps.
+        self.steps: Final[Mapping[str, runner.Step]] = {
+            Step.CLEARING: self._clear,
+            Step.JOINING: self._join,
+            Step.FILLING: self._fill,
+            Step.LEAVING: self._leave,
+            Step.FORGETTING: self._forget,
+        }
+        context.runner.serve(Kind.ADD_REGION, {Step.ACCEPTED: self._begin_adding, **self.steps})
+        context.runner.serve(Kind.DELETE_REGION, {Step.ACCEPTED: self._begin_deleting, **self.steps})
 
     async def resume(self) -> None:
         """Go on with what deleted regions have not forgotten yet."""
@@ -111,11 +105,7 @@ class Replicas:
             known, region = context.known(operation), operation.region
             context.require_idle(known)
             context.require_version(known, request.resource_version)
-            if region in known.regions:
-                raise InvalidArgument(f"namespace {known.name!r} is in region {region!r} already")
-            specs.check_replicas([*known.regions, region], list(context.regions))
-            self._check_managed(known, region)
-            await self._check_absence(known, region)
+            await self.check_adding(known, region)
             return operation
 
         draft = await context.draft(Kind.ADD_REGION, request, caller.who, request.region)
@@ -125,13 +115,17 @@ class Replicas:
             draft = dataclasses.replace(draft, region=cell)
         return await context.runner.accept(draft, check)
 
-    @staticmethod
-    def _check_managed(known: KnownNamespace, region: str) -> None:
-        disabled = known.spec.high_availability.disable_managed_failover
-        if disabled and specs.same_region([*known.regions, region]):
+    async def check_adding(self, known: KnownNamespace, region: str) -> None:
+        """Raises InvalidArgument and FailedPrecondition for a region that cannot be added, as `add` does."""
+        if region in known.regions:
+            raise InvalidArgument(f"namespace {known.name!r} is in region {region!r} already")
+        replicas = [*known.regions, region]
+        specs.check_replicas(replicas, list(self._context.regions))
+        if known.spec.high_availability.disable_managed_failover and specs.same_region(replicas):
             raise InvalidArgument(
                 "managed failover cannot be disabled for a namespace with same-region replication"
             )
+        await self._check_absence(known, region)
 
     async def _check_absence(self, known: KnownNamespace, region: str) -> None:
         removed = await self._removed(known.id, region)
@@ -186,8 +180,8 @@ class Replicas:
 
         async def check(operation: Operation) -> Operation:
             known, region = context.known(operation), operation.region
-            adding = context.operations.running_change(known.id)
-            if adding is None or (adding.kind, adding.region) != (Kind.ADD_REGION, region):
+            running = context.operations.running_change(known.id)
+            if running is None or not (running.adds_region and running.region == region):
                 context.require_idle(known)
                 if region not in known.regions:
                     raise InvalidArgument(
@@ -195,23 +189,27 @@ class Replicas:
                         f"it is in: {', '.join(known.regions)}"
                     )
             context.require_version(known, request.resource_version)
-            if region == known.active_region:
-                raise FailedPrecondition(
-                    f"namespace {known.name!r} is active in region {region!r}: fail it over to another one first"
-                )
-            failover = context.operations.running_failover(known.id)
-            if failover is not None:
-                raise FailedPrecondition(
-                    f"namespace {known.name!r} is being failed over by async operation {failover.id}"
-                )
+            self.check_deleting(known, region)
             return operation
 
         draft = await context.draft(Kind.DELETE_REGION, request, caller.who, request.region)
         return await context.runner.accept(draft, check)
 
+    def check_deleting(self, known: KnownNamespace, region: str) -> None:
+        """Raises FailedPrecondition for a region that cannot be deleted now, as `delete` does."""
+        if region == known.active_region:
+            raise FailedPrecondition(
+                f"namespace {known.name!r} is active in region {region!r}: fail it over to another one first"
+            )
+        failover = self._context.operations.running_failover(known.id)
+        if failover is not None:
+            raise FailedPrecondition(
+                f"namespace {known.name!r} is being failed over by async operation {failover.id}"
+            )
+
     async def _begin_deleting(self, operation: Operation) -> Operation:
         for other in self._context.operations.running(operation.namespace_id):
-            if (other.kind, other.region) == (Kind.ADD_REGION, operation.region):
+            if other.adds_region and other.region == operation.region:
                 await self._context.runner.cancel(other, "the region is being deleted")
         return dataclasses.replace(operation, step=Step.LEAVING)
 

@@ -28,6 +28,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateNamespaceRequest,
     UpdateNamespaceTagsRequest,
 )
+from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from mockcloud.control import audit
@@ -92,7 +93,7 @@ class Operation:
     kind: Kind
     namespace_id: str  # of the regions' record
     namespace: str  # its name there
-    region: str  # that is failed over to, added or deleted; where a new namespace is active
+    region: str  # that is failed over to, added or deleted; where a new namespace is active; empty: none
     request: bytes  # of the kind's RPC, as it was sent
     who: str
     started: int
@@ -113,6 +114,24 @@ class Operation:
     @property
     def ended(self) -> bool:
         return self.finished != 0
+
+    @property
+    def adds_region(self) -> bool:
+        """Whether a replica is added, in `region`: by the RPC for that, or by an update that lists one more."""
+        return self.kind is Kind.ADD_REGION or (self._places_a_replica and self.region in self._wanted)
+
+    @property
+    def deletes_region(self) -> bool:
+        """Whether the replica in `region` is deleted."""
+        return self.kind is Kind.DELETE_REGION or (self._places_a_replica and self.region not in self._wanted)
+
+    @property
+    def _places_a_replica(self) -> bool:
+        return self.kind is Kind.UPDATE and self.region != ""
+
+    @property
+    def _wanted(self) -> set[str]:
+        return {replica.region for replica in NamespaceSpec.FromString(self.effect).replicas}
 
     def input(self) -> Message:
         """The request, with the operation's id."""
@@ -177,7 +196,7 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM operations"  # noqa: S608 constants
 _GET: Final = f"{_SELECT} WHERE id = ?"
 _FORCED: Final = f"{_SELECT} WHERE mode = ? ORDER BY number"
 _RUNNING: Final = f"{_SELECT} WHERE finished = 0 ORDER BY number"
-_OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?) AND finished > 0 ORDER BY number"
+_OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?, ?) AND region != '' AND finished > 0 ORDER BY number"
 _LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
 
 
@@ -205,7 +224,7 @@ class Operations:
 
     async def load(self) -> Sequence[Operation]:
         """What runs according to the database, in the order in which it was accepted."""
-        for operation in await self._query(_OF_REGIONS, Kind.ADD_REGION, Kind.DELETE_REGION):
+        for operation in await self._query(_OF_REGIONS, Kind.ADD_REGION, Kind.DELETE_REGION, Kind.UPDATE):
             self._note_region(operation)
         found = await self._query(_RUNNING)
         self._running.update((operation.id, operation) for operation in found)
@@ -296,7 +315,7 @@ class Operations:
         }
 
     def _note_region(self, operation: Operation) -> None:
-        if operation.kind in {Kind.ADD_REGION, Kind.DELETE_REGION}:
+        if operation.adds_region or operation.deletes_region:
             key = (operation.namespace_id, operation.region)
             if operation.state is State.FAILED:
                 self._failed_regions[key] = operation

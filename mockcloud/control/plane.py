@@ -305,8 +305,8 @@ class _Parts:
         )
         self.failovers: Final = Failovers(context, self.reports)
         self.creations: Final = Creations(context)
-        self.changes: Final = Changes(context)
         self.replicas: Final = Replicas(context)
+        self.changes: Final = Changes(context, self.replicas)
         self.deletions: Final = Deletions(context)
         self.tools: Final = Tools(context, self.audit, self.creations, self.replicas, self.deletions)
         self.cloud_ops: Final = CloudOps(

@@ -115,9 +115,9 @@ def _region_statuses(
     }
     for region, operation in failed.items():
         found[region] = (_STATES.STATE_FAILED, operation.id)
-    if change is not None and change.kind is Kind.ADD_REGION:
+    if change is not None and change.adds_region:
         found[change.region] = (_STATES.STATE_ADDING, change.id)
-    if change is not None and change.kind is Kind.DELETE_REGION:
+    if change is not None and change.deletes_region:
         found[change.region] = (_STATES.STATE_REMOVING, change.id)
     return {
         region: NamespaceRegionStatus(

@@ -181,21 +181,23 @@ def with_old_fields(spec: NamespaceSpec) -> NamespaceSpec:
     return old
 
 
-def updated(current: NamespaceSpec, request: NamespaceSpec, version: Version | None) -> NamespaceSpec:
+def updated(
+    current: NamespaceSpec, request: NamespaceSpec, version: Version | None, regions: Sequence[str]
+) -> NamespaceSpec:
     """The canonical spec that an update asks for: the request's, whole, but for what its caller could not say.
 
-    Raises InvalidArgument: what cannot change shall, or nothing would.
+    `regions`: of the cloud. Raises InvalidArgument: what cannot change shall, or nothing would.
     """
-    wanted = canonical(request)
+    places = _updated_places(current, request, regions)
+    placeless = NamespaceSpec()
+    placeless.CopyFrom(request)
+    placeless.ClearField("regions")
+    placeless.ClearField("replicas")
+    wanted = canonical(placeless)
     if wanted.name not in {"", current.name}:
         raise InvalidArgument("the name of a namespace cannot be changed")
     wanted.name = current.name
-    if wanted.replicas and not _same_places(replicas_of(wanted), replicas_of(current)):
-        raise InvalidArgument(
-            "the regions of a namespace cannot be changed by an update: add or delete a region"
-        )
-    wanted.ClearField("replicas")
-    wanted.replicas.extend(current.replicas)
+    wanted.replicas.extend(ReplicaSpec(region=region) for region in places)
     for field in (*_ALWAYS_SHOWN, *_KEPT):
         unsaid = field in _KEPT or not knows(version, NamespaceSpec, field)
         if unsaid and not _has(request, field) and _has(current, field):
@@ -210,8 +212,16 @@ def updated(current: NamespaceSpec, request: NamespaceSpec, version: Version | N
     return wanted
 
 
-def _same_places(wanted: Sequence[str], current: Sequence[str]) -> bool:
-    return set(cells(wanted, current)) == set(current)
+def _updated_places(current: NamespaceSpec, request: NamespaceSpec, regions: Sequence[str]) -> list[str]:
+    """Where an update wants the replicas: `replicas` may change that, `regions` only say what is so."""
+    before = replicas_of(current)
+    said = cells(list(request.regions), regions)
+    wanted = cells([replica.region for replica in request.replicas], regions) or before
+    if said and set(said) not in (set(before), set(wanted)):
+        raise InvalidArgument(
+            "the regions of a namespace cannot be changed by an update, but its replicas can"
+        )
+    return before if set(wanted) == set(before) else wanted
 
 
 def _has(spec: NamespaceSpec, field: str) -> bool:

@@ -26,7 +26,7 @@ from mockcloud.rpc.http_routes import Route, Routes
 from mockcloud.rpc.http_server import HttpServer
 from mockcloud.rpc.methods import Call, full_name, serve_services
 from mockcloud.rpc.server import Server
-from tests.control.fakes import WEST, World, world
+from tests.control.fakes import EAST, WEST, World, world
 
 LIMIT = 4096
 FAILOVER = "/cloud/namespaces/orders/failover-region"
@@ -130,6 +130,39 @@ async def test_every_rpc_says_over_http_what_it_says_over_grpc(tmp_path: Path) -
                 assert fits(answer, route.rpc.name)
             if route.rpc.name not in SERVED:
                 assert (code, message) == (12, f"method {route.rpc.name} not implemented")
+
+
+async def test_a_namespace_from_its_creation_to_its_end(tmp_path: Path) -> None:
+    async with ways(tmp_path) as both:
+
+        async def ended(answer: httpx.Response) -> None:
+            assert answer.status_code == 200, answer.text
+            await both.cloud.plane._running.operations.end_of(answer.json()["asyncOperation"]["id"])
+
+        async def version() -> str:
+            found: str = (await both.http.get("/cloud/namespaces/billing")).json()["namespace"][
+                "resourceVersion"
+            ]
+            return found
+
+        spec = {"name": "billing", "replicas": [{"region": EAST}, {"region": WEST}], "retentionDays": 7}
+        created = await both.http.post("/cloud/namespaces", json={"spec": spec})
+        assert created.json()["namespace"] == "billing.local"
+        await ended(created)
+        update = {"spec": spec | {"retentionDays": 8}, "resourceVersion": await version()}
+        await ended(await both.http.post("/cloud/namespaces/billing.local", json=update))
+        again = await both.http.post(
+            "/cloud/namespaces/billing", json=update | {"resourceVersion": await version()}
+        )
+        assert (again.status_code, again.json()["message"]) == (400, "nothing to change")
+        tags = {"tagsToUpsert": {"a": "b"}}
+        await ended(await both.http.post("/cloud/namespaces/billing/update-tags", json=tags))
+        region = f"/cloud/namespaces/billing/regions/{WEST}"
+        await ended(await both.http.delete(region, params={"resourceVersion": await version()}))
+        await ended(
+            await both.http.delete("/cloud/namespaces/billing", params={"resourceVersion": await version()})
+        )
+        assert (await both.http.get("/cloud/namespaces/billing")).status_code == 404
 
 
 async def test_pages_and_filters_are_parameters(tmp_path: Path) -> None:

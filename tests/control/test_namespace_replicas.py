@@ -10,8 +10,15 @@ from temporalio.api.cloud.cloudservice.v1 import (
     AddNamespaceRegionRequest,
     DeleteNamespaceRegionRequest,
     FailoverNamespaceRegionRequest,
+    UpdateNamespaceRequest,
 )
-from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceRegionStatus, Replica
+from temporalio.api.cloud.namespace.v1 import (
+    Namespace,
+    NamespaceRegionStatus,
+    NamespaceSpec,
+    Replica,
+    ReplicaSpec,
+)
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.api.cloud.resource.v1 import ResourceState
 
@@ -215,3 +222,46 @@ async def test_one_thing_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(ServiceError, match=adding.id) as caught:
             await _delete(cloud, WEST)
         assert caught.value.code == Code.FAILED_PRECONDITION
+
+
+async def _replicas(cloud: World, *regions: str, **fields: int) -> AsyncOperation:
+    """UpdateNamespace with these replicas, as the newer versions of the API have it."""
+    version = {"temporal-cloud-api-version": "v0.19.0"}
+    namespace = await shown(cloud, "orders", version)
+    namespace.spec.ClearField("replicas")
+    namespace.spec.MergeFrom(
+        NamespaceSpec(replicas=[ReplicaSpec(region=region) for region in regions], **fields)  # type: ignore[arg-type]
+    )
+    request = UpdateNamespaceRequest(
+        namespace="orders", spec=namespace.spec, resource_version=namespace.resource_version
+    )
+    return await say(cloud, request, version)
+
+
+async def test_an_update_adds_a_replica_and_deletes_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        gate = cloud.east.hooks["caught-up"] = Gate()
+        adding = await _replicas(cloud, EAST, WEST, SOUTH, retention_days=20)
+        await gate.reached.wait()
+        cloud.regions[SOUTH].put(cloud.east.record())  # as its link would
+        during = await shown(cloud, "orders")
+        assert adding.operation_type == "UpdateNamespace"
+        assert _statuses(during)[SOUTH] == _STATES.STATE_ADDING
+        with pytest.raises(ServiceError, match="not ready to be failed over to"):
+            await say(cloud, FailoverNamespaceRegionRequest(namespace="orders", region=SOUTH))
+        await cloud.plane.kill()
+        del cloud.east.hooks["caught-up"]
+        await cloud.restart()
+        assert (await ended(cloud, adding)).state == AsyncOperation.STATE_FULFILLED
+        after = await shown(cloud, "orders")
+        assert after.spec.retention_days == 20
+        assert _statuses(after)[SOUTH] == _STATES.STATE_PASSIVE
+
+        deleting = await ended(cloud, await _replicas(cloud, EAST, SOUTH))
+        assert deleting.state == AsyncOperation.STATE_FULFILLED
+        assert set((await shown(cloud, "orders")).region_status) == {EAST, SOUTH}
+        assert "orders" not in cloud.west.records
+        with pytest.raises(ServiceError, match="can be added again from"):
+            await _replicas(cloud, EAST, SOUTH, WEST)
+        with pytest.raises(ServiceError, match="nothing to change"):
+            await _replicas(cloud, SOUTH, EAST)
