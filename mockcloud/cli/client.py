@@ -22,8 +22,9 @@ class NoCloud(click.ClickException):
 class Connection:
     """A running cloud by its Cloud Ops address, and how answers are printed."""
 
-    def __init__(self, address: str, *, json_output: bool) -> None:
+    def __init__(self, address: str, api_key: str = "", *, json_output: bool) -> None:
         self._address = address
+        self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         self.json_output = json_output
 
     def call(self, method: str, request: Message, answer: type[M]) -> M:
@@ -39,7 +40,9 @@ class Connection:
         with grpc.insecure_channel(self._address, options=unlimited) as channel:
             call = channel.unary_unary(f"/mockcloud.admin.v1.CloudAdmin/{method}", None, None)
             try:
-                return answer.FromString(call(request.SerializeToString(), timeout=TIMEOUT_SECONDS))
+                return answer.FromString(
+                    call(request.SerializeToString(), timeout=TIMEOUT_SECONDS, metadata=self._metadata)
+                )
             except grpc.RpcError as error:
                 code, details = error.code(), error.details() or ""
                 if code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:

@@ -19,11 +19,12 @@ def talks_to_cloud(function: F) -> F:
     @click.option(
         "--cloud", envvar="MOCKCLOUD", default=DEFAULT_CLOUD, show_default=True, help="Cloud Ops address."
     )
+    @click.option("--api-key", envvar="MOCKCLOUD_API_KEY", default="", help="Where the cloud asks for one.")
     @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
     @functools.wraps(function)
-    def command(cloud: str, output: str, **arguments: Any) -> None:
+    def command(cloud: str, api_key: str, output: str, **arguments: Any) -> None:
         from mockcloud.cli.client import Connection
 
-        function(Connection(cloud, json_output=output == "json"), **arguments)
+        function(Connection(cloud, api_key, json_output=output == "json"), **arguments)
 
     return command  # type: ignore[return-value]  # click replaces it by a Command

@@ -58,6 +58,7 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     show_default=True,
     help="Namespace endpoint; the others follow. 0: free ports.",
 )
+@click.option("--host", default="127.0.0.1", show_default=True, help="That everything listens on.")
 @click.option(
     "--namespace", "namespaces", multiple=True, default=("default",), show_default=True, help="Repeatable."
 )
@@ -66,6 +67,13 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--data-dir", callback=_directory, metavar="DIR", help="Keep everything there. [default: temporary files]"
+)
+@click.option(
+    "--api-key",
+    envvar="MOCKCLOUD_API_KEY",
+    default="",
+    metavar="KEY",
+    help="Of the account's owner; with it, every call needs a key.",
 )
 @click.option(
     "--audit-log", callback=_file, metavar="FILE", help="Append the audit log there, a line of JSON each."
@@ -89,9 +97,11 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def up(
     port: int,
+    host: str,
     namespaces: tuple[str, ...],
     regions: tuple[str, ...],
     data_dir: Path | None,
+    api_key: str,
     audit_log: Path | None,
     dns_ttl: float,
     smtp: tuple[str, int] | None,
@@ -109,10 +119,12 @@ def up(
             regions=regions or DEFAULT_REGIONS,
             namespaces=namespaces,
             data_dir=data_dir,
+            api_key=api_key,
             audit_file=audit_log,
             smtp=smtp,
             notify=notify,
             port=port,
+            host=host,
             dns_ttl=dns_ttl,
             dynamic_config=parsed(dynamic_config_values),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -26,14 +26,20 @@ _NOTIFICATIONS = 100
 SERVICE = admin.DESCRIPTOR.services_by_name["CloudAdmin"]
 
 
+Guard: TypeAlias = Callable[[Mapping[str, str]], None]
+"""Called with the metadata of a call; raises what refuses it."""
+
+
 class CloudAdmin:
     """Handlers of the service, over one cloud."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self._guard: Guard | None = None
 
-    def register(self, handlers: Handlers) -> None:
-        """Serve every method of the service on `handlers`."""
+    def register(self, handlers: Handlers, guard: Guard | None = None) -> None:
+        """Serve every method of the service on `handlers`, for callers who get past `guard`."""
+        self._guard = guard
         self._serve(handlers, "Status", admin.StatusRequest, self._status)
         self._serve(handlers, "CloudLag", admin.CloudLagRequest, self._lag)
         self._serve(handlers, "AddFault", admin.AddFaultRequest, self._add_fault)
@@ -63,6 +69,8 @@ class CloudAdmin:
         self, handlers: Handlers, method: str, kind: type[R], answer: Callable[[R], Awaitable[Message]]
     ) -> None:
         async def serve(raw: bytes, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+            if self._guard is not None:
+                self._guard(metadata)
             try:
                 request = kind.FromString(raw)
             except DecodeError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from mockcloud.cloud.control_node import ControlNode
 from mockcloud.cloud.failover_views import FailoverReport, Operation, operation, report
 from mockcloud.cloud.fault_ends import CLIENTS, CONTROL
 from mockcloud.cloud.files import Files
+from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.operation_views import AsyncOperation, async_operation
@@ -91,6 +93,9 @@ class Cloud:
         # The command line's way to the regions: no link, so no faults of links.
         self._transport: Final = GrpcTransport(self._peer_address)
         self._control: ControlNode | None = None
+        self.guards: Final = (
+            Guards(lambda: self.control.identities, configured.account) if configured.api_key else None
+        )
         self._http: Final = HttpServer(self._http_application)
         self._changing: Final = asyncio.Lock()
 
@@ -102,6 +107,7 @@ class Cloud:
         Raises:
             StartupError: a port is taken, or the data directory cannot be used.
         """
+        self._warn_of_strangers()
         try:
             self._files = Files.of(self.settings)
             if self.settings.port and self.settings.namespaces:
@@ -122,6 +128,7 @@ class Cloud:
                 admin=CloudAdmin(self),
                 rng=self._rng,
                 tell=self.timeline.tell,
+                guards=self.guards,
             )
             self._control = control
             await control.start()
@@ -132,6 +139,15 @@ class Cloud:
         except BaseException:
             await self.close()
             raise
+
+    def _warn_of_strangers(self) -> None:
+        hosts = {self.settings.host, self.settings.endpoint_host} - {""}
+        strange = sorted(host for host in hosts if not _is_loopback(host))
+        if strange and not self.settings.api_key:
+            _LOG.warning(
+                "listening on %s without API keys: whoever reaches this machine can use the cloud",
+                ", ".join(strange),
+            )
 
     async def _provide_namespace(self, name: str) -> None:
         if self.control.plane.find(name) is None:
@@ -185,6 +201,7 @@ class Cloud:
             links=self.links,
             peer_address=self._peer_address,
             rng=self._rng,
+            guards=self.guards,
         )
         self._nodes[name] = node
 
@@ -575,3 +592,10 @@ class Cloud:
             region, f"{_REGION_ADMIN}ShowDeadLetter", request, timeout=_CALL_SECONDS
         )
         return region_admin.ShowDeadLetterResponse.FromString(raw).letter
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -11,10 +11,12 @@ from typing import Final
 
 from mockcloud.cloud.admin import CloudAdmin
 from mockcloud.cloud.fault_ends import CONTROL
+from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
 from mockcloud.control.events import Tell
+from mockcloud.control.identities import Identities
 from mockcloud.control.mail import Mailer
 from mockcloud.control.plane import ControlPlane
 from mockcloud.control.reports import RegionFiles
@@ -50,6 +52,7 @@ class ControlNode:
         admin: CloudAdmin,
         rng: random.Random,
         tell: Tell,
+        guards: Guards | None,
     ) -> None:
         self._path: Final = path
         self._settings: Final = settings
@@ -59,9 +62,10 @@ class ControlNode:
         self._rng: Final = rng
         self._tell: Final = tell
         self._plane: ControlPlane | None = None
+        self._identities: Identities | None = None
         self._unlisten: Final = links.listen(self._link_changed)
         handlers = Handlers()
-        admin.register(handlers)
+        admin.register(handlers, guards.admin if guards is not None else None)
         self._server: Final = Server(
             [
                 serve_services((CLOUD_SERVICE,), self.dispatch, message_bytes=settings.limits.message_bytes),
@@ -97,6 +101,13 @@ class ControlNode:
             raise Unavailable("the control plane is down")
         return self._plane
 
+    @property
+    def identities(self) -> Identities:
+        """Who may call, as it was last known. Raises Unavailable before it is."""
+        if self._identities is None:
+            raise Unavailable("the control plane has not started yet")
+        return self._identities
+
     async def start(self) -> None:
         """Serve, and start the control plane. Raises StartupError."""
         self._server.bind(self._settings.host, self._port)
@@ -115,6 +126,7 @@ class ControlNode:
             settings=ControlSettings(
                 graceful=int(self._settings.failover_timeout * times.SECOND),
                 retention=self._settings.retention_days * times.DAY,
+                owner_key=self._settings.api_key,
                 audit_file=self._settings.audit_file,
                 account=self._settings.account,
                 readd_block=int(self._settings.readd_days * times.DAY),
@@ -126,6 +138,7 @@ class ControlNode:
         )
         await plane.start()
         self._plane = plane
+        self._identities = plane.identities
 
     def region_started(self, region: str) -> None:
         """A region serves again."""

@@ -228,8 +228,10 @@ class Namespace:
     async def client(self, region: str | None = None, **options: Any) -> Client:
         """A temporalio Client at the namespace endpoint, or at one region's own endpoint.
 
-        `options` go to `temporalio.client.Client.connect`.
+        `options` go to `temporalio.client.Client.connect`. Where the cloud asks for keys, its owner's is shown.
         """
+        if self._owner.cloud.settings.api_key:
+            options = {"api_key": self._owner.cloud.settings.api_key, "tls": False} | options
         target = self.endpoint if region is None else self._owner.cloud.region_address(region)
         return await Client.connect(target, namespace=self.name, **options)
 

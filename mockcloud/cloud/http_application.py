@@ -29,9 +29,13 @@ def application(cloud: Cloud) -> ASGIApp:
     gateway = Gateway(CLOUD_SERVICE, cloud.control.dispatch, message_bytes=limit)
 
     async def events(request: Request) -> Response:
+        if cloud.guards is not None:
+            cloud.guards.admin(request.headers)
         return event_stream.stream(cloud.timeline, request)
 
     async def scrape(request: Request) -> Response:
+        if cloud.guards is not None:
+            cloud.guards.metrics(request.headers)
         accept = request.headers.get("accept", "")
         status = await cloud.status_message()
         text, content_type = metrics.exposition(status, cloud.settings.account, accept)

@@ -14,6 +14,7 @@ from pathlib import Path
 from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
 from temporalio.api.workflowservice.v1 import service_pb2 as workflow_service
 
+from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
@@ -28,7 +29,7 @@ from mockcloud.rpc.faults import Links
 from mockcloud.rpc.faulty_transport import FaultyTransport
 from mockcloud.rpc.grpc_transport import GrpcTransport, serve_handlers
 from mockcloud.rpc.health import Health
-from mockcloud.rpc.methods import serve_services
+from mockcloud.rpc.methods import Dispatch, serve_services
 from mockcloud.rpc.reflection import reflection
 from mockcloud.rpc.server import PEER, Server, ServerOptions
 from mockcloud.rpc.transport import Handlers
@@ -83,6 +84,7 @@ class RegionNode:
         links: Links,
         peer_address: Callable[[str], str | None],
         rng: random.Random,
+        guards: Guards | None = None,
     ) -> RegionNode:
         """Open the database, recover what is in it, and serve.
 
@@ -109,9 +111,12 @@ class RegionNode:
             replication.register(handlers)
             RegionAdmin(region, replication).register(handlers)
             handlers.services(SERVICES, frontend.dispatch)
+            dispatch: Dispatch = frontend.dispatch
+            if guards is not None:
+                dispatch = guards.region(region.namespaces, dispatch)
             public = Server(
                 [
-                    serve_services(SERVICES, frontend.dispatch, message_bytes=settings.limits.message_bytes),
+                    serve_services(SERVICES, dispatch, message_bytes=settings.limits.message_bytes),
                     Health([service.full_name for service in SERVICES]).methods(),
                     reflection(SERVICES),
                 ],

@@ -60,6 +60,7 @@ class CloudSettings:
     unforwarded_polls: str = "hold"  # or "error": of namespaces with disable_passive_poller_forwarding
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
+    api_key: str = ""  # of the account's owner; with it, every call needs a key
     smtp: tuple[str, int] | None = None  # host and port that notifications are sent to
     notify: tuple[str, ...] = ()  # who gets them
     audit_file: Path | None = None  # JSON lines of the audit log are appended there
@@ -117,13 +118,18 @@ class CloudSettings:
             raise StartupError(f"not a port: {self.port}")
         if self.port_layout and self.port > 65535 - HTTP_OFFSET:
             raise StartupError(f"not a port with room for {HTTP_OFFSET} more after it: {self.port}")
-        if (self.smtp is None) != (not self.notify):
-            raise StartupError("notifications need both a mail server and who gets them")
-        for address in self.notify:
-            if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
-                raise StartupError(f"not an e-mail address: {address!r}")
+        self._check_people()
         if not all(self.namespaces):
             raise StartupError("a namespace has a name")
         for name, kind in self.search_attributes.items():
             if kind not in SEARCH_ATTRIBUTE_TYPES:
                 raise StartupError(f"invalid search attribute value type {kind!r} of {name!r}")
+
+    def _check_people(self) -> None:
+        if not re.fullmatch(r"[!-~]*", self.api_key):
+            raise StartupError("an API key has no blanks and no characters beyond ASCII")
+        if (self.smtp is None) != (not self.notify):
+            raise StartupError("notifications need both a mail server and who gets them")
+        for address in self.notify:
+            if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
+                raise StartupError(f"not an e-mail address: {address!r}")

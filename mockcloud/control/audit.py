@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiosqlite
 from google.api import annotations_pb2
@@ -147,7 +147,7 @@ class AuditLog:
             x_forwarded_for=forwarded_for,
             async_operation_id=getattr(request, "async_operation_id", ""),
         )
-        record.raw_details.update(json_format.MessageToDict(request))
+        record.raw_details.update(_details(request))
         attempt = _Attempt(record)
         before = _current.set(attempt)
         try:
@@ -215,6 +215,13 @@ async def _insert(connection: aiosqlite.Connection, record: LogRecord) -> None:
         "INSERT OR IGNORE INTO audit_log (emit_time, log_id, record) VALUES (?, ?, ?)",
         (record.emit_time.ToNanoseconds(), record.log_id, record.SerializeToString()),
     )
+
+
+def _details(request: Message) -> dict[str, Any]:
+    try:
+        return json_format.MessageToDict(request)
+    except json_format.Error as error:  # a time that JSON cannot write, which is about to be refused
+        return {"problem": str(error).partition("\n")[0]}
 
 
 def _position(token: str) -> tuple[int, str]:

@@ -6,10 +6,8 @@ decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
-from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from temporalio.api.cloud.cloudservice.v1 import (
     AddNamespaceRegionRequest,
@@ -40,51 +38,35 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateNamespaceTagsRequest,
     UpdateNamespaceTagsResponse,
 )
-from temporalio.api.cloud.cloudservice.v1 import service_pb2 as cloud_service
 from temporalio.api.cloud.namespace.v1 import Namespace
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
-from mockcloud.control import api_versions
+from mockcloud.control import api_versions, identity_ops
+from mockcloud.control.access import Identity
 from mockcloud.control.audit import AuditLog
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.failover import Failovers
+from mockcloud.control.identities import ANYBODY
+from mockcloud.control.identity_ops import IdentityOps
 from mockcloud.control.namespace_changes import Changes
 from mockcloud.control.namespace_creation import Creations
 from mockcloud.control.namespace_deletion import Deletions
 from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespaces import KnownNamespace
-from mockcloud.control.operations import Operation
+from mockcloud.control.operations import Operation, operation_not_found
+from mockcloud.control.served import CLOUD_SERVICE, Handler, serves
 from mockcloud.control.shown import namespace_message, region_message
 from mockcloud.core.errors import InvalidArgument, NotFound, Unimplemented
-from mockcloud.rpc.methods import Call, parse
-
-R = TypeVar("R", bound=Message)
-Answer: TypeAlias = "Callable[[CloudOps, R, Caller], Awaitable[Message]]"
-Handler: TypeAlias = "Callable[[CloudOps, bytes, Caller], Awaitable[Message]]"
-
-CLOUD_SERVICE: Final[ServiceDescriptor] = cloud_service.DESCRIPTOR.services_by_name["CloudService"]
+from mockcloud.rpc.methods import Call
 
 _WHO: Final = "Cloud Ops API"
 _DEFAULT_PAGE: Final = 100
 _LARGEST_PAGE: Final = 1000
 
-SERVED: Final[dict[str, Handler]] = {}
+__all__ = ["CLOUD_SERVICE", "SERVED", "CloudOps"]
+
+SERVED: Final[dict[str, Handler[CloudOps]]] = {}
 """Handlers of the methods that are built, by name."""
-
-
-def _serves(kind: type[R]) -> Callable[[Answer[R]], Answer[R]]:
-    """Let a method of CloudOps answer the RPC whose request is `kind`."""
-
-    def register(answer: Answer[R]) -> Answer[R]:
-        async def handle(service: CloudOps, raw: bytes, caller: Caller) -> Message:
-            return await answer(service, parse(kind, raw), caller)
-
-        name = kind.DESCRIPTOR.name.removesuffix("Request")
-        assert name in CLOUD_SERVICE.methods_by_name, f"{name} is a method"
-        SERVED[name] = handle
-        return answer
-
-    return register
 
 
 class CloudOps:
@@ -100,6 +82,7 @@ class CloudOps:
         deletions: Deletions,
         failovers: Failovers,
         audit: AuditLog,
+        identities: IdentityOps,
     ) -> None:
         self._context: Final = context
         self._creations: Final = creations
@@ -108,26 +91,31 @@ class CloudOps:
         self._deletions: Final = deletions
         self._failovers: Final = failovers
         self._audit: Final = audit
+        self.identities: Final = identities
 
-    async def dispatch(self, call: Call) -> bytes:
+    async def dispatch(self, call: Call, identity: Identity = ANYBODY) -> bytes:
         """Answer one call of the service, in the version of the API that its caller speaks. Raises ServiceError."""
         handler = SERVED.get(call.method)
         if handler is None:
             raise Unimplemented(f"method {call.method} not implemented")
-        caller = Caller(_WHO, api_versions.version_of(call.metadata))
+        caller = Caller(_WHO, api_versions.version_of(call.metadata), identity)
         response = await handler(self, call.request, caller)
         api_versions.show(response, caller.version)
         return response.SerializeToString()
 
-    @_serves(GetNamespacesRequest)
-    async def _get_namespaces(self, request: GetNamespacesRequest, _caller: Caller) -> Message:
+    @serves(SERVED, GetNamespacesRequest)
+    async def _get_namespaces(self, request: GetNamespacesRequest, caller: Caller) -> Message:
         """Pages by name; the page token is the last name of the page before."""
         size = request.page_size or _DEFAULT_PAGE
         if not 0 < size <= _LARGEST_PAGE:
             raise InvalidArgument(f"page size must be between 1 and {_LARGEST_PAGE}")
         directory = self._context.directory
         name = directory.plain_name(request.name)
-        wanted = [known for known in directory.all() if name in {"", known.name}]
+        wanted = [
+            known
+            for known in directory.all()
+            if name in {"", known.name} and caller.identity.sees(directory.full_name(known.name))
+        ]
         if request.page_token and not any(known.name == request.page_token for known in wanted):
             raise InvalidArgument("invalid page token")
         rest = [known for known in wanted if known.name > request.page_token]
@@ -137,13 +125,13 @@ class CloudOps:
             next_page_token=page[-1].name if len(rest) > size else "",
         )
 
-    @_serves(GetNamespaceRequest)
+    @serves(SERVED, GetNamespaceRequest)
     async def _get_namespace(self, request: GetNamespaceRequest, _caller: Caller) -> Message:
         _require("namespace", request.namespace)
         known = self._context.directory.by_name(request.namespace)
         return GetNamespaceResponse(namespace=self._namespace(known))
 
-    @_serves(CreateNamespaceRequest)
+    @serves(SERVED, CreateNamespaceRequest)
     async def _create_namespace(self, request: CreateNamespaceRequest, caller: Caller) -> Message:
         operation = await self._creations.request(request, caller)
         return CreateNamespaceResponse(
@@ -151,66 +139,69 @@ class CloudOps:
             async_operation=self._operation(operation),
         )
 
-    @_serves(UpdateNamespaceRequest)
+    @serves(SERVED, UpdateNamespaceRequest)
     async def _update_namespace(self, request: UpdateNamespaceRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         operation = await self._changes.update(request, caller)
         return UpdateNamespaceResponse(async_operation=self._operation(operation))
 
-    @_serves(RenameCustomSearchAttributeRequest)
+    @serves(SERVED, RenameCustomSearchAttributeRequest)
     async def _rename(self, request: RenameCustomSearchAttributeRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         operation = await self._changes.rename(request, caller)
         return RenameCustomSearchAttributeResponse(async_operation=self._operation(operation))
 
-    @_serves(UpdateNamespaceTagsRequest)
+    @serves(SERVED, UpdateNamespaceTagsRequest)
     async def _update_tags(self, request: UpdateNamespaceTagsRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         operation = await self._changes.update_tags(request, caller)
         return UpdateNamespaceTagsResponse(async_operation=self._operation(operation))
 
-    @_serves(DeleteNamespaceRequest)
+    @serves(SERVED, DeleteNamespaceRequest)
     async def _delete_namespace(self, request: DeleteNamespaceRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         operation = await self._deletions.request(request, caller)
         return DeleteNamespaceResponse(async_operation=self._operation(operation))
 
-    @_serves(AddNamespaceRegionRequest)
+    @serves(SERVED, AddNamespaceRegionRequest)
     async def _add_region(self, request: AddNamespaceRegionRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         _require("region", request.region)
         operation = await self._replicas.add(request, caller)
         return AddNamespaceRegionResponse(async_operation=self._operation(operation))
 
-    @_serves(DeleteNamespaceRegionRequest)
+    @serves(SERVED, DeleteNamespaceRegionRequest)
     async def _delete_region(self, request: DeleteNamespaceRegionRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         _require("region", request.region)
         operation = await self._replicas.delete(request, caller)
         return DeleteNamespaceRegionResponse(async_operation=self._operation(operation))
 
-    @_serves(FailoverNamespaceRegionRequest)
+    @serves(SERVED, FailoverNamespaceRegionRequest)
     async def _failover(self, request: FailoverNamespaceRegionRequest, caller: Caller) -> Message:
         _require("namespace", request.namespace)
         _require("region", request.region)
         operation = await self._failovers.request(request, caller.who)
         return FailoverNamespaceRegionResponse(async_operation=self._operation(operation))
 
-    @_serves(GetAsyncOperationRequest)
-    async def _get_async_operation(self, request: GetAsyncOperationRequest, _caller: Caller) -> Message:
+    @serves(SERVED, GetAsyncOperationRequest)
+    async def _get_async_operation(self, request: GetAsyncOperationRequest, caller: Caller) -> Message:
         _require("async_operation_id", request.async_operation_id)
         operation = await self._context.operations.get(request.async_operation_id)
+        namespace = operation.namespace
+        if namespace and not caller.identity.sees(self._context.directory.full_name(namespace)):
+            raise operation_not_found(operation.id)
         return GetAsyncOperationResponse(async_operation=self._operation(operation))
 
-    @_serves(GetAuditLogsRequest)
+    @serves(SERVED, GetAuditLogsRequest)
     async def _get_audit_logs(self, request: GetAuditLogsRequest, _caller: Caller) -> Message:
         return await self._audit.page(request)
 
-    @_serves(GetRegionsRequest)
+    @serves(SERVED, GetRegionsRequest)
     async def _get_regions(self, _request: GetRegionsRequest, _caller: Caller) -> Message:
         return GetRegionsResponse(regions=[region_message(region) for region in self._context.regions])
 
-    @_serves(GetRegionRequest)
+    @serves(SERVED, GetRegionRequest)
     async def _get_region(self, request: GetRegionRequest, _caller: Caller) -> Message:
         _require("region", request.region)
         if request.region not in self._context.regions:
@@ -233,3 +224,14 @@ class CloudOps:
 def _require(field: str, value: str) -> None:
     if not value:
         raise InvalidArgument(f"{field} is required")
+
+
+def _of_identities(method: str, handler: Handler[IdentityOps]) -> None:
+    async def handle(service: CloudOps, raw: bytes, caller: Caller) -> Message:
+        return await handler(service.identities, raw, caller)
+
+    SERVED[method] = handle
+
+
+for _method, _handler in identity_ops.SERVED.items():
+    _of_identities(_method, _handler)

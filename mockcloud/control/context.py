@@ -10,8 +10,10 @@ from google.protobuf.message import Message
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.control.access import Identity
 from mockcloud.control.api_versions import Version
 from mockcloud.control.database import Database
+from mockcloud.control.identities import ANYBODY
 from mockcloud.control.namespaces import Directory, KnownNamespace
 from mockcloud.control.operations import Kind, Operation, Operations
 from mockcloud.control.regions import RegionClient
@@ -27,6 +29,7 @@ class Caller:
 
     who: str
     version: Version | None = None
+    identity: Identity = ANYBODY
 
 
 class NamespaceRequest(Protocol):

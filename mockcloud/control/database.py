@@ -99,6 +99,13 @@ CREATE TABLE notifications (
     problem    TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX notifications_by_time ON notifications (time, id);
+CREATE TABLE identities (
+    id       TEXT PRIMARY KEY,
+    kind     TEXT NOT NULL,     -- user, serviceaccount, apikey
+    owner_id TEXT NOT NULL,     -- of a key
+    record   BLOB NOT NULL,     -- temporal.api.cloud.identity.v1: User, ServiceAccount, ApiKey
+    hash     BLOB NOT NULL      -- SHA-256 of a key
+) WITHOUT ROWID;
 """
 
 

@@ -1,35 +1,62 @@
-"""The door of the Cloud Ops API: each call passes here, whichever transport brought it, and what changes is audited."""
+"""The door of the Cloud Ops API: each call passes here, whichever transport brought it.
+
+Here it is asked who calls and whether they may; what changes something, and what is refused, is audited.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from temporalio.api.cloud.auditlog.v1 import Principal
+from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest
 
+from mockcloud.control import access
+from mockcloud.control.access import Identity
 from mockcloud.control.audit import AuditLog, operation_name
 from mockcloud.control.cloud_ops import CLOUD_SERVICE, SERVED, CloudOps
+from mockcloud.control.identities import Identities
+from mockcloud.control.namespaces import Directory
+from mockcloud.core.errors import ServiceError
 from mockcloud.rpc.methods import Call, parse
 
-ANONYMOUS: Final = Principal(type="user", name="anonymous")
+_UNKNOWN: Final = Principal(type="user", name="unknown")
 
 
 class Door:
     """In front of one control plane's Cloud Ops API."""
 
-    def __init__(self, service: CloudOps, audit: AuditLog) -> None:
+    def __init__(self, service: CloudOps, audit: AuditLog, known: Identities, directory: Directory) -> None:
         self._service: Final = service
         self._audit: Final = audit
+        self._known: Final = known
+        self._directory: Final = directory
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call. Raises ServiceError."""
         rpc = CLOUD_SERVICE.methods_by_name[call.method]
-        operation = operation_name(rpc)
-        if not operation or call.method not in SERVED:
-            return await self._service.dispatch(call)
         request = parse(GetMessageClass(rpc.input_type), call.request)
-        async with self._audit.attempt(operation, ANONYMOUS, request, forwarded_for(call)):
-            return await self._service.dispatch(call)
+        principal, operation = _UNKNOWN, operation_name(rpc)
+        try:
+            identity = self._known.of(call.metadata)
+            principal = identity.principal
+            self._check(identity, call.method, request)
+        except ServiceError as error:
+            async with self._audit.attempt(operation or rpc.name, principal, request, forwarded_for(call)):
+                raise error from None
+        if not operation or call.method not in SERVED:
+            return await self._service.dispatch(call, identity)
+        async with self._audit.attempt(operation, principal, request, forwarded_for(call)):
+            answer = await self._service.dispatch(call, identity)
+        if isinstance(request, CreateNamespaceRequest) and not identity.is_admin:
+            await self._service.identities.grant(identity, self._directory.full_name(request.spec.name))
+        return answer
+
+    def _check(self, identity: Identity, method: str, request: Message) -> None:
+        asked: str = getattr(request, "namespace", "")
+        namespace = self._directory.full_name(self._directory.plain_name(asked)) if asked else ""
+        access.check_call(identity, method, namespace, asked)
 
 
 def forwarded_for(call: Call) -> str:

@@ -10,24 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import aiosqlite
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
-from temporalio.api.cloud.cloudservice.v1 import (
-    AddNamespaceRegionRequest,
-    CreateNamespaceRequest,
-    DeleteNamespaceRegionRequest,
-    DeleteNamespaceRequest,
-    FailoverNamespaceRegionRequest,
-    RenameCustomSearchAttributeRequest,
-    UpdateNamespaceRequest,
-    UpdateNamespaceTagsRequest,
-)
+from temporalio.api.cloud.cloudservice import v1 as cloudservice
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
@@ -52,17 +43,22 @@ class Kind(StrEnum):
     ADD_REGION = "AddNamespaceRegion"
     DELETE_REGION = "DeleteNamespaceRegion"
     FAILOVER = "FailoverNamespaceRegion"
+    # What ends when it is accepted:
+    CREATE_USER = "CreateUser"
+    UPDATE_USER = "UpdateUser"
+    DELETE_USER = "DeleteUser"
+    USER_ACCESS = "SetUserNamespaceAccess"
+    CREATE_SERVICE_ACCOUNT = "CreateServiceAccount"
+    UPDATE_SERVICE_ACCOUNT = "UpdateServiceAccount"
+    DELETE_SERVICE_ACCOUNT = "DeleteServiceAccount"
+    SERVICE_ACCOUNT_ACCESS = "SetServiceAccountNamespaceAccess"
+    CREATE_API_KEY = "CreateApiKey"
+    UPDATE_API_KEY = "UpdateApiKey"
+    DELETE_API_KEY = "DeleteApiKey"
 
 
 _REQUESTS: Final[Mapping[Kind, type[Message]]] = {
-    Kind.CREATE: CreateNamespaceRequest,
-    Kind.UPDATE: UpdateNamespaceRequest,
-    Kind.RENAME_SEARCH_ATTRIBUTE: RenameCustomSearchAttributeRequest,
-    Kind.TAGS: UpdateNamespaceTagsRequest,
-    Kind.DELETE: DeleteNamespaceRequest,
-    Kind.ADD_REGION: AddNamespaceRegionRequest,
-    Kind.DELETE_REGION: DeleteNamespaceRegionRequest,
-    Kind.FAILOVER: FailoverNamespaceRegionRequest,
+    kind: getattr(cloudservice, f"{kind}Request") for kind in Kind
 }
 
 
@@ -145,7 +141,7 @@ class Operation:
 
     def _question(self) -> tuple[object, ...]:
         message = self.input()
-        if not isinstance(message, CreateNamespaceRequest):
+        if "namespace" in message.DESCRIPTOR.fields_by_name:
             message.ClearField("namespace")
         return self.kind, self.namespace, self.forced, message
 
@@ -198,6 +194,9 @@ _FORCED: Final = f"{_SELECT} WHERE mode = ? ORDER BY number"
 _RUNNING: Final = f"{_SELECT} WHERE finished = 0 ORDER BY number"
 _OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?, ?) AND region != '' AND finished > 0 ORDER BY number"
 _LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
+
+
+Also: TypeAlias = Callable[[aiosqlite.Connection], Awaitable[None]]
 
 
 class Watcher(Protocol):
@@ -271,7 +270,7 @@ class Operations:
         """The operation of that id. NotFound."""
         found = await self.find(operation_id)
         if found is None:
-            raise NotFound(f"async operation {operation_id} not found")
+            raise operation_not_found(operation_id)
         return found
 
     async def repeated(self, operation: Operation) -> Operation | None:
@@ -281,8 +280,11 @@ class Operations:
             raise AlreadyExists(f"async operation {operation.id} already exists for another request")
         return known
 
-    async def accept(self, operation: Operation) -> Operation:
-        """Record a new operation, or find the one that the same request made before. AlreadyExists: another did."""
+    async def accept(self, operation: Operation, also: Also | None = None) -> Operation:
+        """Record a new operation, or find the one that the same request made before. AlreadyExists: another did.
+
+        `also` is done in the same transaction, for a new one.
+        """
 
         async def work(connection: aiosqlite.Connection) -> Operation | None:
             async with connection.execute(_GET, (operation.id,)) as cursor:
@@ -291,6 +293,8 @@ class Operations:
                 return _operation(row)
             await self._put(connection, operation)
             await audit.accepted(connection, operation.id)
+            if also is not None:
+                await also(connection)
             return None
 
         known = await self._database.transact(work)
@@ -364,6 +368,11 @@ class Operations:
                 return [_operation(row) for row in await cursor.fetchall()]
 
         return await self._database.transact(work)
+
+
+def operation_not_found(operation_id: str) -> NotFound:
+    """There is none of that id, or none for the caller."""
+    return NotFound(f"async operation {operation_id} not found")
 
 
 def _values(operation: Operation) -> tuple[object, ...]:

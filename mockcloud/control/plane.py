@@ -27,6 +27,8 @@ from mockcloud.control.database import Closed, Database
 from mockcloud.control.door import Door
 from mockcloud.control.events import OperationEvents, Tell, nobody
 from mockcloud.control.failover import Failovers
+from mockcloud.control.identities import Identities
+from mockcloud.control.identity_ops import IdentityOps
 from mockcloud.control.namespace_changes import Changes
 from mockcloud.control.namespace_creation import Creations
 from mockcloud.control.namespace_deletion import Deletions
@@ -102,6 +104,7 @@ class ControlPlane:
         )
         try:
             await parts.audit.load()
+            await parts.identities.load()
             await parts.directory.load()
             await parts.reports.resume(await parts.operations.forced())
             await parts.replicas.resume()
@@ -193,6 +196,11 @@ class ControlPlane:
         """Answer one call of CloudService."""
         return await self._running.door.dispatch(call)
 
+    @property
+    def identities(self) -> Identities:
+        """Who may call."""
+        return self._running.identities
+
     def find(self, name: str) -> KnownNamespace | None:
         """The namespace of that name, or None."""
         return self._running.directory.find(name)
@@ -282,6 +290,7 @@ class _Parts:
             lambda record: tell("audit", plain(record)),
             AuditFile(settings.audit_file) if settings.audit_file else None,
         )
+        self.identities: Final = Identities(database, ports.clock, settings.account, settings.owner_key)
         self.directory: Final = Directory(database, endpoints, ports.clock, settings.account, tell)
         self.outbox: Final = Outbox(database, ports, settings, tell)
         self.operations: Final = Operations(database, [OperationEvents(tell), self.outbox])
@@ -317,5 +326,6 @@ class _Parts:
             deletions=self.deletions,
             failovers=self.failovers,
             audit=self.audit,
+            identities=IdentityOps(context, self.identities),
         )
-        self.door: Final = Door(self.cloud_ops, self.audit)
+        self.door: Final = Door(self.cloud_ops, self.audit, self.identities, self.directory)

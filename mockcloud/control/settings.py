@@ -24,6 +24,7 @@ class ControlSettings:
     report_wait: int = (
         5 * times.SECOND
     )  # the most that an answer waits for what a forced failover left behind
+    owner_key: str = ""  # of the account's owner; with it, every call needs a key
     audit_file: Path | None = None  # that the audit log is written to as well, as JSON lines
     mailer: Mailer | None = None  # that notifications are sent by
     notify: tuple[str, ...] = ()  # the addresses that they go to

@@ -3,7 +3,8 @@
 MockcloudError
 ├── ServiceError                      an answer that the real server gives: code, message, detail
 │   ├── NotFound, InvalidArgument, AlreadyExists, FailedPrecondition, ResourceExhausted, Unavailable,
-│   │   DeadlineExceeded, PermissionDenied, Unimplemented, Internal, Cancelled
+│   │   DeadlineExceeded, PermissionDenied, Unauthenticated, Unimplemented, Internal,
+│   │   Cancelled
 │   ├── WorkflowExecutionAlreadyStarted, NamespaceNotFound, NamespaceNotActive, NamespaceAlreadyExists,
 │   │   NamespaceHandover, QueryFailed, CurrentBranchChanged
 │   ├── MultiOperationExecution, MultiOperationAborted, Aborted
@@ -147,6 +148,12 @@ class PermissionDenied(ServiceError):
     """The caller may not."""
 
     code = Code.PERMISSION_DENIED
+
+
+class Unauthenticated(ServiceError):
+    """It is not known who calls."""
+
+    code = Code.UNAUTHENTICATED
 
 
 class Unimplemented(ServiceError):

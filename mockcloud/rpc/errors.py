@@ -40,6 +40,7 @@ from mockcloud.core.errors import (
     RegionKilled,
     ResourceExhausted,
     ServiceError,
+    Unauthenticated,
     Unavailable,
     Unimplemented,
     WorkflowExecutionAlreadyStarted,
@@ -64,6 +65,7 @@ _BY_CODE: Final[Mapping[Code, type[ServiceError]]] = {
         NotFound,
         PermissionDenied,
         ResourceExhausted,
+        Unauthenticated,
         Unavailable,
         Unimplemented,
     )

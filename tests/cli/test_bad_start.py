@@ -18,6 +18,8 @@ import pytest
         (["--port", "0", "--region", "a b"], "not a region id: 'a b'", 1),
         (["--port", "0", "--region", "a", "--region", "a"], "a region is named twice: a, a", 1),
         (["--port", "0", "--data-dir", ""], "the name of a directory is empty", 2),
+        (["--port", "0", "--api-key", "a b"], "an API key has no blanks", 1),
+        (["--port", "0", "--host", "203.0.113.1"], "cannot listen on 203.0.113.1", 1),
         (["--port", "0", "--smtp", "25"], "not HOST:PORT: '25'", 2),
         (["--port", "0", "--smtp", "x:25"], "notifications need both a mail server and who gets them", 1),
         (["--port", "0", "--smtp", "x:25", "--notify", "me"], "not an e-mail address: 'me'", 1),

@@ -116,6 +116,20 @@ class TestReady:
         }
 
 
+class TestHost:
+    @pytest.mark.parametrize("options", [(), ("--api-key", "x")], ids=["open", "with keys"])
+    def test_listening_for_strangers_without_keys_is_warned_of(self, options: tuple[str, ...]) -> None:
+        with started("--host", "0.0.0.0", "-o", "json", *options) as process:
+            addresses = ready(process)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=SECONDS)
+        assert addresses["cloud_ops"].startswith("0.0.0.0:")
+        warned = (
+            "listening on 0.0.0.0 without API keys: whoever reaches this machine can use the cloud" in errors
+        )
+        assert warned == (not options)
+
+
 class TestAuditLog:
     def test_each_change_is_a_line(self, tmp_path: Path) -> None:
         path = tmp_path / "audit.jsonl"

@@ -17,7 +17,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     GetAuditLogsRequest,
     GetAuditLogsResponse,
     GetNamespacesRequest,
-    GetUsersRequest,
+    GetUserGroupsRequest,
 )
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
@@ -102,7 +102,7 @@ async def test_a_refused_operation(tmp_path: Path, request_message: Message, cod
 async def test_what_reads_or_is_not_served_leaves_no_entry(tmp_path: Path) -> None:
     async with world(tmp_path) as cloud:
         await asked(cloud, GetNamespacesRequest())
-        for request in (GetUsersRequest(), GetAsyncOperationRequest(async_operation_id="none")):
+        for request in (GetUserGroupsRequest(), GetAsyncOperationRequest(async_operation_id="none")):
             with pytest.raises(ServiceError):
                 await asked(cloud, request)
         assert await entries(cloud) == []
@@ -254,7 +254,7 @@ class TestFile:
             _, line = self.lines(path)
             (entry,) = await entries(cloud)
         assert line["operation"] == "FailoverNamespace"
-        assert line["principal"] == {"type": "user", "id": "", "name": "anonymous", "api_key_id": ""}
+        assert line["principal"] == {"type": "user", "id": "owner", "name": "anonymous", "api_key_id": ""}
         assert line["raw_details"]["region"] == WEST
         assert (line["log_id"], line["async_operation_id"]) == (entry.log_id, "op-1")
 

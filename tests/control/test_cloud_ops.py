@@ -14,7 +14,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
     GetNamespacesRequest,
     GetRegionRequest,
     GetRegionsRequest,
-    GetUsersRequest,
+    GetUserGroupsRequest,
 )
 from temporalio.api.cloud.namespace.v1 import NamespaceRegionStatus
 from temporalio.api.cloud.operation.v1 import AsyncOperation
@@ -165,7 +165,7 @@ async def test_unknown_operation_unserved_method_and_garbage(tmp_path: Path) -> 
         with pytest.raises(RPCError) as unknown:
             await service.get_async_operation(GetAsyncOperationRequest(async_operation_id="nothing"))
         with pytest.raises(RPCError) as unserved:
-            await service.get_users(GetUsersRequest())
+            await service.get_user_groups(GetUserGroupsRequest())
         name = f"/{CLOUD_SERVICE.full_name}/GetNamespace"
         garbage = Call(CLOUD_SERVICE.full_name, "GetNamespace", name, b"\xff\xff", {})
         with pytest.raises(Internal, match="cannot parse invalid wire-format data"):
@@ -173,4 +173,4 @@ async def test_unknown_operation_unserved_method_and_garbage(tmp_path: Path) -> 
 
         assert unknown.value.status is RPCStatusCode.NOT_FOUND
         assert unserved.value.status is RPCStatusCode.UNIMPLEMENTED
-        assert "GetUsers" in unserved.value.message
+        assert "GetUserGroups" in unserved.value.message

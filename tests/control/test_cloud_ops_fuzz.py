@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
+from mockcloud.control import identity_ops
 from mockcloud.control.cloud_ops import CLOUD_SERVICE, SERVED
 from mockcloud.core.errors import Code, ServiceError
 from mockcloud.rpc.methods import Call
@@ -17,7 +18,8 @@ from tests.frontend.fuzz.messages import Maker, Pool
 
 _REQUESTS = 40
 
-# What no random message gets through the checks of; test_namespace_operations and test_namespace_replicas do.
+# What no random message gets through the checks of; test_namespace_operations, test_namespace_replicas and
+# test_identities do.
 _CHECKED = {
     "CreateNamespace",
     "UpdateNamespace",
@@ -25,6 +27,7 @@ _CHECKED = {
     "AddNamespaceRegion",
     "DeleteNamespaceRegion",
     "RenameCustomSearchAttribute",
+    *(name for name in identity_ops.SERVED if name not in {"GetCurrentIdentity", "GetUsers", "GetApiKeys"}),
 }
 
 

@@ -193,7 +193,7 @@ async def test_pages_and_filters_are_parameters(tmp_path: Path) -> None:
         ("GET", "/", b"", 404, 5, "Not Found"),
         ("GET", "/cloud/namespaces/", b"", 404, 5, "Not Found"),
         ("PATCH", "/cloud/namespaces/orders", b"", 405, 12, "Method Not Allowed"),
-        ("GET", "/cloud/users", b"", 501, 12, "method GetUsers not implemented"),
+        ("GET", "/cloud/user-groups", b"", 501, 12, "method GetUserGroups not implemented"),
     ],
 )
 async def test_what_is_refused_changes_nothing(

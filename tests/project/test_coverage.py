@@ -30,7 +30,7 @@ def test_served_things_are_told_from_those_that_are_not() -> None:
     assert states["CreateWorkerDeployment"] == "not served"
     clouds = {entry.name: entry.served for entry in registry.rpcs()["CloudService"]}
     assert clouds["FailoverNamespaceRegion"]
-    assert not clouds["CreateApiKey"]
+    assert not clouds["CreateNexusEndpoint"]
     assert {entry.name for entry in registry.command_types() if entry.served} >= {"START_TIMER"}
     assert {entry.name for entry in registry.event_types() if entry.served} >= {"TIMER_FIRED"}
 
