@@ -363,7 +363,7 @@ class Sender:
 
     async def _advance(self, position: int) -> None:
         self._acked = position
-        if self._at_end and self._sent - position < self._settings.page_rows:
+        if self._at_end and self._sent <= position:
             self._backlogged = False
         self._arrived = max(self._arrived, position)
         self._sent = max(self._sent, position)
