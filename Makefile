@@ -31,8 +31,8 @@ bench: $(READY)  ## figures against null servers in the same run; FULL=1 adds th
 coverage: $(READY)  ## regenerate docs/coverage.md from the tables in the code
 	$(BIN)/python -m mockcloud.coverage docs/coverage.md
 
-simulate: $(READY)  ## random workflows under random faults on simulated time: SEEDS=how many, FIRST=the first
-	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),1) $(SIMULATE_ARGS)
+simulate: $(READY)  ## random workflows under random faults on simulated time: SEEDS=how many, FIRST=the first, JOBS=processes
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),200) --first $(or $(FIRST),1) --jobs $(or $(JOBS),1) $(SIMULATE_ARGS)
 
 golden: $(READY)  ## play recordings of a real pair of clusters: DIR=a folder of them
 	$(BIN)/python -m tests.golden $(or $(DIR),tests/golden/event-based)

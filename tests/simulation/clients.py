@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,9 +22,11 @@ from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     ResetWorkflowExecutionRequest,
     SignalWithStartWorkflowExecutionRequest,
+    SignalWithStartWorkflowExecutionResponse,
     SignalWorkflowExecutionRequest,
     StartBatchOperationRequest,
     StartWorkflowExecutionRequest,
+    StartWorkflowExecutionResponse,
     TerminateWorkflowExecutionRequest,
     UnpauseActivityRequest,
     UnpauseWorkflowExecutionRequest,
@@ -33,11 +36,15 @@ from temporalio.api.workflowservice.v1 import (
 
 from tests.simulation import model
 from tests.simulation.schedule import Step
+from tests.simulation.starts import Start
 from tests.simulation.workers import QUEUE
 from tests.support import Site
 
 NAMESPACE: Final = "ns"
 OTHER_NAMESPACE: Final = "ns2"
+
+_StartRequest = StartWorkflowExecutionRequest | SignalWithStartWorkflowExecutionRequest
+_StartResponse = StartWorkflowExecutionResponse | SignalWithStartWorkflowExecutionResponse
 
 _MODEL = WorkflowType(name="model")
 _SLOTS = 5  # that a schedule has
@@ -52,6 +59,7 @@ class Clients:
     """What was answered: `acknowledged` as (workflow id, signal name), `updated` as (workflow id, update id)."""
 
     def __init__(self) -> None:
+        self.starts: Final[list[Start]] = []
         self.acknowledged: Final[set[tuple[str, str]]] = set()
         self.updated: Final[set[tuple[str, str]]] = set()
         self.deleted: Final[set[str]] = (
@@ -98,7 +106,8 @@ class Clients:
         conflict = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
         if kind == "signal":
             name = self._new_signal()
-            await site.call(SignalWithStartWorkflowExecutionRequest(**common, signal_name=name))  # type: ignore[arg-type]
+            with_signal = SignalWithStartWorkflowExecutionRequest(**common, signal_name=name)  # type: ignore[arg-type]
+            await self._started(site, with_signal, SignalWithStartWorkflowExecutionResponse)
             self.acknowledged.add((step.workflow_id, name))
             return
         request = StartWorkflowExecutionRequest(**common, workflow_id_conflict_policy=conflict)  # type: ignore[arg-type]
@@ -112,7 +121,13 @@ class Clients:
             request.retry_policy.CopyFrom(RetryPolicy(maximum_attempts=3))
         elif kind == "delay":
             request.workflow_start_delay.CopyFrom(Duration(seconds=2))
-        await site.call(request)
+        await self._started(site, request, StartWorkflowExecutionResponse)
+
+    async def _started(self, site: Site, request: _StartRequest, kind: type[_StartResponse]) -> None:
+        loop = asyncio.get_running_loop()
+        called = loop.time()
+        answer = await site.ask(request, kind)
+        self.starts.append(Start(request.workflow_id, answer.run_id, answer.started, called, loop.time()))
 
     async def _signal(self, site: Site, step: Step) -> None:
         await self.signal(site, step.workflow_id)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
 from tests.simulation.checks import Broken, check, workflow_ids
 from tests.simulation.clients import NAMESPACE, namespace_of
-from tests.simulation.loop import SimulatedLoop, run
+from tests.simulation.loop import HungError, SimulatedLoop, run
 from tests.simulation.schedule import SECONDS, Step
 from tests.simulation.world import World
 
@@ -23,23 +26,66 @@ _OPEN = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
 )
 
+_MOST_SECONDS = 30.0  # of the processor, for one schedule
+
+
+class _TooLongError(KeyboardInterrupt):
+    """Something goes round and round without a turn of the loop. Tasks let no other kind of exception through."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a schedule, and what it took."""
+
+    failure: str  # the broken invariant's name first; empty: all hold
+    steps: int  # calls of clients and workers, and what was done to links, regions and disks
+    cpu_seconds: float
+
 
 def failure_of(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A", "B")) -> str:
     """What is wrong after the steps were taken and everything was healed; empty: nothing."""
+    return play(seed, steps, regions).failure
+
+
+def play(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A", "B")) -> Played:
+    """Take the steps, heal, wait for the end of all work, and check. There is always a verdict."""
     loop = SimulatedLoop()
+    begin = time.process_time()
     errors: list[str] = []
     loop.set_exception_handler(
         lambda _, context: errors.append(str(context.get("exception") or context["message"]))
     )
-    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory, _silence():
+    namespaces = sorted({namespace_of(step.workflow_id) for step in steps} | {NAMESPACE})
+    failure = ""
+    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory, _silence(), _limited():
+        world = World(Path(directory), seed, loop, regions, tuple(namespaces))
         try:
-            namespaces = sorted({namespace_of(step.workflow_id) for step in steps} | {NAMESPACE})
-            run(_play(World(Path(directory), seed, loop, regions, tuple(namespaces)), steps), loop)
+            run(_play(world, steps), loop)
         except Broken as broken:
-            return str(broken)
+            failure = str(broken)
+        except (HungError, _TooLongError) as hung:
+            failure = f"Hung: {hung}"
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
-    return f"Errors: {errors[0]}" if errors else ""
+            failure = f"{type(error).__name__}: {error}"
+    if not failure and errors:
+        failure = f"Errors: {errors[0]}"
+    return Played(failure, len(steps) + world.calls, time.process_time() - begin)
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """End what takes more than `_MOST_SECONDS` of the processor."""
+
+    def too_long(*_: object) -> None:
+        raise _TooLongError(f"more than {_MOST_SECONDS:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @contextlib.contextmanager
@@ -65,6 +111,7 @@ async def _play(world: World, steps: Sequence[Step]) -> None:
     await asyncio.sleep(max(0.0, begin + SECONDS - loop.time()))
     await _quiesce(world)
     await world.look()
+    world.witness.starts.judge(world.clients.starts)
     if world.witness.problems:
         raise Broken(world.witness.problems[0])
     await check(world)

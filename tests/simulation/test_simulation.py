@@ -5,22 +5,25 @@ from __future__ import annotations
 import pytest
 
 from mockcloud.core import reapply
+from tests.simulation import loop
 from tests.simulation.found import FOUND
+from tests.simulation.plants import PLANTS
 from tests.simulation.play import failure_of, shrink
 from tests.simulation.schedule import dump, load, schedule
 
 REGIONS = ("A", "B")
 
 
-@pytest.mark.parametrize("first", range(1000, 1032, 8))
+@pytest.mark.parametrize("first", range(1000, 1260, 10))
 def test_seeds(first: int) -> None:
-    for seed in range(first, first + 8):
+    for seed in range(first, first + 10):
         assert not failure_of(seed, schedule(seed, REGIONS), REGIONS), f"seed {seed}"
 
 
-def test_three_regions() -> None:
+@pytest.mark.parametrize("first", range(2000, 2040, 5))
+def test_three_regions(first: int) -> None:
     regions = ("A", "B", "C")
-    for seed in range(2000, 2004):
+    for seed in range(first, first + 5):
         assert not failure_of(seed, schedule(seed, regions), regions), f"seed {seed}"
 
 
@@ -42,6 +45,21 @@ def test_a_broken_rule_is_found_and_shrunken(monkeypatch: pytest.MonkeyPatch) ->
     assert failure.startswith("Applied")
     assert len(smaller) < len(steps)
     assert failure_of(seed, smaller, REGIONS).startswith("Applied")
+
+
+def test_what_goes_round_and_round_ends_with_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted bug asks for the same events again and again, and no time passes."""
+    monkeypatch.setattr(loop, "_MOST_TURNS", 20_000)
+    PLANTS["ancestor-off-by-one"](monkeypatch.setattr)
+    seed = next(seed for seed in range(1, 50) if failure_of(seed, schedule(seed, REGIONS), REGIONS))
+    assert seed
+
+
+def test_every_planted_bug_can_be_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they patch is there: `--plants` says after how many seeds each is found."""
+    for plant in PLANTS.values():
+        with monkeypatch.context() as patched:
+            plant(patched.setattr)
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -6,6 +6,7 @@
     SingleDispatch       a region hands out each attempt of a task once under each failover version
                          (of a workflow task: in each of its lives)
     AckMonotone          positions never fall, and nobody acknowledges what is not applied
+    StartLinearizable    see `starts`
 
 It also keeps every task that was applied, so that they can be applied once more.
 """
@@ -33,6 +34,7 @@ from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
 from mockcloud.replication.service import Replication
 from mockcloud.store import log, positions
+from tests.simulation.starts import Starts
 
 Applied = tuple[str, str, str, list[ReplicationTask]]  # namespace id, source, workflow id, tasks
 
@@ -46,6 +48,7 @@ class Witness:
     def __init__(self, deleted: AbstractSet[str]) -> None:
         self._deleted: Final = deleted
         self.problems: Final[list[str]] = []
+        self.starts: Final = Starts(deleted, self.problems)
         self.applied: Final[dict[str, list[Applied]]] = {}  # by region
         self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
         self.versions: Final[dict[str, set[int]]] = {}  # failover versions there were, by namespace id
@@ -72,6 +75,7 @@ class Witness:
                 held = namespace.handover and (region.name, namespace.id) in self.drained
                 if what.made_here and held and batch.version == namespace.record.failover_version:
                     self.problems.append(f"NoWriteInHandover: {where} writes event {batch.first_event_id}")
+            self.starts.committed(region.name, what)
 
         def changed(namespace: Namespace, before: NamespaceRecord | None) -> None:
             self.versions.setdefault(namespace.id, set()).add(namespace.record.failover_version)

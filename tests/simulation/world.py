@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from temporalio.api.enums.v1 import ReplicationState
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
@@ -29,15 +30,15 @@ from mockcloud.frontend.service import Frontend
 from mockcloud.replication.service import Replication
 from mockcloud.replication.settings import Settings
 from mockcloud.rpc.faults import Fault, Links
-from mockcloud.rpc.faulty_transport import FaultyTransport
 from mockcloud.rpc.memory_transport import MemoryPeers
-from mockcloud.rpc.transport import Handlers
+from mockcloud.rpc.transport import NO_METADATA, Handlers
 from mockcloud.store import log, positions
 from mockcloud.store.database import Store
 from tests.simulation.clients import NAMESPACE, OTHER_NAMESPACE, Clients, namespace_of
 from tests.simulation.disk import Disk
 from tests.simulation.loop import SimulatedClock, SimulatedLoop
 from tests.simulation.schedule import Step
+from tests.simulation.transport import SimulatedTransport
 from tests.simulation.witness import Witness
 from tests.simulation.workers import Workers
 from tests.support import Site
@@ -52,7 +53,7 @@ class Life:
     region: Region
     store: Store
     replication: Replication
-    transport: FaultyTransport
+    transport: SimulatedTransport
     site: Site
     disk: Disk
     workers: list[asyncio.Task[None]] = field(default_factory=list)
@@ -64,6 +65,19 @@ class Life:
     def namespaces(self) -> list[Namespace]:
         """All that clients have made."""
         return [one for one in self.region.namespaces.all() if one.name in (NAMESPACE, OTHER_NAMESPACE)]
+
+
+@dataclass(frozen=True)
+class _CountedSite(Site):
+    """A region as clients and workers call it."""
+
+    world: World
+
+    async def call(
+        self, request: Message, *, timeout: float | None = 10.0, metadata: Mapping[str, str] = NO_METADATA
+    ) -> Message:
+        self.world.calls += 1
+        return await super().call(request, timeout=timeout, metadata=metadata)
 
 
 class World:
@@ -94,6 +108,7 @@ class World:
         self.clients: Final = Clients()
         self.witness: Final = Witness(self.clients.deleted)
         self.problems: Final[list[str]] = []  # of the model itself
+        self.calls = 0  # of clients and workers
         self._births = 0
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
@@ -129,15 +144,18 @@ class World:
         region = await Region.open(
             name, self.clusters, store, ports, Limits(task_poll=20_000_000_000, workflow_pause=True)
         )
-        transport = FaultyTransport(self.peers.transport(), name, self.links)
+        transport = SimulatedTransport(self.peers.transport(), name, self.links)
         replication = Replication(region, transport, links=self.links, settings=self._settings)
         frontend = Frontend(region, transport)
         handlers = Handlers()
         replication.register(handlers)
         handlers.services(SERVICES, frontend.dispatch)
         self.peers.serve(name, handlers)
-        self.lives[name] = Life(region, store, replication, transport, Site(region, frontend), disk)
+        self.lives[name] = Life(
+            region, store, replication, transport, _CountedSite(region, frontend, self), disk
+        )
         self.witness.watch(region, replication)
+        await self.witness.starts.learn(name, store)
         await region.start()
         await replication.start()
         self._put_to_work(name)
