@@ -149,7 +149,8 @@ def decide(
     if problem:
         return Invalid(problem)
     if histories is None or not histories.histories:
-        if deleted is not None and branch_with(deleted, incoming.last) is not None:
+        gone = deleted.histories if deleted is not None else ()
+        if any(version_history.begins_with(version_history.items(each), incoming.items) for each in gone):
             return Duplicate()
         return UnknownRun(is_start=incoming.first_event_id == 1)
     branches = [version_history.items(history) for history in histories.histories]

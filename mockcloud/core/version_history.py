@@ -104,6 +104,15 @@ def version_of(history: Sequence[Item], event_id: int) -> int:
     raise ValueError(f"event {event_id} is not in version history {history}")
 
 
+def begins_with(history: Sequence[Item], other: Sequence[Item]) -> bool:
+    """Whether `other` is the history of `history`'s first events. One common event does not say so.
+
+    A region that gets back a run that it deleted may write an event of the same id and version on another branch.
+    """
+    last = other[-1]
+    return contains(history, last) and until(history, last.event_id) == list(other)
+
+
 def until(history: Sequence[Item], event_id: int) -> list[Item]:
     """The history of the events up to and including `event_id`, which must be one of its events (0.
 

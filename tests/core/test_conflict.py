@@ -116,6 +116,7 @@ DELETED = run([(4, 1), (8, 2)], [(6, 1)])
         pytest.param(batch(5, (6, 1)), Duplicate(), id="its losing branch"),
         pytest.param(batch(7, (7, 1)), UnknownRun(is_start=False), id="more of the losing branch"),
         pytest.param(batch(9, (4, 1), (8, 2), (9, 3)), UnknownRun(is_start=False), id="a later region's"),
+        pytest.param(batch(7, (3, 1), (8, 2)), UnknownRun(is_start=False), id="written again elsewhere"),
         pytest.param(batch(1, (2, 5)), UnknownRun(is_start=True), id="another start"),
     ],
 )
