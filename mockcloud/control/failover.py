@@ -171,6 +171,12 @@ class Failovers:
                 f"the replica of namespace {known.name!r} in region {target!r} is not ready to be failed over to: "
                 f"async operation {change.id} ({change.kind}) runs"
             )
+        failed = self._operations.failed_regions(known.id).get(target)
+        if failed is not None and failed.adds_region:
+            raise FailedPrecondition(
+                f"the replica of namespace {known.name!r} in region {target!r} is not ready to be failed over to: "
+                f"async operation {failed.id} has failed: {failed.reason}"
+            )
         if target not in known.regions:
             raise InvalidArgument(
                 f"namespace {known.name!r} has no replica in region {target!r}; it is in: {', '.join(known.regions)}"

@@ -40,6 +40,8 @@ from mockcloud.core.limits import Limits
 
 _logger = logging.getLogger(__name__)
 
+_LONGEST_RETENTION: Final = 36_500  # days: what a record can hold, and more than anybody waits for
+
 
 class Step(StrEnum):
     """Where a creation is."""
@@ -67,11 +69,11 @@ class Creations:
         )
 
     async def request(
-        self, request: CreateNamespaceRequest, caller: Caller, *, any_name: bool = False
+        self, request: CreateNamespaceRequest, caller: Caller, *, as_regions_do: bool = False
     ) -> Operation:
         """Accept a creation. It goes on by itself.
 
-        `any_name`: whether a name that a region takes will do; the Cloud is stricter.
+        `as_regions_do`: whether a name and a retention that regions take will do; the Cloud is stricter.
 
         Raises:
             InvalidArgument: a name, region, retention or anything else that no namespace can have.
@@ -82,10 +84,11 @@ class Creations:
         context = self._context
         spec = specs.canonical(request.spec)
         replicas = self._replicas(spec)
-        if not any_name:
+        if not as_regions_do:
             specs.check_name(spec.name)
         specs.check_replicas(replicas, list(context.regions))
-        specs.check(spec, replicas)
+        longest = _LONGEST_RETENTION if as_regions_do else specs.LONGEST_RETENTION
+        specs.check(spec, replicas, longest)
         tags.check(request.tags)
         draft = context.new(
             Kind.CREATE,

@@ -35,7 +35,7 @@ from mockcloud.control.database import Closed
 from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import ACCEPTED, Kind, Operation
 from mockcloud.core import times
-from mockcloud.core.errors import FailedPrecondition, InvalidArgument, ServiceError
+from mockcloud.core.errors import FailedPrecondition, InvalidArgument, ServiceError, Unavailable
 
 _logger = logging.getLogger(__name__)
 
@@ -154,7 +154,13 @@ class Replicas:
         context, region = self._context, operation.region
 
         async def filled(source: str) -> None:
-            await context.regions[source].await_replicated(operation.namespace, region, _PATIENCE)
+            try:
+                await context.regions[source].await_replicated(operation.namespace, region, _PATIENCE)
+            except InvalidArgument as error:
+                # It sends nothing there: it is just starting, or somebody has taken the region from the namespace.
+                if region in context.known(operation).regions:
+                    raise Unavailable(error.message) from error
+                raise
             # That it has everything is one thing; the control plane must know it there, too.
             record = await context.regions[region].namespace(
                 operation.namespace, context.settings.call_timeout

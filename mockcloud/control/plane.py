@@ -242,7 +242,7 @@ class ControlPlane:
         parts = self._running
         operation = await parts.operations.find(name)
         if operation is None:
-            known = parts.directory.find(name)
+            known = parts.directory.find(parts.directory.plain_name(name))
             if known is None:
                 raise NotFound(f"there is no failover {name}, nor a namespace of that name")
             operation = await parts.operations.get(await parts.reports.last_of(known.id))

@@ -112,10 +112,10 @@ def canonical(spec: NamespaceSpec) -> NamespaceSpec:
     return made
 
 
-def check(spec: NamespaceSpec, replicas: Sequence[str]) -> None:
+def check(spec: NamespaceSpec, replicas: Sequence[str], longest_retention: int = LONGEST_RETENTION) -> None:
     """Check what is in a canonical spec, but for name and places, of a namespace there. Raises InvalidArgument."""
-    if not 1 <= spec.retention_days <= LONGEST_RETENTION:
-        raise InvalidArgument(f"retention_days must be between 1 and {LONGEST_RETENTION}")
+    if not 1 <= spec.retention_days <= longest_retention:
+        raise InvalidArgument(f"retention_days must be between 1 and {longest_retention}")
     for name, number in spec.search_attributes.items():
         check_search_attribute(name)
         if number not in _TYPE_NAMES.values():

@@ -66,7 +66,7 @@ class Tools:
         )
         creation = CreateNamespaceRequest(spec=spec, async_operation_id=request.operation_id)
         async with self._audit.attempt(*_audited(creation, request.who)):
-            operation = await self._creations.request(creation, _caller(request.who), any_name=True)
+            operation = await self._creations.request(creation, _caller(request.who), as_regions_do=True)
         operation = await context.operations.end_of(operation.id)
         if operation.state is not State.FULFILLED:
             raise FailedPrecondition(operation.reason)

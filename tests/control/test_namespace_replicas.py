@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,13 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 
 from mockcloud.control.settings import ControlSettings
 from mockcloud.core import times
-from mockcloud.core.errors import Code, NamespaceAlreadyExists, ServiceError
+from mockcloud.core.errors import (
+    Code,
+    FailedPrecondition,
+    InvalidArgument,
+    NamespaceAlreadyExists,
+    ServiceError,
+)
 from tests.control.fakes import EAST, SOUTH, WEST, Gate, World, ended, raising, say, shown, world
 
 _STATES = NamespaceRegionStatus.State
@@ -165,6 +172,41 @@ async def test_an_adding_that_fails_is_shown(tmp_path: Path) -> None:
         cloud.regions[SOUTH].put(cloud.east.record())
         assert (await ended(cloud, await _add(cloud))).state == AsyncOperation.STATE_FULFILLED
         assert _statuses(await shown(cloud, "orders"))[SOUTH] == _STATES.STATE_PASSIVE
+
+
+async def test_a_replica_that_could_not_be_filled_is_not_failed_over_to(tmp_path: Path) -> None:
+    async with world(tmp_path, ControlSettings(readd_block=0)) as cloud:
+        cloud.east.hooks["caught-up"] = raising(FailedPrecondition("never"))
+        operation = await ended(cloud, await _add(cloud))
+        assert (operation.state, operation.failure_reason) == (AsyncOperation.STATE_FAILED, "never")
+        cloud.regions[SOUTH].put(cloud.east.record())
+        with pytest.raises(ServiceError, match="has failed: never") as caught:
+            await say(cloud, FailoverNamespaceRegionRequest(namespace="orders", region=SOUTH))
+        assert caught.value.code == Code.FAILED_PRECONDITION
+
+        del cloud.east.hooks["caught-up"]
+        await ended(cloud, await _delete(cloud, SOUTH))
+        adding = await _add(cloud)
+        cloud.regions[SOUTH].put(cloud.east.record())
+        assert (await ended(cloud, adding)).state == AsyncOperation.STATE_FULFILLED
+        assert _statuses(await shown(cloud, "orders"))[SOUTH] == _STATES.STATE_PASSIVE
+
+
+async def test_a_region_that_is_just_starting_is_asked_again(tmp_path: Path) -> None:
+    """It serves before it replicates, and then says that it does not replicate there."""
+    async with world(tmp_path) as cloud:
+        asked = asyncio.Event()
+
+        async def starting() -> None:
+            asked.set()
+            raise InvalidArgument("the namespace does not replicate there")
+
+        cloud.east.hooks["caught-up"] = starting
+        adding = await _add(cloud)
+        await asked.wait()
+        cloud.regions[SOUTH].put(cloud.east.record())
+        del cloud.east.hooks["caught-up"]
+        assert (await ended(cloud, adding)).state == AsyncOperation.STATE_FULFILLED
 
 
 @pytest.mark.parametrize("word", ["join", "caught-up", "get", "leave", "forget"])
