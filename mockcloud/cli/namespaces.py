@@ -68,6 +68,22 @@ def delete_region(connection: Any, name: str, region: str) -> None:
     _ended(connection, "DeleteRegion", ChangeRegionRequest(namespace=name, region=region, who=_WHO))
 
 
+@namespace.command("failovers")
+@click.argument("name", metavar="NAMESPACE")
+@talks_to_cloud
+def failovers(connection: Any, name: str) -> None:
+    """The latest failovers of NAMESPACE, the last one first: by whom or what, how, what was unreplicated."""
+    from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoversRequest, FailoversResponse
+    from mockcloud.cli import text
+    from mockcloud.cli.client import plain
+
+    answer = connection.call("Failovers", FailoversRequest(namespace=name), FailoversResponse)
+    if connection.json_output:
+        connection.print_json([plain(each) for each in answer.failovers])
+    else:
+        text.print_failovers(answer.failovers)
+
+
 @click.command()
 @click.argument("name", default="", metavar="[NAMESPACE]")
 @click.option("--limit", default=20, show_default=True, help="How many.")

@@ -30,7 +30,8 @@ def print_status(status: StatusResponse) -> None:
     output = console()
     regions = Table("region", "endpoint", "state", title="regions", title_justify="left")
     for region in status.regions:
-        regions.add_row(region.name, region.address, "up" if region.up else "down")
+        state = ", ".join(["up" if region.up else "down", *region.conditions])
+        regions.add_row(region.name, region.address, state)
     output.print(regions)
     state = "up" if status.control_up else "down"
     output.print(f"control plane: {state}, Cloud Ops at {status.cloud_ops}, HTTP at {status.http}")
@@ -56,6 +57,10 @@ def print_status(status: StatusResponse) -> None:
         for name in sorted(members - {entry.region for entry in namespace.regions}):
             table.add_row(name, "down", *"?????")
         output.print(table)
+        if namespace.failback_region:
+            output.print(
+                f"{namespace.name} goes back to {namespace.failback_region} when that is healthy again"
+            )
         for entry in namespace.regions:
             for task in entry.parked_tasks:
                 run = f"{task.workflow_id}/{task.run_id}"
@@ -93,6 +98,26 @@ def operation_line(operation: OperationView) -> str:
     seconds = max(0, operation.finished_time - operation.started_time) / times.SECOND
     reason = f": {operation.reason}" if operation.reason else ""
     return f"{operation.state} {operation.namespace} to {operation.region}, {operation.mode}, {seconds:.3f} s{reason}"
+
+
+def print_failovers(failovers: Iterable[OperationView]) -> None:
+    """Who or what has failed a namespace over, and how that went."""
+    table = Table("started", "trigger", "by", "from", "to", "how", "seconds", "unreplicated", "cause")
+    for failover in failovers:
+        took = max(0, failover.finished_time - failover.started_time) / times.SECOND
+        left = failover.unreplicated
+        table.add_row(
+            times.timestamp(failover.started_time).ToJsonString(),
+            failover.trigger,
+            failover.who,
+            failover.source,
+            failover.region,
+            failover.mode or failover.step,
+            f"{took:.3f}" if failover.finished_time else "",
+            left.problem or f"{left.events} events" if failover.HasField("unreplicated") else "",
+            failover.cause or failover.reason,
+        )
+    console().print(table)
 
 
 def print_operations(operations: Iterable[OperationView]) -> None:

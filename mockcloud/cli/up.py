@@ -93,6 +93,26 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     "--smtp", callback=_address, metavar="HOST:PORT", help="Send notifications to this mail server."
 )
 @click.option("--notify", multiple=True, metavar="ADDRESS", help="Who gets notifications. Repeatable.")
+@click.option(
+    "--managed-failover/--no-managed-failover",
+    default=True,
+    show_default=True,
+    help="Leave a region that is not healthy, and come back, without being asked.",
+)
+@click.option(
+    "--failover-after",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds for which a region is not healthy before namespaces leave it.",
+)
+@click.option(
+    "--failback-after",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds for which it is healthy again before they come back.",
+)
 @dynamic_config_option
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def up(
@@ -106,6 +126,9 @@ def up(
     dns_ttl: float,
     smtp: tuple[str, int] | None,
     notify: tuple[str, ...],
+    managed_failover: bool,
+    failover_after: float,
+    failback_after: float,
     dynamic_config_values: tuple[str, ...],
     output: str,
 ) -> None:
@@ -113,6 +136,7 @@ def up(
 
     def settings() -> CloudSettings:
         from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
+        from mockcloud.control.health import ManagedFailover
 
         logs.to_stderr(_level())
         return CloudSettings(
@@ -126,6 +150,9 @@ def up(
             port=port,
             host=host,
             dns_ttl=dns_ttl,
+            managed_failover=ManagedFailover(failover_after=failover_after, failback_after=failback_after)
+            if managed_failover
+            else None,
             dynamic_config=parsed(dynamic_config_values),
         )
 

@@ -56,6 +56,7 @@ class CloudAdmin:
         self._serve(handlers, "ReplayCloudDeadLetters", admin.CloudDeadLettersRequest, self._replay)
         self._serve(handlers, "PurgeCloudDeadLetters", admin.CloudDeadLettersRequest, self._purge)
         self._serve(handlers, "Failover", admin.FailoverRequest, self._failover)
+        self._serve(handlers, "Failovers", admin.FailoversRequest, self._failovers)
         self._serve(handlers, "Report", admin.ReportRequest, self._report)
         self._serve(handlers, "ListEvents", admin.ListEventsRequest, self._list_events)
         self._serve(handlers, "ListNotifications", admin.ListNotificationsRequest, self._list_notifications)
@@ -146,6 +147,9 @@ class CloudAdmin:
 
     async def _failover(self, request: admin.FailoverRequest) -> Message:
         return admin.FailoverResponse(operation=await self._cloud.failover_message(request))
+
+    async def _failovers(self, request: admin.FailoversRequest) -> Message:
+        return await self._cloud.failovers_message(request.namespace)
 
     async def _report(self, request: admin.ReportRequest) -> Message:
         return await self._cloud.report_message(request.name)

@@ -398,6 +398,14 @@ class Cloud:
         """`failover`, in messages."""
         return await self.control.plane.failover(request)
 
+    async def failovers_message(self, namespace: str) -> admin.FailoversResponse:
+        """The latest failovers of a namespace, the last one first. NamespaceNotFound."""
+        return admin.FailoversResponse(failovers=await self.control.plane.failovers(namespace))
+
+    async def failovers(self, namespace: str) -> list[Operation]:
+        """`failovers_message`, as plain values."""
+        return [operation(view) for view in (await self.failovers_message(namespace)).failovers]
+
     async def report_message(self, name: str) -> admin.FailoverReport:
         """What a failover left unreplicated, of an operation's id or a namespace's last forced one. NotFound."""
         return await self.control.plane.report(name)
@@ -450,7 +458,12 @@ class Cloud:
         """The whole cloud, now."""
         answer = admin.StatusResponse(
             regions=[
-                admin.RegionState(name=name, address=self.region_address(name), up=name in self._nodes)
+                admin.RegionState(
+                    name=name,
+                    address=self.region_address(name),
+                    up=name in self._nodes,
+                    conditions=self.control.plane.conditions(name) if self.control.up else (),
+                )
                 for name in self.settings.regions
             ],
             control_up=self.control.up,
@@ -468,6 +481,8 @@ class Cloud:
                 status = await self._namespace_status(name, region)
                 if status is not None:
                     overview.regions.append(status)
+            if self.control.up:
+                overview.failback_region = self.control.plane.failback_region(name)
             if self.control.up and (running := self.control.plane.running_operation(name)) is not None:
                 overview.operation.CopyFrom(running)
         return answer
@@ -476,7 +491,10 @@ class Cloud:
         """The whole cloud, now, as plain values."""
         message = await self.status_message()
         return Status(
-            regions=tuple(RegionStatus(entry.name, entry.address, entry.up) for entry in message.regions),
+            regions=tuple(
+                RegionStatus(entry.name, entry.address, entry.up, tuple(entry.conditions))
+                for entry in message.regions
+            ),
             control_up=message.control_up,
             cloud_ops=message.cloud_ops,
             namespaces=tuple(told.namespace_status(entry) for entry in message.namespaces),

@@ -124,6 +124,7 @@ class ControlNode:
             files=self._files,
             ports=Ports(rng=self._rng),
             settings=ControlSettings(
+                managed=self._settings.managed_failover,
                 graceful=int(self._settings.failover_timeout * times.SECOND),
                 retention=self._settings.retention_days * times.DAY,
                 owner_key=self._settings.api_key,

@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from mockcloud.cloud.composition import Cloud
 from mockcloud.cloud.failover_views import FailoverReport, Operation
-from mockcloud.cloud.fault_ends import CONTROL
+from mockcloud.cloud.fault_ends import CONTROL, DATABASE, FRONTEND
 from mockcloud.cloud.fault_handles import Endpoint, Link
 from mockcloud.cloud.operation_views import AsyncOperation
 from mockcloud.cloud.runtime import LoopThread
@@ -254,6 +254,10 @@ class Namespace:
         """The latest asynchronous operations of this namespace, the last accepted one first."""
         return await self._owner.run(self._owner.cloud.operations(self.name))
 
+    async def failovers(self) -> Sequence[Operation]:
+        """The latest failovers, the last one first: by whom or what, from where to where, how, what was left."""
+        return await self._owner.run(self._owner.cloud.failovers(self.name))
+
     async def report(self, operation: Operation | None = None) -> FailoverReport:
         """What a failover, by default the last forced one, left unreplicated, and what became of it by now.
 
@@ -290,6 +294,16 @@ class Region:
     def endpoint(self) -> Endpoint:
         """The same, with what can happen to clients' path to it."""
         return Endpoint(self.address, self._owner, self.name)
+
+    @property
+    def frontend(self) -> Link:
+        """How it answers calls: `delay` them, `drop` (fail) some, `pause` or `partition` (fail) all."""
+        return Link(self._owner, FRONTEND, self.name)
+
+    @property
+    def database(self) -> Link:
+        """How it commits: `delay` transactions, `drop` (fail) some, `partition` (fail) all."""
+        return Link(self._owner, DATABASE, self.name)
 
     async def kill(self) -> None:
         """Drop its servers, tasks and memory at once, in the middle of whatever it does. Its files stay."""
@@ -410,6 +424,10 @@ class BlockingNamespace:
         """The latest asynchronous operations of this namespace, the last accepted one first."""
         return self._owner.wait(self._owner.cloud.operations(self.name))
 
+    def failovers(self) -> Sequence[Operation]:
+        """The latest failovers, the last one first: by whom or what, from where to where, how, what was left."""
+        return self._owner.wait(self._owner.cloud.failovers(self.name))
+
     def report(self, operation: Operation | None = None) -> FailoverReport:
         """What a failover, by default the last forced one, left unreplicated, and what became of it by now."""
         return self._owner.wait(self._owner.cloud.report(operation.id if operation else self.name))
@@ -443,6 +461,16 @@ class BlockingRegion:
     def endpoint(self) -> Endpoint:
         """The same, with what can happen to clients' path to it."""
         return Endpoint(self.address, self._owner, self.name)
+
+    @property
+    def frontend(self) -> Link:
+        """As `Region.frontend`."""
+        return Link(self._owner, FRONTEND, self.name)
+
+    @property
+    def database(self) -> Link:
+        """As `Region.database`."""
+        return Link(self._owner, DATABASE, self.name)
 
     def kill(self) -> None:
         """Drop its servers, tasks and memory at once."""

@@ -31,12 +31,17 @@ class Operation:
 
     id: str
     namespace: str
+    source: str  # the region that was active
     region: str
     state: str  # FULFILLED, FAILED, …
     reason: str  # why it failed; empty otherwise
     mode: str  # graceful, forced, or none when the region was active already
+    started: float  # seconds since the epoch
     seconds: float
     unreplicated: Unreplicated | None  # None: it was not forced
+    trigger: str  # user, automatic, temporal (its engineers), failback
+    cause: str  # of one that happened by itself
+    failback_region: str  # where the namespace goes back to when that is healthy again; empty: nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +89,12 @@ def operation(view: admin.OperationView) -> Operation:
     return Operation(
         id=view.id,
         namespace=view.namespace,
+        source=view.source,
         region=view.region,
         state=view.state,
         reason=view.reason,
         mode=view.mode,
+        started=view.started_time / times.SECOND,
         seconds=max(0, view.finished_time - view.started_time) / times.SECOND,
         unreplicated=Unreplicated(
             events=left.events,
@@ -101,6 +108,9 @@ def operation(view: admin.OperationView) -> Operation:
         )
         if view.HasField("unreplicated")
         else None,
+        trigger=view.trigger,
+        cause=view.cause,
+        failback_region=view.failback_region,
     )
 
 

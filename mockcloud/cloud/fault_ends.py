@@ -1,11 +1,13 @@
 """Between what there can be faults: two regions, the control plane and a region, clients and an endpoint.
 
-An endpoint is named by its region or namespace; a namespace that bears a region's name shares that one's faults.
+An endpoint is named by its region or namespace; a namespace that bears a region's name shares that one's faults. What a
+region works with is an end as well: `frontend` and a region is how it answers calls, `database` and a region how it
+commits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from mockcloud.core.errors import InvalidArgument
@@ -13,10 +15,26 @@ from mockcloud.rpc.faults import FaultKind
 
 CLIENTS: Final = "clients"
 CONTROL: Final = "control"
-ENDS: Final = frozenset({CLIENTS, CONTROL})
+FRONTEND: Final = "frontend"
+DATABASE: Final = "database"
+ENDS: Final = frozenset({CLIENTS, CONTROL, FRONTEND, DATABASE})
 
-# What can happen to a stream of bytes: the network repairs the rest.
-_OF_CLIENTS: Final = frozenset({FaultKind.PARTITION, FaultKind.DELAY, FaultKind.PAUSE})
+# What can happen there, and why nothing else can. Other ends are links.
+_KINDS: Final[Mapping[str, tuple[frozenset[FaultKind], str]]] = {
+    CLIENTS: (
+        frozenset({FaultKind.PARTITION, FaultKind.DELAY, FaultKind.PAUSE}),
+        "a client's connection is a stream of bytes",
+    ),
+    FRONTEND: (
+        frozenset({FaultKind.PARTITION, FaultKind.DELAY, FaultKind.DROP, FaultKind.PAUSE}),
+        "a call is answered, late, not at all or with an error",
+    ),
+    DATABASE: (
+        frozenset({FaultKind.PARTITION, FaultKind.DELAY, FaultKind.DROP}),
+        "a transaction is committed, late, or fails",
+    ),
+}
+_ONE_WAY: Final = frozenset({CLIENTS, CONTROL})  # where there is a way back
 
 
 def check(
@@ -30,10 +48,11 @@ def check(
             raise InvalidArgument(f"{what} {end!r} does not exist; there are: {', '.join(regions)}")
     if set(ends) <= ENDS:
         raise InvalidArgument(f"nothing passes between {ends[0]} and {ends[1]}")
-    if CLIENTS not in ends:
-        return
-    if kind not in _OF_CLIENTS and kind in set(FaultKind):
-        possible = ", ".join(sorted(_OF_CLIENTS))
-        raise InvalidArgument(f"a client's connection is a stream of bytes: there are {possible}, not {kind}")
-    if kind == FaultKind.PARTITION and one_way:
+    for end in ENDS.intersection(ends):
+        possible, reason = _KINDS.get(end, (frozenset(FaultKind), ""))
+        if kind in set(FaultKind) - possible:
+            raise InvalidArgument(f"{reason}: there are {', '.join(sorted(possible))}, not {kind}")
+        if one_way and end not in _ONE_WAY:
+            raise InvalidArgument(f"the {end} of a region has no two ways")
+    if CLIENTS in ends and kind == FaultKind.PARTITION and one_way:
         raise InvalidArgument("a client's connection that is cut one way is cut")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
 from temporalio.api.workflowservice.v1 import service_pb2 as workflow_service
 
+from mockcloud.cloud.fault_ends import DATABASE, FRONTEND
 from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.core import times
@@ -22,10 +25,11 @@ from mockcloud.core.ports import Ports
 from mockcloud.endpoints.proxy import Address
 from mockcloud.engine.region import Region
 from mockcloud.frontend.admin import RegionAdmin
+from mockcloud.frontend.calls import CallMeter
 from mockcloud.frontend.service import Frontend
 from mockcloud.frontend.settings import FrontendSettings, HandoverPolicy, PassivePolls, RedirectionPolicy
 from mockcloud.replication.service import Replication
-from mockcloud.rpc.faults import Links
+from mockcloud.rpc.faults import Links, LinkState
 from mockcloud.rpc.faulty_transport import FaultyTransport
 from mockcloud.rpc.grpc_transport import GrpcTransport, serve_handlers
 from mockcloud.rpc.health import Health
@@ -91,12 +95,14 @@ class RegionNode:
         Raises:
             StartupError: the database cannot be used.
         """
-        store = await Store.open(path, durable=settings.durable)
+        disk = partial(commit_faults, links.direction(DATABASE, name), links.rng)
+        store = await Store.open(path, durable=settings.durable, disk=disk)
         try:
             region = await Region.open(name, clusters, store, Ports(rng=rng), settings.limits)
             region.namespaces.account = settings.account
             transport = FaultyTransport(GrpcTransport(peer_address), name, links)
             replication = Replication(region, transport, links=links)
+            calls = CallMeter(links.direction(FRONTEND, name), links.rng)
             frontend = Frontend(
                 region,
                 transport,
@@ -106,10 +112,11 @@ class RegionNode:
                     passive_polls=PassivePolls(settings.passive_polls),
                     unforwarded_polls=PassivePolls(settings.unforwarded_polls),
                 ),
+                calls,
             )
             handlers = Handlers()
             replication.register(handlers)
-            RegionAdmin(region, replication).register(handlers)
+            RegionAdmin(region, replication, calls).register(handlers)
             handlers.services(SERVICES, frontend.dispatch)
             dispatch: Dispatch = frontend.dispatch
             if guards is not None:
@@ -158,3 +165,12 @@ class RegionNode:
         await asyncio.gather(self._public.kill(), self._peer.kill())
         await self._transport.close()
         await self._store.wait_closed()
+
+
+async def commit_faults(way: LinkState, rng: random.Random) -> None:
+    """What is wrong with a region's disk, before each commit."""
+    if way.clear:
+        return
+    if way.cut or rng.random() < way.drop:
+        raise sqlite3.OperationalError("disk I/O error")
+    await asyncio.sleep(way.delay)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mockcloud.cloud.fault_ends import ENDS
+from mockcloud.control.health import ManagedFailover
 from mockcloud.core import dynamic_config, times
 from mockcloud.core.errors import StartupError
 from mockcloud.core.limits import Limits
@@ -64,6 +65,7 @@ class CloudSettings:
     smtp: tuple[str, int] | None = None  # host and port that notifications are sent to
     notify: tuple[str, ...] = ()  # who gets them
     audit_file: Path | None = None  # JSON lines of the audit log are appended there
+    managed_failover: ManagedFailover | None = None  # None: namespaces fail over when somebody says so, only
     dns_ttl: float = 0.0  # for which clients believe in the old region after a failover; the Cloud's: 15
     endpoint_connections: int = 1000  # at most, of each endpoint
     seed: int | None = None  # of every random choice; None: unpredictable

@@ -27,7 +27,8 @@ class TimelineEvent:
     """One thing that happened.
 
     Kinds: `operation` (each step of an asynchronous operation), `namespace` (a changed record), `region` and `control`
-    (killed, started), `fault` (added, removed), `audit` (an entry of the audit log), `notification` (made, sent).
+    (killed, started), `health` (what is wrong with a region), `fault` (added, removed), `audit` (an entry of the audit
+    log), `notification` (made, sent).
     """
 
     id: str

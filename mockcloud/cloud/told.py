@@ -31,6 +31,7 @@ def namespace_status(entry: admin.NamespaceOverview) -> NamespaceStatus:
         name=entry.name,
         endpoint=entry.endpoint,
         active_region=entry.active_region,
+        failback_region=entry.failback_region,
         regions=tuple(
             NamespaceView(
                 region=view.region,

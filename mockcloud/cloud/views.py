@@ -105,6 +105,7 @@ class NamespaceStatus:
     name: str
     endpoint: str
     active_region: str
+    failback_region: str  # where it goes back to when that is healthy again; empty: nowhere
     regions: tuple[NamespaceView, ...]  # regions that are down are absent
     lag: tuple[Lag, ...]
 
@@ -116,6 +117,7 @@ class RegionStatus:
     name: str
     address: str
     up: bool
+    conditions: tuple[str, ...]  # what is wrong with it, where failover is managed
 
 
 @dataclass(frozen=True, slots=True)

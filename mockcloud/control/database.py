@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _SCHEMA: Final = """
 CREATE TABLE namespaces (
@@ -54,8 +54,12 @@ CREATE TABLE operations (
     forced       INTEGER NOT NULL,
     mode         TEXT NOT NULL,
     version      INTEGER NOT NULL,
-    after_id     TEXT NOT NULL
+    after_id     TEXT NOT NULL,
+    trigger      TEXT NOT NULL,
+    cause        TEXT NOT NULL,
+    failback     TEXT NOT NULL    -- the region that the namespace shall go back to; empty: none
 );
+CREATE INDEX operations_of_namespaces ON operations (namespace_id, kind, number);
 CREATE INDEX operations_running ON operations (number) WHERE finished = 0;
 CREATE TABLE reports (
     operation_id TEXT PRIMARY KEY,

@@ -53,6 +53,7 @@ from mockcloud.control.operations import (
     Mode,
     Operation,
     State,
+    Trigger,
 )
 from mockcloud.control.regions import HANDOVER, NORMAL, RegionClient
 from mockcloud.control.reports import Reports
@@ -130,11 +131,10 @@ class Failovers:
         who: str,
         *,
         forced: bool = False,
-        by_user: bool = True,
+        trigger: Trigger = Trigger.USER,
+        cause: str = "",
     ) -> Operation:
         """Accept a failover, or find the one that this request made before. It goes on by itself.
-
-        `by_user`: whether it is asked for by whom the namespace belongs to, and not by the cloud itself.
 
         Raises:
             NamespaceNotFound: no region knows the namespace.
@@ -145,20 +145,39 @@ class Failovers:
         """
 
         async def check(operation: Operation) -> Operation:
-            return await self._accepted(operation, by_user=by_user)
+            accepted = await self._accepted(operation)
+            return dataclasses.replace(accepted, failback=self._failback(accepted))
 
         draft = await self._context.draft(Kind.FAILOVER, request, who, request.region)
         known = self._directory.find(draft.namespace)
         source = known.active_region if known is not None else ""
-        return await self._runner.accept(dataclasses.replace(draft, source=source, forced=forced), check)
+        draft = dataclasses.replace(draft, source=source, forced=forced, trigger=trigger, cause=cause)
+        return await self._runner.accept(draft, check)
 
     # Accepting
 
-    async def _accepted(self, operation: Operation, *, by_user: bool) -> Operation:
+    def _failback(self, operation: Operation) -> str:
+        """Where the namespace goes back to after this one: nowhere when a user has said where it shall be."""
+        if operation.trigger not in {Trigger.AUTOMATIC, Trigger.TEMPORAL}:
+            return ""
+        known = self._directory.by_name(operation.namespace)
+        if known.spec.high_availability.disable_managed_failover:
+            return ""
+        leader = self._operations.running_failover(known.id)
+        if leader is not None:
+            return leader.failback  # it only follows that one
+        last = self._operations.last_failover(known.id)
+        pending = last.failback if last is not None else ""
+        target = operation.region
+        return (
+            "" if pending == target else pending or (operation.source if operation.source != target else "")
+        )
+
+    async def _accepted(self, operation: Operation) -> Operation:
         known, target = self._directory.by_name(operation.namespace), operation.region
         if target not in self._regions:
             raise InvalidArgument(f"region {target!r} does not exist; there are: {', '.join(self._regions)}")
-        if by_user and specs.same_region(known.regions):
+        if operation.trigger is Trigger.USER and specs.same_region(known.regions):
             raise FailedPrecondition(
                 f"namespace {known.name!r} has same-region replication: it fails over by itself, not on request"
             )

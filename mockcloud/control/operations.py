@@ -81,6 +81,15 @@ class Mode(StrEnum):
     NONE = "none"  # the target was active already
 
 
+class Trigger(StrEnum):
+    """What made a failover happen."""
+
+    USER = "user"
+    AUTOMATIC = "automatic"  # its region was not healthy
+    TEMPORAL = "temporal"  # Temporal's engineers asked for it
+    FAILBACK = "failback"  # its original region was healthy again
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. Times are nanoseconds since the epoch; 0: not yet."""
@@ -106,6 +115,9 @@ class Operation:
     mode: Mode = Mode.UNDECIDED
     version: int = 0  # failover version after it
     after_id: str = ""  # the operation that does the work, when one ran already
+    trigger: Trigger = Trigger.USER
+    cause: str = ""  # of one that happened by itself
+    failback: str = ""  # the region that the namespace goes back to when that is healthy again
 
     @property
     def ended(self) -> bool:
@@ -159,6 +171,8 @@ class Operation:
             "forced": self.forced,
             "reason": self.reason,
             "who": self.who,
+            "trigger": self.trigger,
+            "cause": self.cause,
             "version": self.version,
         }
 
@@ -193,6 +207,9 @@ _GET: Final = f"{_SELECT} WHERE id = ?"
 _FORCED: Final = f"{_SELECT} WHERE mode = ? ORDER BY number"
 _RUNNING: Final = f"{_SELECT} WHERE finished = 0 ORDER BY number"
 _OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?, ?) AND region != '' AND finished > 0 ORDER BY number"
+_FAILOVERS: Final = f"{_SELECT} WHERE kind = ? AND namespace_id = ? ORDER BY number DESC LIMIT ?"
+_LAST: Final = "SELECT max(number) FROM operations WHERE kind = ? AND state = ? GROUP BY namespace_id"
+_LAST_FAILOVERS: Final = f"{_SELECT} WHERE number IN ({_LAST})"
 _LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
 
 
@@ -219,12 +236,15 @@ class Operations:
         self._watchers: Final = watchers
         self._running: Final[dict[str, Operation]] = {}
         self._failed_regions: Final[dict[tuple[str, str], Operation]] = {}  # by namespace id and region
+        self._last_failovers: Final[dict[str, Operation]] = {}  # that were fulfilled, by namespace id
         self._ends: Final[dict[str, asyncio.Future[Operation]]] = {}
 
     async def load(self) -> Sequence[Operation]:
         """What runs according to the database, in the order in which it was accepted."""
         for operation in await self._query(_OF_REGIONS, Kind.ADD_REGION, Kind.DELETE_REGION, Kind.UPDATE):
             self._note_region(operation)
+        for operation in await self._query(_LAST_FAILOVERS, Kind.FAILOVER, State.FULFILLED):
+            self._last_failovers[operation.namespace_id] = operation
         found = await self._query(_RUNNING)
         self._running.update((operation.id, operation) for operation in found)
         return found
@@ -232,6 +252,24 @@ class Operations:
     async def forced(self) -> dict[str, Operation]:
         """Failovers that have ended by force, by id, in the order in which they were accepted."""
         return {operation.id: operation for operation in await self._query(_FORCED, Mode.FORCED)}
+
+    async def failovers(self, namespace_id: str, most: int) -> Sequence[Operation]:
+        """The latest failovers of a namespace, the last accepted one first."""
+        return await self._query(_FAILOVERS, Kind.FAILOVER, namespace_id, most)
+
+    def last_failover(self, namespace_id: str) -> Operation | None:
+        """The last failover of a namespace that was fulfilled, also one to where it was active already."""
+        return self._last_failovers.get(namespace_id)
+
+    async def forget_failback(self, failover: Operation) -> None:
+        """The namespace stays where the failover has brought it."""
+
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.execute("UPDATE operations SET failback = '' WHERE id = ?", (failover.id,))
+
+        await self._database.transact(work)
+        if self._last_failovers.get(failover.namespace_id) is failover:
+            self._last_failovers[failover.namespace_id] = dataclasses.replace(failover, failback="")
 
     async def latest(self, namespace_id: str, most: int) -> Sequence[Operation]:
         """The latest operations of a namespace, or of all, the last accepted one first."""
@@ -338,6 +376,8 @@ class Operations:
             self._running[operation.id] = operation
             return
         self._running.pop(operation.id, None)
+        if operation.kind is Kind.FAILOVER and operation.state is State.FULFILLED:
+            self._last_failovers[operation.namespace_id] = operation
         self._note_region(operation)
         waiting = self._ends.pop(operation.id, None)
         if waiting is not None and not waiting.done():
@@ -385,6 +425,7 @@ def _operation(row: aiosqlite.Row | tuple[object, ...]) -> Operation:
         kind=Kind(values["kind"]),
         state=State(values["state"]),
         mode=Mode(values["mode"]),
+        trigger=Trigger(values["trigger"]),
         forced=bool(values["forced"]),
     )
     return Operation(**values)

@@ -206,6 +206,7 @@ def _body(operation: Operation, outcome: str) -> str:
         "How": operation.mode,
         "Requested": f"{_moment(operation.started)} by {operation.who or 'mockcloud'}",
         "Ended": _moment(operation.finished),
+        "Cause": operation.cause,
         "Reason": operation.reason,
         "Operation": operation.id,
     }

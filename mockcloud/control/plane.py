@@ -29,12 +29,13 @@ from mockcloud.control.events import OperationEvents, Tell, nobody
 from mockcloud.control.failover import Failovers
 from mockcloud.control.identities import Identities
 from mockcloud.control.identity_ops import IdentityOps
+from mockcloud.control.managed import Managed
 from mockcloud.control.namespace_changes import Changes
 from mockcloud.control.namespace_creation import Creations
 from mockcloud.control.namespace_deletion import Deletions
 from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespaces import Directory, Endpoints, KnownNamespace
-from mockcloud.control.operations import Mode, Operation, Operations
+from mockcloud.control.operations import Mode, Operation, Operations, Trigger
 from mockcloud.control.outbox import Notification, Outbox
 from mockcloud.control.regions import RegionClient
 from mockcloud.control.reports import NoFiles, RegionFiles, Reports
@@ -48,6 +49,8 @@ from mockcloud.rpc.methods import Call
 from mockcloud.rpc.transport import Transport
 
 _logger = logging.getLogger(__name__)
+
+_MOST_FAILOVERS: Final = 100  # that are told of a namespace
 
 _WHO: Final = "mockcloud"
 
@@ -116,6 +119,8 @@ class ControlPlane:
             raise
         for region in self._regions.values():
             self._begin_watch(parts, region)
+        if parts.managed is not None:
+            parts.runner.spawn(parts.managed.run(), "managed failover")
 
     async def kill(self) -> None:
         """End as a crash would, in the middle of whatever it does. Returns when the file is free again."""
@@ -222,7 +227,10 @@ class ControlPlane:
         )
         async with parts.audit.attempt(audit.FAILOVER, audit.tool(request.who), request):
             operation = await parts.failovers.request(
-                failover, request.who, forced=request.forced, by_user=not request.by_temporal
+                failover,
+                request.who,
+                forced=request.forced,
+                trigger=Trigger.TEMPORAL if request.by_temporal else Trigger.USER,
             )
         if not operation.ended and not request.no_wait:
             operation = await parts.operations.end_of(operation.id)
@@ -255,6 +263,23 @@ class ControlPlane:
     async def notifications(self, most: int) -> list[Notification]:
         """The latest notifications, the last one first."""
         return await self._running.outbox.latest(most)
+
+    async def failovers(self, namespace: str) -> list[admin.OperationView]:
+        """The latest failovers of a namespace, the last one first. NamespaceNotFound."""
+        parts = self._running
+        found = await parts.operations.failovers(parts.directory.by_name(namespace).id, _MOST_FAILOVERS)
+        return [await self._view(operation) for operation in found]
+
+    def failback_region(self, namespace: str) -> str:
+        """Where a namespace goes back to once that is healthy again; empty: nowhere. NamespaceNotFound."""
+        parts = self._running
+        last = parts.operations.last_failover(parts.directory.by_name(namespace).id)
+        return last.failback if last is not None and parts.managed is not None else ""
+
+    def conditions(self, region: str) -> list[str]:
+        """What is wrong with a region; nothing is known where failover is not managed."""
+        managed = self._running.managed
+        return managed.conditions(region) if managed is not None else []
 
     async def _view(self, operation: Operation) -> admin.OperationView:
         view = await self._running.tools.view(operation)
@@ -329,3 +354,6 @@ class _Parts:
             identities=IdentityOps(context, self.identities),
         )
         self.door: Final = Door(self.cloud_ops, self.audit, self.identities, self.directory)
+        self.managed: Final = (
+            Managed(context, self.failovers, self.audit, settings.managed, tell) if settings.managed else None
+        )

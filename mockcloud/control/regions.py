@@ -14,6 +14,8 @@ from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest, DeleteName
 from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
 from temporalio.api.replication.v1 import NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import (
+    GetSystemInfoRequest,
+    GetSystemInfoResponse,
     UpdateNamespaceRequest,
     UpdateNamespaceResponse,
 )
@@ -97,6 +99,16 @@ class RegionClient:
         request = admin.NamespaceStatusRequest(namespace=namespace)
         method = f"/{REGION_ADMIN}/NamespaceStatus"
         return await self._call(method, request, admin.NamespaceStatusResponse, timeout)
+
+    async def health(self, timeout: int) -> admin.GetHealthResponse:
+        """How the region does."""
+        request = admin.GetHealthRequest()
+        return await self._call(f"/{REGION_ADMIN}/GetHealth", request, admin.GetHealthResponse, timeout)
+
+    async def system_info(self, timeout: int) -> None:
+        """A call that every client makes."""
+        method = f"/{WORKFLOW_SERVICE}/GetSystemInfo"
+        await self._call(method, GetSystemInfoRequest(), GetSystemInfoResponse, timeout)
 
     async def applied(self, namespace: str, source: str, timeout: int) -> int:
         """How far this region has made the log of `source` durable."""

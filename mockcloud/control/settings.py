@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mockcloud.control.health import ManagedFailover
 from mockcloud.control.mail import Mailer
 from mockcloud.core import times
 
@@ -34,6 +35,7 @@ class ControlSettings:
     readd_block: int = (
         7 * times.DAY
     )  # after which a region that was deleted from a namespace can be added again
+    managed: ManagedFailover | None = None  # None: nobody looks after regions
     account: str = "local"  # the second half of namespace ids
 
     @property

@@ -27,7 +27,7 @@ from mockcloud.control.namespace_creation import Creations
 from mockcloud.control.namespace_deletion import Deletions
 from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespace_replicas import Step as ReplicaStep
-from mockcloud.control.operations import Operation, State
+from mockcloud.control.operations import Kind, Operation, State
 from mockcloud.core import times
 from mockcloud.core.errors import FailedPrecondition, ServiceError
 
@@ -147,6 +147,9 @@ def operation_view(operation: Operation) -> admin.OperationView:
         started_time=operation.started,
         finished_time=operation.finished,
         version=operation.version,
+        trigger=operation.trigger if operation.kind is Kind.FAILOVER else "",
+        cause=operation.cause,
+        failback_region=operation.failback,
     )
 
 

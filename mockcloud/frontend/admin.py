@@ -26,6 +26,8 @@ from mockcloud.engine.fills import Fills
 from mockcloud.engine.namespace_removal import NamespaceRemoval
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.frontend import history_tree, tail
+from mockcloud.frontend.calls import CallMeter
+from mockcloud.frontend.health import Health
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.transport import Handlers, Stream
 from mockcloud.store import dead_letters, fills, log, parked, positions, visibility
@@ -78,11 +80,12 @@ class ReplicationParts(Protocol):
 
 
 class RegionAdmin:
-    """The handlers of one region."""
+    """The handlers of one region. `calls` is how its frontend does."""
 
-    def __init__(self, region: RegionParts, replication: ReplicationParts) -> None:
+    def __init__(self, region: RegionParts, replication: ReplicationParts, calls: CallMeter) -> None:
         self._region: Final = region
         self._replication: Final = replication
+        self._health: Final = Health(region.store, calls)
 
     def register(self, handlers: Handlers) -> None:
         """Serve every method of the service on `handlers`."""
@@ -92,6 +95,7 @@ class RegionAdmin:
         _serve(handlers, "CreateNamespace", admin.CreateNamespaceRecordRequest, self._create)
         _serve(handlers, "ConfigureNamespace", admin.ConfigureNamespaceRequest, self._configure)
         _serve(handlers, "ForgetNamespace", admin.ForgetNamespaceRequest, self._forget)
+        _serve(handlers, "GetHealth", admin.GetHealthRequest, self._health.get)
         _serve(handlers, "NamespaceStatus", admin.NamespaceStatusRequest, self._status)
         _serve(handlers, "AwaitReplicated", admin.AwaitReplicatedRequest, self._await_replicated)
         _serve(handlers, "Lag", admin.LagRequest, self._lag)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from google.protobuf.message import Message
@@ -47,6 +48,7 @@ from mockcloud.frontend import (
     workflow_control,
     workflow_task,
 )
+from mockcloud.frontend.calls import CallMeter
 from mockcloud.frontend.methods import METHODS, SERVICES, WORKFLOW_SERVICE, Method
 from mockcloud.frontend.scope import Handler, Scope
 from mockcloud.frontend.settings import FrontendSettings, HandoverPolicy
@@ -99,11 +101,16 @@ class Frontend:
     """One region's public face. Stateless: everything that lasts is the region's."""
 
     def __init__(
-        self, region: Region, transport: Transport, settings: FrontendSettings | None = None
+        self,
+        region: Region,
+        transport: Transport,
+        settings: FrontendSettings | None = None,
+        calls: CallMeter | None = None,
     ) -> None:
         self._region: Final = region
         self._transport: Final = transport
         self._settings: Final = settings or FrontendSettings()
+        self._calls: Final = calls or CallMeter()
         region.batches.call = self._serve_own
 
     async def dispatch(self, call: Call) -> bytes:
@@ -170,7 +177,7 @@ class Frontend:
         if handler is None:
             raise Unimplemented(f"{method.name} is not built.")
         switches.require_method(method.name, region.limits)
-        response = await handler(scope, request)
+        response = await self._calls.answer(method, partial(handler, scope, request))
         return response.SerializeToString()
 
     async def _elsewhere(

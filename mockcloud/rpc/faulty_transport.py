@@ -108,8 +108,7 @@ class FaultyTransport:
             raise Unavailable(_text(f"a message from {link.source} to {link.target} was lost"))
         try:
             async with asyncio.timeout_at(deadline):
-                await _passable(link)
-                await asyncio.sleep(link.delay)
+                await passed(link)
         except TimeoutError:
             raise deadline_exceeded() from None
 
@@ -148,8 +147,13 @@ class _UntilCut:
                 self._task.cancel()
 
 
+async def passed(link: LinkState) -> None:
+    """Waits as long as a message takes over the direction, and while that is paused."""
+    await _passable(link)
+    await asyncio.sleep(link.delay)
+
+
 async def _passable(link: LinkState) -> None:
-    """Waits while the direction is paused."""
     if not link.paused:
         return
     changed = asyncio.Event()

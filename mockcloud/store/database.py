@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mockcloud.core.errors import RegionKilled, StartupError
+from mockcloud.core.errors import RegionKilled, StartupError, Unavailable
+from mockcloud.core.meter import Meter
 from mockcloud.store import schema
+from mockcloud.store.faulty_lane import FaultyLane
 from mockcloud.store.lock import FileLock
 from mockcloud.store.writer import InlineLane, Lane, ThreadLane, Writer
 
@@ -36,6 +39,7 @@ class Store:
     def __init__(self, path: Path, lock: FileLock, lane: Lane, reader: sqlite3.Connection) -> None:
         self.path = path
         self._lock = lock
+        self.meter = Meter()  # of transactions; one that SQLite could not commit has failed
         self._lane = lane
         self._reader = reader
         self._writer = Writer(lane)
@@ -44,14 +48,19 @@ class Store:
 
     @classmethod
     async def open(
-        cls, path: Path, *, durable: bool, writer: Literal["thread", "inline"] = "thread"
+        cls,
+        path: Path,
+        *,
+        durable: bool,
+        writer: Literal["thread", "inline"] = "thread",
+        disk: Callable[[], Awaitable[None]] | None = None,
     ) -> Store:
         """Open or create the file `path`, brought to the current schema.
 
         `writer="inline"` keeps the commits of a durable database in the caller's thread too (for the
-        simulation). Raises StartupError when it cannot be written, is in use by another process, is no
-        region's database, or has a newer schema. A killed store's file can be opened once its `wait_closed`
-        has returned.
+        simulation). `disk` is what commits meet first (`faulty_lane`). Raises StartupError when it cannot be
+        written, is in use by another process, is no region's database, or has a newer schema. A killed store's
+        file can be opened once its `wait_closed` has returned.
         """
         lock = FileLock(path)
         opened: list[sqlite3.Connection] = []
@@ -59,7 +68,9 @@ class Store:
             opened.append(_connect_writer(path, durable=durable))
             opened.append(connect_reader(path))
             threaded = durable and writer == "thread"
-            lane = await ThreadLane.open(opened[0]) if threaded else InlineLane(opened[0])
+            lane: Lane = await ThreadLane.open(opened[0]) if threaded else InlineLane(opened[0])
+            if disk is not None:
+                lane = FaultyLane(lane, disk)
         except BaseException as error:
             for connection in opened:
                 connection.close()
@@ -77,7 +88,15 @@ class Store:
         """
         if self._fenced:
             raise RegionKilled
-        return await self._writer.transact(fn)
+        began, failed = time.perf_counter_ns(), False
+        self.meter.begin(began)
+        try:
+            return await self._writer.transact(fn)
+        except Unavailable:
+            failed = True
+            raise
+        finally:
+            self.meter.end(began, time.perf_counter_ns(), failed=failed)
 
     async def read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run `fn` on the read-only connection: one snapshot, with all that is committed.

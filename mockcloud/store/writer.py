@@ -58,7 +58,8 @@ _COMMITS_BY_THREAD = 20
 class Lane(Protocol):
     """A connection, and a way to commit on it."""
 
-    connection: sqlite3.Connection
+    @property
+    def connection(self) -> sqlite3.Connection: ...
 
     async def commit(self) -> None:
         """Commit the open transaction; nobody uses the connection meanwhile. Raises sqlite3.Error."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -87,7 +88,8 @@ class TestStatus:
         cloud.link(EAST, WEST).delay(0.5, name="slow")
         status = shell.json("status")
         assert status["regions"] == [
-            {"name": region, "address": cloud.region(region).address, "up": True} for region in (EAST, WEST)
+            {"name": region, "address": cloud.region(region).address, "up": True, "conditions": []}
+            for region in (EAST, WEST)
         ]
         assert status["control_up"] is True
         assert (status["cloud_ops"], status["http"]) == (cloud.cloud_ops, cloud.http)
@@ -241,6 +243,29 @@ class TestFailover:
         assert "the control plane is down" in shell.error("failover", "default", WEST)
 
 
+class TestFailovers:
+    def test_by_whom_and_how(self, shell: Shell, cloud: BlockingCloud) -> None:
+        shell.text("failover", "default", WEST)
+        shell.text("failover", "default", EAST, "--forced", "--by", "temporal")
+        last, first = shell.json("namespace", "failovers", "default")
+        assert (first["trigger"], first["source"], first["region"], first["mode"]) == (
+            "user",
+            EAST,
+            WEST,
+            "graceful",
+        )
+        assert (last["trigger"], last["mode"], last["failback_region"]) == ("temporal", "forced", WEST)
+        assert int(last["unreplicated"]["events"]) == 0
+        text = shell.text("namespace", "failovers", "default")
+        assert re.search(
+            rf"temporal\W+mockcloud failover\W+{WEST}\W+{EAST}\W+forced\W+[\d.]+\W+0 events", text
+        )
+        assert re.search(rf"user\W+mockcloud failover\W+{EAST}\W+{WEST}\W+graceful", text)
+
+    def test_of_a_namespace_that_is_not_there(self, shell: Shell) -> None:
+        assert "nowhere" in shell.error("namespace", "failovers", "nowhere")
+
+
 class TestFaults:
     def test_add_list_remove_and_reset(self, shell: Shell, cloud: BlockingCloud) -> None:
         assert shell.text("fault", "add", "partition", EAST, WEST) == "partition-1\n"
@@ -287,6 +312,17 @@ class TestFaults:
         cloud.namespace("default").replicated()
         assert len(cloud.namespace("default").history("w1")[WEST]) == 1
 
+    def test_what_a_region_works_with(self, shell: Shell, cloud: BlockingCloud) -> None:
+        shell.text("fault", "add", "delay", "frontend", EAST, "--seconds", "0.05")
+        shell.text("fault", "add", "drop", "database", WEST, "--probability", "0.5")
+        assert shell.text("fault", "list").splitlines() == [
+            f"delay-1: delay frontend ↔ {EAST}, 0.05 s",
+            f"drop-2: drop database ↔ {WEST}, probability 0.5",
+        ]
+        begin = time.monotonic()
+        start_workflow(cloud, "w")
+        assert time.monotonic() - begin >= 0.05
+
     def test_the_ways_of_clients_and_of_the_control_plane(self, shell: Shell, cloud: BlockingCloud) -> None:
         assert shell.text("fault", "add", "partition", "clients", EAST) == "partition-1\n"
         with pytest.raises(RuntimeError, match="connect"):
@@ -308,6 +344,9 @@ class TestFaults:
         [
             (("remove", "nothing"), "no fault is named nothing"),
             (("add", "drop", "clients", EAST), "a client's connection is a stream of bytes"),
+            (("add", "reorder", "frontend", EAST), "a call is answered, late, not at all or with an error"),
+            (("add", "pause", "database", EAST), "a transaction is committed, late, or fails"),
+            (("add", "partition", "database", EAST, "--one-way"), "the database of a region has no two ways"),
             (("add", "partition", "clients", "orders"), "region or namespace 'orders' does not exist"),
             (("add", "partition", EAST, "aws-nowhere-1"), "region 'aws-nowhere-1' does not exist"),
             (("add", "partition", EAST, EAST), "a link has two regions"),

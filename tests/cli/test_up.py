@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -300,3 +301,27 @@ def test_where_a_new_client_arrives_after_a_failover(lag: tuple[str, ...]) -> No
                 asyncio.run(Client.connect(endpoint))
         else:
             asyncio.run(Client.connect(endpoint))
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_whether_a_namespace_leaves_a_region_that_is_down(managed: bool) -> None:
+    options = ("--failover-after", "0.5") if managed else ("--no-managed-failover",)
+    with started("-o", "json", *options) as process:
+        addresses = ready(process)
+
+        def command(*words: str) -> Any:
+            arguments = [sys.executable, "-m", "mockcloud", *words, "-o", "json"]
+            arguments += ["--cloud", addresses["cloud_ops"]]
+            return json.loads(
+                subprocess.run(arguments, check=True, timeout=SECONDS, capture_output=True).stdout
+            )
+
+        command("region", "kill", EAST)
+        if not managed:
+            assert command("status")["regions"][0]["conditions"] == []
+            return
+        deadline = time.monotonic() + SECONDS
+        while not (failovers := command("namespace", "failovers", "default")):
+            assert time.monotonic() < deadline
+        assert failovers[0]["trigger"] == "automatic"
+        assert failovers[0]["cause"] == f"{EAST}: unreachable"

@@ -34,6 +34,7 @@ from mockcloud.core.ports import Ports
 from mockcloud.core.version_history import Item, branch
 from mockcloud.engine.region import Region
 from mockcloud.frontend.admin import SERVICE, RegionAdmin
+from mockcloud.frontend.calls import CallMeter
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.memory_transport import MemoryPeers, MemoryTransport
 from mockcloud.rpc.transport import Handlers
@@ -88,7 +89,7 @@ async def place(directory: Path) -> AsyncIterator[Place]:
     request.workflow_execution_retention_period.CopyFrom(times.duration(times.DAY))
     await region.namespaces.register(request)
     replication, handlers, peers = FakeReplication(), Handlers(), MemoryPeers()
-    RegionAdmin(region, replication).register(handlers)
+    RegionAdmin(region, replication, CallMeter()).register(handlers)
     peers.serve(EAST, handlers)
     try:
         yield Place(region, replication, peers.transport())

@@ -134,6 +134,18 @@ class FailoverResponse(_message.Message):
     operation: OperationView
     def __init__(self, operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
 
+class FailoversRequest(_message.Message):
+    __slots__ = ["namespace"]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class FailoversResponse(_message.Message):
+    __slots__ = ["failovers"]
+    FAILOVERS_FIELD_NUMBER: _ClassVar[int]
+    failovers: _containers.RepeatedCompositeFieldContainer[OperationView]
+    def __init__(self, failovers: _Optional[_Iterable[_Union[OperationView, _Mapping]]] = ...) -> None: ...
+
 class Fault(_message.Message):
     __slots__ = ["kind", "name", "one_way", "probability", "seconds", "source", "target"]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -279,18 +291,20 @@ class ListOperationsResponse(_message.Message):
     def __init__(self, operations: _Optional[_Iterable[_Union[OperationView, _Mapping]]] = ...) -> None: ...
 
 class NamespaceOverview(_message.Message):
-    __slots__ = ["active_region", "endpoint", "name", "operation", "regions"]
+    __slots__ = ["active_region", "endpoint", "failback_region", "name", "operation", "regions"]
     ACTIVE_REGION_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    FAILBACK_REGION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     active_region: str
     endpoint: str
+    failback_region: str
     name: str
     operation: OperationView
     regions: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.NamespaceStatusResponse]
-    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., failback_region: _Optional[str] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
 
 class Notification(_message.Message):
     __slots__ = ["body", "delivery", "id", "namespace", "problem", "recipients", "sent_time", "subject", "time"]
@@ -315,7 +329,9 @@ class Notification(_message.Message):
     def __init__(self, id: _Optional[str] = ..., time: _Optional[int] = ..., namespace: _Optional[str] = ..., subject: _Optional[str] = ..., body: _Optional[str] = ..., recipients: _Optional[_Iterable[str]] = ..., delivery: _Optional[str] = ..., sent_time: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class OperationView(_message.Message):
-    __slots__ = ["fill", "finished_time", "id", "kind", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "unreplicated", "version", "who"]
+    __slots__ = ["cause", "failback_region", "fill", "finished_time", "id", "kind", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "trigger", "unreplicated", "version", "who"]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    FAILBACK_REGION_FIELD_NUMBER: _ClassVar[int]
     FILL_FIELD_NUMBER: _ClassVar[int]
     FINISHED_TIME_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -328,9 +344,12 @@ class OperationView(_message.Message):
     STARTED_TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    TRIGGER_FIELD_NUMBER: _ClassVar[int]
     UNREPLICATED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    cause: str
+    failback_region: str
     fill: _region_admin_pb2.FillProgress
     finished_time: int
     id: str
@@ -343,20 +362,23 @@ class OperationView(_message.Message):
     started_time: int
     state: str
     step: str
+    trigger: str
     unreplicated: Unreplicated
     version: int
     who: str
-    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., kind: _Optional[str] = ..., fill: _Optional[_Union[_region_admin_pb2.FillProgress, _Mapping]] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., kind: _Optional[str] = ..., fill: _Optional[_Union[_region_admin_pb2.FillProgress, _Mapping]] = ..., trigger: _Optional[str] = ..., cause: _Optional[str] = ..., failback_region: _Optional[str] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
 
 class RegionState(_message.Message):
-    __slots__ = ["address", "name", "up"]
+    __slots__ = ["address", "conditions", "name", "up"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     UP_FIELD_NUMBER: _ClassVar[int]
     address: str
+    conditions: _containers.RepeatedScalarFieldContainer[str]
     name: str
     up: bool
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., up: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., up: bool = ..., conditions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RemoveFaultRequest(_message.Message):
     __slots__ = ["name"]

@@ -174,6 +174,20 @@ class GetAppliedResponse(_message.Message):
     position: int
     def __init__(self, position: _Optional[int] = ...) -> None: ...
 
+class GetHealthRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class GetHealthResponse(_message.Message):
+    __slots__ = ["calls", "life", "transactions"]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    calls: Work
+    life: str
+    transactions: Work
+    def __init__(self, life: _Optional[str] = ..., calls: _Optional[_Union[Work, _Mapping]] = ..., transactions: _Optional[_Union[Work, _Mapping]] = ...) -> None: ...
+
 class GetNamespaceRequest(_message.Message):
     __slots__ = ["namespace"]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -488,3 +502,15 @@ class ShowDeadLetterResponse(_message.Message):
 class WatchNamespacesRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
+
+class Work(_message.Message):
+    __slots__ = ["count", "failed", "pending", "time"]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    failed: int
+    pending: int
+    time: int
+    def __init__(self, count: _Optional[int] = ..., failed: _Optional[int] = ..., time: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,71 @@
+"""How a region's calls do: what is wrong with all of them, and the sums that tell of it.
+
+Calls that are meant to wait are not counted: long polls, and what waits for a Worker. Nor is what a switch of the
+active region does to a call: that is no fault of the region.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from google.protobuf.message import Message
+
+from mockcloud.core.errors import Code, NamespaceHandover, ServiceError, Unavailable
+from mockcloud.core.meter import Meter, Sums
+from mockcloud.frontend.methods import Method
+from mockcloud.rpc.faults import Links, LinkState
+from mockcloud.rpc.faulty_transport import passed
+
+_WAIT: Final = frozenset(
+    {
+        "ExecuteMultiOperation",
+        "GetWorkflowExecutionHistory",
+        "PollActivityExecution",
+        "PollNexusOperationExecution",
+        "PollWorkflowExecutionUpdate",
+        "QueryWorkflow",
+        "UpdateWorkflowExecution",
+    }
+)
+_OWN_FAULT: Final = frozenset({Code.UNAVAILABLE, Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
+
+
+class CallMeter:
+    """The calls that one region answers. `way` has the faults that all of them meet first."""
+
+    def __init__(self, way: LinkState | None = None, rng: random.Random | None = None) -> None:
+        self._rng: Final = rng or random.Random(0)  # noqa: S311 it decides on nothing without faults
+        self._way: Final = way or Links(self._rng).direction("", "")
+        self._meter: Final = Meter()
+
+    def sums(self) -> Sums:
+        """Everything since the region was started."""
+        return self._meter.sums(time.perf_counter_ns())
+
+    async def answer(self, method: Method, handle: Callable[[], Awaitable[Message]]) -> Message:
+        """What a method's handler answers. Unavailable: a fault came before it."""
+        if method.poll or method.name in _WAIT:
+            return await self._through(handle)
+        began, failed = time.perf_counter_ns(), False
+        self._meter.begin(began)
+        try:
+            return await self._through(handle)
+        except ServiceError as error:
+            failed = error.code in _OWN_FAULT and not isinstance(error, NamespaceHandover)
+            raise
+        except Exception:
+            failed = True
+            raise
+        finally:
+            self._meter.end(began, time.perf_counter_ns(), failed=failed)
+
+    async def _through(self, handle: Callable[[], Awaitable[Message]]) -> Message:
+        way = self._way
+        if not way.clear:
+            if way.cut or self._rng.random() < way.drop:
+                raise Unavailable(f"the frontend of {way.target} fails")
+            await passed(way)
+        return await handle()
