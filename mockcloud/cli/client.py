@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+
+if TYPE_CHECKING:
+    import grpc
 
 M = TypeVar("M", bound=Message)
 
@@ -20,10 +24,21 @@ class NoCloud(click.ClickException):
 
 
 class Connection:
-    """A running cloud by its Cloud Ops address, and how answers are printed."""
+    """A running cloud by its Cloud Ops address, and how answers are printed.
 
-    def __init__(self, address: str, api_key: str = "", *, json_output: bool) -> None:
+    `tls` are files in PEM: the CA that is trusted, certificate and key to show; without the first one there is no TLS.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        api_key: str = "",
+        tls: tuple[str | None, str | None, str | None] = (None, None, None),
+        *,
+        json_output: bool,
+    ) -> None:
         self._address = address
+        self._tls = tls
         self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         self.json_output = json_output
 
@@ -37,7 +52,7 @@ class Connection:
 
         # Histories and reports are as long as they are.
         unlimited = [("grpc.max_receive_message_length", -1)]
-        with grpc.insecure_channel(self._address, options=unlimited) as channel:
+        with self._channel(unlimited) as channel:
             call = channel.unary_unary(f"/mockcloud.admin.v1.CloudAdmin/{method}", None, None)
             try:
                 return answer.FromString(
@@ -52,6 +67,18 @@ class Connection:
                 if code is grpc.StatusCode.CANCELLED:
                     raise NoCloud(f"the cloud at {self._address} has ended") from None
                 raise click.ClickException(details) from None
+
+    def _channel(self, options: list[tuple[str, int]]) -> grpc.Channel:
+        import grpc
+
+        try:
+            ca, certificate, key = (Path(name).read_bytes() if name else None for name in self._tls)
+        except OSError as error:
+            raise click.ClickException(f"{error.filename} cannot be read: {error.strerror}") from None
+        if ca is None:
+            return grpc.insecure_channel(self._address, options=options)
+        credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+        return grpc.secure_channel(self._address, credentials, options=options)
 
     def print_json(self, value: object) -> None:
         """One line of JSON on standard output."""

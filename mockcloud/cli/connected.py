@@ -20,11 +20,23 @@ def talks_to_cloud(function: F) -> F:
         "--cloud", envvar="MOCKCLOUD", default=DEFAULT_CLOUD, show_default=True, help="Cloud Ops address."
     )
     @click.option("--api-key", envvar="MOCKCLOUD_API_KEY", default="", help="Where the cloud asks for one.")
+    @click.option("--tls-ca", envvar="MOCKCLOUD_TLS_CA", metavar="FILE", help="Use TLS, and trust this CA.")
+    @click.option("--tls-cert", envvar="MOCKCLOUD_TLS_CERT", metavar="FILE", help="Where it asks for one.")
+    @click.option("--tls-key", envvar="MOCKCLOUD_TLS_KEY", metavar="FILE", help="Of the certificate.")
     @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
     @functools.wraps(function)
-    def command(cloud: str, api_key: str, output: str, **arguments: Any) -> None:
+    def command(
+        cloud: str,
+        api_key: str,
+        tls_ca: str | None,
+        tls_cert: str | None,
+        tls_key: str | None,
+        output: str,
+        **arguments: Any,
+    ) -> None:
         from mockcloud.cli.client import Connection
 
-        function(Connection(cloud, api_key, json_output=output == "json"), **arguments)
+        files = (tls_ca, tls_cert, tls_key)
+        function(Connection(cloud, api_key, files, json_output=output == "json"), **arguments)
 
     return command  # type: ignore[return-value]  # click replaces it by a Command

@@ -22,6 +22,7 @@ from mockcloud.cli.dynamic_config import dynamic_config_option, parsed
 if TYPE_CHECKING:
     from mockcloud.cloud.composition import Cloud
     from mockcloud.cloud.settings import CloudSettings
+    from mockcloud.rpc.tls import Tls
 
 DEFAULT_PORT = 7233
 CLOUD_DNS_TTL = 15.0  # seconds, of the record of a namespace endpoint
@@ -51,6 +52,28 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     return host, int(port)
 
 
+def _tls(
+    certificate: Path | None, key: Path | None, client_ca: Path | None, development_ca: Path | None
+) -> Tls | None:
+    """Raises StartupError for files that do not belong together."""
+    from mockcloud.core.errors import StartupError
+    from mockcloud.rpc.tls import Tls
+
+    if development_ca is not None:
+        if certificate is not None or key is not None:
+            raise StartupError("a development CA makes its own certificate and key")
+        return Tls(development_ca / "server.pem", development_ca / "server.key", client_ca)
+    if (certificate is None) != (key is None):
+        raise StartupError("TLS needs both a certificate and its key")
+    if certificate is None or key is None:
+        if client_ca is not None:
+            raise StartupError(
+                "certificates of clients need TLS: a certificate and its key, or a development CA"
+            )
+        return None
+    return Tls(certificate, key, client_ca)
+
+
 @click.command()
 @click.option(
     "--port",
@@ -74,6 +97,17 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     default="",
     metavar="KEY",
     help="Of the account's owner; with it, every call needs a key.",
+)
+@click.option("--tls-cert", callback=_file, metavar="FILE", help="Certificate of every endpoint, in PEM.")
+@click.option("--tls-key", callback=_file, metavar="FILE", help="Its key.")
+@click.option(
+    "--tls-client-ca", callback=_file, metavar="FILE", help="Clients must show a certificate of this CA."
+)
+@click.option(
+    "--tls-dev-ca",
+    callback=_directory,
+    metavar="DIR",
+    help="Instead of certificate and key: make a CA for development there, and use it.",
 )
 @click.option(
     "--audit-log", callback=_file, metavar="FILE", help="Append the audit log there, a line of JSON each."
@@ -122,6 +156,10 @@ def up(
     regions: tuple[str, ...],
     data_dir: Path | None,
     api_key: str,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    tls_dev_ca: Path | None,
     audit_log: Path | None,
     dns_ttl: float,
     smtp: tuple[str, int] | None,
@@ -144,6 +182,8 @@ def up(
             namespaces=namespaces,
             data_dir=data_dir,
             api_key=api_key,
+            tls=_tls(tls_cert, tls_key, tls_client_ca, tls_dev_ca),
+            development_ca=tls_dev_ca,
             audit_file=audit_log,
             smtp=smtp,
             notify=notify,

@@ -62,6 +62,7 @@ class Cloud:
     """One cloud. Made, started and closed on one event loop."""
 
     def __init__(self, settings: CloudSettings) -> None:
+        settings = settings.with_certificates()
         settings.check()
         configured, without_effect = settings.configured()
         self.settings: Final = configured
@@ -96,7 +97,7 @@ class Cloud:
         self.guards: Final = (
             Guards(lambda: self.control.identities, configured.account) if configured.api_key else None
         )
-        self._http: Final = HttpServer(self._http_application)
+        self._http: Final = HttpServer(self._http_application, configured.tls)
         self._changing: Final = asyncio.Lock()
 
     # Life
@@ -141,13 +142,19 @@ class Cloud:
             raise
 
     def _warn_of_strangers(self) -> None:
-        hosts = {self.settings.host, self.settings.endpoint_host} - {""}
-        strange = sorted(host for host in hosts if not _is_loopback(host))
-        if strange and not self.settings.api_key:
+        settings = self.settings
+        hosts = {settings.host, settings.endpoint_host} - {""}
+        strange = ", ".join(sorted(host for host in hosts if not _is_loopback(host)))
+        if not strange:
+            return
+        if not settings.api_key and (settings.tls is None or settings.tls.client_ca is None):
             _LOG.warning(
-                "listening on %s without API keys: whoever reaches this machine can use the cloud",
-                ", ".join(strange),
+                "listening on %s without API keys or certificates of clients: "
+                "whoever reaches this machine can use the cloud",
+                strange,
             )
+        elif settings.tls is None:
+            _LOG.warning("listening on %s without TLS: API keys can be read on their way", strange)
 
     async def _provide_namespace(self, name: str) -> None:
         if self.control.plane.find(name) is None:
@@ -310,7 +317,8 @@ class Cloud:
     @property
     def http_address(self) -> str:
         """The URL of everything that is served over HTTP."""
-        return f"http://{self.settings.host}:{self._http.port}"
+        scheme = "http" if self.settings.tls is None else "https"
+        return f"{scheme}://{self.settings.host}:{self._http.port}"
 
     def _http_application(self) -> ASGIApp:
         from mockcloud.cloud.http_application import application

@@ -110,7 +110,7 @@ class ControlNode:
 
     async def start(self) -> None:
         """Serve, and start the control plane. Raises StartupError."""
-        self._server.bind(self._settings.host, self._port)
+        self._server.bind(self._settings.host, self._port, self._settings.tls)
         await self.restart()
         await self._server.start()
 

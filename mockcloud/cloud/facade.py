@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from temporalio.client import Client
+from temporalio.service import TLSConfig
 
 from mockcloud.cloud.composition import Cloud
 from mockcloud.cloud.failover_views import FailoverReport, Operation
@@ -228,10 +229,10 @@ class Namespace:
     async def client(self, region: str | None = None, **options: Any) -> Client:
         """A temporalio Client at the namespace endpoint, or at one region's own endpoint.
 
-        `options` go to `temporalio.client.Client.connect`. Where the cloud asks for keys, its owner's is shown.
+        `options` go to `temporalio.client.Client.connect`. Where the cloud asks for keys, its owner's is shown; where
+        it has a development CA, that is trusted, and its certificate for clients shown.
         """
-        if self._owner.cloud.settings.api_key:
-            options = {"api_key": self._owner.cloud.settings.api_key, "tls": False} | options
+        options = _credentials(self._owner.cloud.settings) | options
         target = self.endpoint if region is None else self._owner.cloud.region_address(region)
         return await Client.connect(target, namespace=self.name, **options)
 
@@ -494,3 +495,19 @@ class BlockingControl:
     def start(self) -> None:
         """Bring it back from its database; operations in flight go on."""
         self._owner.wait(self._owner.cloud.start_control())
+
+
+def _credentials(settings: CloudSettings) -> dict[str, Any]:
+    """What a client of the cloud needs to be let in, as far as the cloud itself has it."""
+    options: dict[str, Any] = {}
+    directory = settings.development_ca
+    if directory is not None:
+        options["tls"] = TLSConfig(
+            server_root_ca_cert=(directory / "ca.pem").read_bytes(),
+            client_cert=(directory / "client.pem").read_bytes(),
+            client_private_key=(directory / "client.key").read_bytes(),
+        )
+    if settings.api_key:
+        options["api_key"] = settings.api_key
+        options.setdefault("tls", False)
+    return options

@@ -133,7 +133,7 @@ class RegionNode:
                 ),
             )
             peer = Server([serve_handlers(handlers)], PEER)
-            public.bind(settings.host, 0)
+            public.bind(settings.host, 0, settings.tls)
             peer.bind(settings.host, 0)
         except BaseException:
             await store.close()

@@ -14,6 +14,7 @@ from mockcloud.control.health import ManagedFailover
 from mockcloud.core import dynamic_config, times
 from mockcloud.core.errors import StartupError
 from mockcloud.core.limits import Limits
+from mockcloud.rpc.tls import Tls
 
 DEFAULT_REGIONS = ("aws-us-east-1", "aws-us-west-2")
 MAXIMUM_REGIONS = 9
@@ -62,6 +63,8 @@ class CloudSettings:
     connection_age: float = 300.0  # of clients' connections, ± 10 %
     connection_grace: float = 70.0
     api_key: str = ""  # of the account's owner; with it, every call needs a key
+    tls: Tls | None = None  # of every endpoint; None: plain
+    development_ca: Path | None = None  # a directory: certificates of a CA there, made if need be
     smtp: tuple[str, int] | None = None  # host and port that notifications are sent to
     notify: tuple[str, ...] = ()  # who gets them
     audit_file: Path | None = None  # JSON lines of the audit log are appended there
@@ -74,6 +77,17 @@ class CloudSettings:
     def durable(self) -> bool:
         """Whether everything is kept when the cloud ends."""
         return self.data_dir is not None or self.database_file is not None
+
+    def with_certificates(self) -> CloudSettings:
+        """These settings with the certificates of the development CA, if there shall be one. StartupError."""
+        directory = self.development_ca
+        if directory is None:
+            return self
+        from mockcloud.cloud import development_ca
+
+        development_ca.provide(directory, {self.host, self.endpoint_host} - {""})
+        client_ca = self.tls.client_ca if self.tls is not None else None
+        return self.replace(tls=Tls(directory / "server.pem", directory / "server.key", client_ca))
 
     def configured(self) -> tuple[CloudSettings, list[str]]:
         """These settings with the dynamic configuration laid over the limits, and its keys that set nothing here.
@@ -121,6 +135,8 @@ class CloudSettings:
         if self.port_layout and self.port > 65535 - HTTP_OFFSET:
             raise StartupError(f"not a port with room for {HTTP_OFFSET} more after it: {self.port}")
         self._check_people()
+        if self.tls is not None:
+            self.tls.check()
         if not all(self.namespaces):
             raise StartupError("a namespace has a name")
         for name, kind in self.search_attributes.items():

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
+    from mockcloud.rpc.tls import Tls
+
 _BACKLOG: Final = 128
 # How long answers in flight may take to end when the server stops.
 _GRACE_SECONDS: Final = 0.2
@@ -28,10 +30,12 @@ class HttpServer:
 
     Args:
         application: makes the ASGI application, on the first connection.
+        tls: without it, it is plain HTTP.
     """
 
-    def __init__(self, application: Callable[[], ASGIApp]) -> None:
+    def __init__(self, application: Callable[[], ASGIApp], tls: Tls | None = None) -> None:
         self._application: Final = application
+        self._tls: Final = tls
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -59,7 +63,7 @@ class HttpServer:
     def _first_connection(self) -> None:
         assert self._socket is not None, "the server is bound"
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
-        server = self._server = _server(self._application())
+        server = self._server = _server(self._application(), self._tls)
         self._serving = asyncio.create_task(server.serve(sockets=[self._socket]), name="http")
 
     async def stop(self) -> None:
@@ -77,7 +81,7 @@ class HttpServer:
         self._socket.close()
 
 
-def _server(application: ASGIApp) -> uvicorn.Server:
+def _server(application: ASGIApp, tls: Tls | None) -> uvicorn.Server:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -97,5 +101,6 @@ def _server(application: ASGIApp) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            **(tls.uvicorn_options() if tls is not None else {}),
         )
     )

@@ -21,6 +21,7 @@ import grpc
 from mockcloud.core import times
 from mockcloud.core.errors import StartupError, cannot_listen
 from mockcloud.rpc.methods import GenericHandler, NothingElse
+from mockcloud.rpc.tls import Tls
 
 _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _METADATA_BYTES: Final = 16 * 1024 * 1024  # grpc-go's limit for headers and trailers
@@ -87,7 +88,7 @@ class Server:
             raise RuntimeError("the server is not bound yet")
         return self._address
 
-    def bind(self, host: str = "127.0.0.1", port: int = 0) -> int:
+    def bind(self, host: str = "127.0.0.1", port: int = 0, tls: Tls | None = None) -> int:
         """Takes the port (0: a free one) and returns it; connections are accepted from `start` on.
 
         Raises StartupError where the port is taken or the address cannot be used.
@@ -95,7 +96,10 @@ class Server:
         if port:
             _try_to_bind(host, port)
         try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
+            if tls is None:
+                bound = self._server.add_insecure_port(f"{host}:{port}")
+            else:
+                bound = self._server.add_secure_port(f"{host}:{port}", tls.credentials())
         except RuntimeError as error:
             raise StartupError(f"cannot listen on {host}:{port}") from error
         self._address = (host, bound)
