@@ -129,6 +129,7 @@ class NamespaceRegistry:
         self._log_signal = log_signal
         self._by_id: dict[str, Namespace] = {}
         self._by_name: dict[str, Namespace] = {}
+        self._forgotten: dict[str, Namespace] = {}  # by id
         self._changing = asyncio.Lock()
         self.account = ""  # that names may carry behind a dot: `orders.a1b2c` is `orders`; empty: none
         self.listeners: list[Listener] = []
@@ -224,6 +225,7 @@ class NamespaceRegistry:
                 )
                 self._by_id.pop(namespace.id, None)
                 self._by_name.pop(namespace.name, None)
+                self._forgotten[namespace.id] = namespace
 
         await self._tasks.shielded(work())
 
@@ -335,7 +337,12 @@ class NamespaceRegistry:
         return namespace
 
     def _add(self, record: NamespaceRecord) -> Namespace:
-        namespace = Namespace(record, self._region, self._clusters)
+        # One that comes back has its handle again: task queues and others that hold it need not know that it was away.
+        namespace = self._forgotten.pop(record.id, None)
+        if namespace is None:
+            namespace = Namespace(record, self._region, self._clusters)
+        else:
+            namespace._publish(record)  # noqa: SLF001 the registry is the only one that may
         self._by_id[record.id] = namespace
         self._by_name[record.name] = namespace
         return namespace

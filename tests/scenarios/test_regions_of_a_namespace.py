@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -40,7 +41,21 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from tests.scenarios.stage import COMPLETE, EAST, LOCALLY, WEST, Caller, Stage, open_stage, signals, until
+from mockcloud.core.run import RunKey
+from mockcloud.engine.namespace_removal import NamespaceRemoval
+from mockcloud.engine.namespaces import Namespace as EngineNamespace
+from tests.scenarios.stage import (
+    COMPLETE,
+    EAST,
+    LOCALLY,
+    WEST,
+    Caller,
+    Stage,
+    open_stage,
+    signals,
+    start_timer,
+    until,
+)
 
 _RUNS = 12
 _DAY = timedelta(days=1)
@@ -191,6 +206,20 @@ async def test_a_region_is_added_failed_over_to_deleted_and_added_again(stage: S
     for caller in (east, west):
         assert signals(await caller.events(going)) == ["during", "alone", "back"]
 
+    # And does all the work again: tasks, timers, starts, polls that have waited since before.
+    for _ in range(_RUNS - 1):
+        await east.work(COMPLETE)
+    polling = asyncio.create_task(east.poll(timeout=20))
+    await east.polled()
+    await east.start("last")
+    task = await polling
+    assert task.workflow_execution.workflow_id == "last"
+    await east.complete(task, start_timer(10))
+    assert (await east.work(COMPLETE)).workflow_execution.workflow_id == "last"
+    await east.start("kept")
+    await stage.namespace.replicated()
+    assert await _count(west) == await _count(east) == 2 * _RUNS + 2
+
 
 async def test_a_region_is_added_through_kills_of_everybody(stage: Stage) -> None:
     """Over a cut link: the control plane dies, then the region that fills, then the one that is filled."""
@@ -228,6 +257,39 @@ async def _refused(operator: Operator, region: str) -> RPCStatusCode:
     with pytest.raises(RPCError) as caught:
         await operator.fail_over(region)
     return caught.value.status
+
+
+async def test_a_region_killed_while_it_forgets_goes_on_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await _operator(stage)
+    await operator.create(NamespaceSpec(name="orders", regions=[EAST, WEST], retention_days=1))
+    stage.namespace = stage.cloud.namespace("orders")
+    for number in range(3):
+        await stage.at(EAST).start(f"open-{number}")
+    await stage.namespace.replicated()
+    delete, begun = NamespaceRemoval._delete, threading.Event()
+
+    async def only_one(removal: NamespaceRemoval, namespace: EngineNamespace, key: RunKey) -> None:
+        if begun.is_set():
+            await asyncio.Event().wait()
+        begun.set()
+        await delete(removal, namespace, key)
+
+    monkeypatch.setattr(NamespaceRemoval, "_delete", only_one)
+    deleting = asyncio.create_task(operator.delete(WEST))
+    await asyncio.to_thread(begun.wait, 10)
+    await stage.cloud.region(WEST).kill()
+    await deleting
+    monkeypatch.undo()
+    await stage.cloud.region(WEST).start()
+
+    async def forgotten() -> bool:
+        node = stage.cloud.cloud.node(WEST)
+        return [namespace.name for namespace in node.region.namespaces.all()] == ["default"]
+
+    await until(forgotten)
+    assert await stage.cloud.run(_rows(stage, WEST)) == {}
 
 
 async def test_a_deleted_region_that_believes_to_be_active_forgets_too(stage: Stage) -> None:
