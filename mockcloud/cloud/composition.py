@@ -133,8 +133,7 @@ class Cloud:
             )
             self._control = control
             await control.start()
-            for name in self.settings.namespaces:
-                await self._provide_namespace(name)
+            await self._provide_namespaces()
             self.endpoints.serve()
             self._http.start()
         except BaseException:
@@ -155,6 +154,15 @@ class Cloud:
             )
         elif settings.tls is None:
             _LOG.warning("listening on %s without TLS: API keys can be read on their way", strange)
+
+    async def _provide_namespaces(self) -> None:
+        """All of them have been made, or have failed, when this returns: what is up can be closed."""
+        provided = await asyncio.gather(
+            *(self._provide_namespace(name) for name in self.settings.namespaces), return_exceptions=True
+        )
+        for failure in provided:
+            if failure is not None:
+                raise failure
 
     async def _provide_namespace(self, name: str) -> None:
         if self.control.plane.find(name) is None:
