@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,15 +51,9 @@ def verdicts(
 ) -> Iterator[Verdict]:
     """Of all seeds, as they come, from `jobs` processes."""
     work = partial(judge, regions=regions, shrunken=shrunken)
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(plant,),
-        max_tasks_per_child=_SEEDS_PER_PROCESS,
+    # Not ProcessPoolExecutor: until Python 3.12 it can wait for ever for a process that it should have renewed.
+    pool = multiprocessing.get_context("spawn").Pool(
+        jobs, initializer=_begin, initargs=(plant,), maxtasksperchild=_SEEDS_PER_PROCESS
     )
-    try:
-        for done in as_completed([pool.submit(work, seed) for seed in seeds]):
-            yield done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with pool:
+        yield from pool.imap_unordered(work, seeds)
