@@ -5,6 +5,7 @@ Here it is asked who calls and whether they may; what changes something, and wha
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from google.protobuf.message import Message
@@ -16,6 +17,7 @@ from mockcloud.control import access
 from mockcloud.control.access import Identity
 from mockcloud.control.audit import AuditLog, operation_name
 from mockcloud.control.cloud_ops import CLOUD_SERVICE, SERVED, CloudOps
+from mockcloud.control.database import Closed
 from mockcloud.control.identities import Identities
 from mockcloud.control.namespaces import Directory
 from mockcloud.core.errors import ServiceError
@@ -32,6 +34,7 @@ class Door:
         self._audit: Final = audit
         self._known: Final = known
         self._directory: Final = directory
+        self._changing: Final[set[asyncio.Task[bytes]]] = set()
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call. Raises ServiceError."""
@@ -47,11 +50,34 @@ class Door:
                 raise error from None
         if not operation or call.method not in SERVED:
             return await self._service.dispatch(call, identity)
-        async with self._audit.attempt(operation, principal, request, forwarded_for(call)):
+        # In a task of its own: a client that goes away must not leave memory behind what is stored.
+        task = asyncio.create_task(self._change(operation, call, identity, request), name=operation)
+        self._changing.add(task)
+        task.add_done_callback(self._changed)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():  # by `stop`: the client still waits
+                raise Closed from None
+            raise
+
+    def stop(self) -> list[asyncio.Task[bytes]]:
+        """Cancel what runs, without waiting. What was cancelled."""
+        for task in self._changing:
+            task.cancel()
+        return list(self._changing)
+
+    async def _change(self, operation: str, call: Call, identity: Identity, request: Message) -> bytes:
+        async with self._audit.attempt(operation, identity.principal, request, forwarded_for(call)):
             answer = await self._service.dispatch(call, identity)
         if isinstance(request, CreateNamespaceRequest) and not identity.is_admin:
             await self._service.identities.grant(identity, self._directory.full_name(request.spec.name))
         return answer
+
+    def _changed(self, task: asyncio.Task[bytes]) -> None:
+        self._changing.discard(task)
+        if not task.cancelled():
+            task.exception()  # who asked may be gone
 
     def _check(self, identity: Identity, method: str, request: Message) -> None:
         asked: str = getattr(request, "namespace", "")

@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import aiosqlite
@@ -39,7 +40,6 @@ from mockcloud.control.served import Handler, serves
 from mockcloud.core import times
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
 
-M = TypeVar("M", bound=Message)
 Rec = TypeVar("Rec", User, ServiceAccount, ApiKey)
 
 SERVED: Final[dict[str, Handler[IdentityOps]]] = {}
@@ -47,6 +47,15 @@ SERVED: Final[dict[str, Handler[IdentityOps]]] = {}
 
 _DEFAULT_PAGE: Final = 100
 _LARGEST_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a request comes to."""
+
+    record_id: str
+    store: Callable[[aiosqlite.Connection], Awaitable[None]]  # in the operation's transaction
+    take: Callable[[], None]  # when that is committed
 
 
 class IdentityOps:
@@ -286,55 +295,63 @@ class IdentityOps:
     async def _create(
         self,
         kind: Kind,
-        request: M,
+        request: Message,
         caller: Caller,
         make: Callable[[str], Record],
         key_hash: bytes = b"",
     ) -> tuple[str, AsyncOperation]:
-        async with self._one_by_one:
-            draft = self._draft(kind, request, caller)
-            known = await self._context.operations.repeated(draft)
-            if known is None:
-                record = make(self._context.ports.ids.uuid().replace("-", ""))
-                draft = dataclasses.replace(draft, effect=record.id.encode())
-                known = await self._accept(
-                    draft, lambda connection: identities.put(connection, record, key_hash)
-                )
-                self._known.take(record, key_hash)
-            return known.effect.decode(), self._shown(known)
+        """Carry out what makes a record; its id, also where the same request made it before."""
+
+        def prepare() -> _Change:
+            return self._putting(make(self._context.ports.ids.uuid().replace("-", "")), key_hash)
+
+        operation = await self._carry_out(kind, request, caller, prepare)
+        return operation.effect.decode(), self._shown(operation)
 
     async def _update(
-        self, kind: Kind, request: M, caller: Caller, change: Callable[[], Record]
+        self, kind: Kind, request: Message, caller: Caller, change: Callable[[], Record]
     ) -> AsyncOperation:
-        async with self._one_by_one:
-            draft = self._draft(kind, request, caller)
-            known = await self._context.operations.repeated(draft)
-            if known is None:
-                record = change()
-                known = await self._accept(draft, lambda connection: identities.put(connection, record))
-                self._known.take(record)
-            return self._shown(known)
+        return self._shown(await self._carry_out(kind, request, caller, lambda: self._putting(change())))
 
     async def _delete(
-        self, kind: Kind, request: M, caller: Caller, find: Callable[[], Record]
+        self, kind: Kind, request: Message, caller: Caller, find: Callable[[], Record]
     ) -> AsyncOperation:
-        async with self._one_by_one:
-            draft = self._draft(kind, request, caller)
-            known = await self._context.operations.repeated(draft)
-            if known is None:
-                record = find()
-                known = await self._accept(draft, lambda connection: identities.delete(connection, record))
-                self._known.drop(record)
-            return self._shown(known)
+        def prepare() -> _Change:
+            record = find()
+            return _Change(
+                record.id,
+                lambda connection: identities.delete(connection, record),
+                lambda: self._known.drop(record),
+            )
 
-    def _draft(self, kind: Kind, request: M, caller: Caller) -> Operation:
-        return self._context.new(kind, request, caller.who, namespace_id="", namespace="")
+        return self._shown(await self._carry_out(kind, request, caller, prepare))
 
-    async def _accept(
-        self, draft: Operation, also: Callable[[aiosqlite.Connection], Awaitable[None]]
+    def _putting(self, record: Record, key_hash: bytes = b"") -> _Change:
+        return _Change(
+            record.id,
+            lambda connection: identities.put(connection, record, key_hash),
+            lambda: self._known.take(record, key_hash),
+        )
+
+    async def _carry_out(
+        self, kind: Kind, request: Message, caller: Caller, prepare: Callable[[], _Change]
     ) -> Operation:
-        ended = dataclasses.replace(draft, state=State.FULFILLED, step=ENDED, finished=self._now())
-        return await self._context.operations.accept(ended, also)
+        """Do what is asked for, or find the operation that did it for the same request before."""
+        async with self._one_by_one:
+            draft = self._context.new(kind, request, caller.who, namespace_id="", namespace="")
+            operation = await self._context.operations.repeated(draft)
+            if operation is None:
+                change = prepare()
+                ended = dataclasses.replace(
+                    draft,
+                    state=State.FULFILLED,
+                    step=ENDED,
+                    finished=self._now(),
+                    effect=change.record_id.encode(),
+                )
+                operation = await self._context.operations.accept(ended, change.store)
+                change.take()
+            return operation
 
     def _shown(self, operation: Operation) -> AsyncOperation:
         return operation.message(self._context.settings.check_after)

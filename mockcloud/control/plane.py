@@ -147,6 +147,7 @@ class ControlPlane:
             *parts.runner.stop(),
             *parts.reports.stop(),
             *parts.outbox.stop(),
+            *parts.door.stop(),
             *parts.directory.stop(),
         ]
         for task in self._watches.values():

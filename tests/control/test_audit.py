@@ -23,11 +23,12 @@ from temporalio.api.cloud.cloudservice.v1 import (
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.control.audit import AuditLog, operation_name
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
+from mockcloud.control.database import Closed
 from mockcloud.control.settings import ControlSettings
 from mockcloud.core import times
 from mockcloud.core.errors import InvalidArgument, NamespaceNotFound, ServiceError, StartupError
 from mockcloud.rpc.methods import Call
-from tests.control.fakes import EAST, SOUTH, WEST, World, world
+from tests.control.fakes import EAST, SOUTH, WEST, Gate, World, world
 
 
 async def asked(cloud: World, request: Message, **metadata: str) -> bytes:
@@ -142,6 +143,33 @@ async def test_an_operation_and_its_entry_are_stored_together(
         asking.cancel()
         (entry,) = await entries(cloud)
         assert entry.async_operation_id == "op-1"
+
+
+async def test_a_client_that_goes_away_leaves_a_whole_operation(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        gate = cloud.west.hooks["get"] = Gate()
+        asking = asyncio.create_task(asked(cloud, failover(operation_id="op-1")))
+        await gate.reached.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+        gate.open()
+        await cloud.west.until(lambda record: record.active_cluster == WEST)
+        operation = await cloud.plane._running.operations.end_of("op-1")
+        assert operation.state == "FULFILLED"
+        (entry,) = await entries(cloud)
+        assert (entry.status, entry.async_operation_id) == ("OK", "op-1")
+
+
+async def test_a_control_plane_that_dies_meanwhile_says_so(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        gate = cloud.west.hooks["get"] = Gate()
+        asking = asyncio.create_task(asked(cloud, failover(operation_id="op-1")))
+        await gate.reached.wait()
+        await cloud.restart()
+        gate.open()
+        with pytest.raises(Closed):
+            await asking
+        assert await entries(cloud) == [], "it was neither accepted nor refused"
 
 
 async def test_what_an_operation_starts_by_itself_is_not_its_own(tmp_path: Path) -> None:
