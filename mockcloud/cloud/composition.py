@@ -517,6 +517,18 @@ class Cloud:
             faults=tuple(entry.name for entry in message.faults),
         )
 
+    async def health(self) -> dict[str, region_admin.GetHealthResponse]:
+        """What each region that is up has counted since its start."""
+        request = region_admin.GetHealthRequest().SerializeToString()
+        found: dict[str, region_admin.GetHealthResponse] = {}
+        for region in sorted(self._nodes):
+            with contextlib.suppress(Unavailable):
+                raw = await self._transport.unary(
+                    region, f"{_REGION_ADMIN}GetHealth", request, timeout=_CALL_SECONDS
+                )
+                found[region] = region_admin.GetHealthResponse.FromString(raw)
+        return found
+
     async def lag_messages(self, namespace: str = "") -> list[region_admin.NamespaceLag]:
         """Replication from each region that is up."""
         request = region_admin.LagRequest(namespace=namespace).SerializeToString()

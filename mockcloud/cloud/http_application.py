@@ -38,7 +38,8 @@ def application(cloud: Cloud) -> ASGIApp:
             cloud.guards.metrics(request.headers)
         accept = request.headers.get("accept", "")
         status = await cloud.status_message()
-        text, content_type = metrics.exposition(status, cloud.settings.account, accept)
+        health = await cloud.health()
+        text, content_type = metrics.exposition(status, health, cloud.settings.account, accept)
         return Response(text, headers={"content-type": content_type})
 
     return Starlette(

@@ -1,4 +1,4 @@
-"""The state of a cloud as Prometheus scrapes it: gauges that are read when they are asked for, and cost nothing before.
+"""The state of a cloud as Prometheus scrapes it: what it has counted anyway, read when it is asked for.
 
 Names of Temporal Cloud are those of its documentation (cloud/metrics/openmetrics/metrics-reference), where percentiles
 are of the last minute and in seconds; the others begin with `mockcloud_`. Loaded when the first connection comes.
@@ -6,16 +6,16 @@ are of the last minute and in seconds; the others begin with `mockcloud_`. Loade
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from mockcloud.api.admin.v1.cloud_admin_pb2 import NamespaceOverview, StatusResponse
-from mockcloud.api.admin.v1.region_admin_pb2 import NamespaceStatusResponse, PeerLag
+from mockcloud.api.admin.v1.region_admin_pb2 import GetHealthResponse, NamespaceStatusResponse, PeerLag
 from mockcloud.core import times
 
 _CLOUD: Final = ("temporal_namespace", "temporal_account", "region")
@@ -23,10 +23,15 @@ _NAMESPACE: Final = ("namespace", "region")
 _LINK: Final = ("namespace", "region", "peer")
 
 
-def exposition(status: StatusResponse, account: str, accept: str) -> tuple[bytes, str]:
-    """The metrics of a moment, and their content type: text, or OpenMetrics for who accepts it."""
+def exposition(
+    status: StatusResponse, health: Mapping[str, GetHealthResponse], account: str, accept: str
+) -> tuple[bytes, str]:
+    """The metrics of a moment, and their content type: text, or OpenMetrics for who accepts it.
+
+    `health` is what regions that are up have counted since their start.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(status, account))
+    registry.register(_Snapshot(status, health, account))
     encoder, content_type = choose_encoder(accept)
     return encoder(registry), content_type
 
@@ -34,15 +39,18 @@ def exposition(status: StatusResponse, account: str, accept: str) -> tuple[bytes
 class _Snapshot(Collector):
     """One answer of the cloud."""
 
-    def __init__(self, status: StatusResponse, account: str) -> None:
+    def __init__(self, status: StatusResponse, health: Mapping[str, GetHealthResponse], account: str) -> None:
         self.status: Final = status
+        self.health: Final = health
         self.account: Final = account
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         yield from self._of_temporal_cloud()
         yield from self._of_the_cloud()
         yield from self._of_namespaces()
         yield from self._of_replication()
+        yield from self._of_work("calls", "Calls, without long polls and what waits for workers", "calls")
+        yield from self._of_work("transactions", "Transactions of the database", "transactions")
 
     def _of_temporal_cloud(self) -> Iterator[GaugeMetricFamily]:
         for rank in (50, 95, 99):
@@ -152,6 +160,19 @@ class _Snapshot(Collector):
             _LINK,
             ((key, peer.connected) for key, peer in links),
         )
+
+    def _of_work(self, field: str, text: str, name: str) -> Iterator[Metric]:
+        """What health is measured by: counted by regions from their start."""
+        work = [((region,), getattr(health, field)) for region, health in sorted(self.health.items())]
+        for part, what, values in (
+            ("", "", [each.count for _, each in work]),
+            ("_failed", " that failed by the region's own fault", [each.failed for _, each in work]),
+            ("_seconds", ", the time of all of them", [_seconds(each.time) for _, each in work]),
+        ):
+            family = CounterMetricFamily(f"mockcloud_{name}{part}", f"{text}{what}.", labels=("region",))
+            for (labels, _), value in zip(work, values, strict=True):
+                family.add_metric(labels, value)
+            yield family
 
     def _views(self) -> Iterator[tuple[NamespaceOverview, NamespaceStatusResponse]]:
         for overview in self.status.namespaces:

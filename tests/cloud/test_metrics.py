@@ -61,7 +61,15 @@ async def test_a_namespace_with_an_open_workflow(mockcloud: MockCloud) -> None:
     assert metrics("mockcloud_replication_connected", **link) == 1
     assert metrics("mockcloud_replication_outstanding_tasks", **link) == 0
     assert metrics("mockcloud_control_plane_up") == 1
-    assert metrics == await scraped(mockcloud, "/v1/metrics")
+    calls = metrics("mockcloud_calls_total", region=EAST)
+    assert calls > 0
+    assert metrics("mockcloud_calls_failed_total", region=EAST) == 0
+    assert metrics("mockcloud_calls_seconds_total", region=EAST) > 0
+    assert metrics("mockcloud_transactions_total", region=WEST) > 0
+    await client.get_workflow_handle("w").describe()
+    again = await scraped(mockcloud, "/v1/metrics")
+    assert again("mockcloud_calls_total", region=EAST) == calls + 1
+    assert again.names() == metrics.names()
 
 
 async def test_a_cut_link_and_a_dead_region(mockcloud: MockCloud) -> None:
