@@ -63,7 +63,9 @@ def first_line(child: subprocess.Popen[str]) -> str:
 def cloud(*options: str) -> Iterator[dict[str, Any]]:
     """`mockcloud up`; its ready line, with the process id and the seconds it took."""
     begin = time.perf_counter()
-    with process("-m", "mockcloud.cli.main", "up", "--port", "0", "-o", "json", *options) as child:
+    # A region under full load may not be left because of that.
+    fixed = ("up", "--port", "0", "-o", "json", "--no-managed-failover")
+    with process("-m", "mockcloud.cli.main", *fixed, *options) as child:
         ready: dict[str, Any] = json.loads(first_line(child))
         ready["seconds"] = time.perf_counter() - begin
         ready["pid"] = child.pid

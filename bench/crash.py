@@ -75,6 +75,7 @@ async def start(directory: Path) -> Up:
     begin = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "mockcloud", "up", "--port", "0", "--data-dir", str(directory), "-o", "json"),
+        "--no-managed-failover",
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None

@@ -240,7 +240,10 @@ async def _live(cloud: Cloud, stop: asyncio.Event) -> None:
 
 def describe(status: Any) -> str:
     """The state of a cloud in one line."""
-    regions = "  ".join(f"{region.name} {'up' if region.up else 'DOWN'}" for region in status.regions)
+    regions = "  ".join(
+        ", ".join([f"{region.name} {'up' if region.up else 'DOWN'}", *region.conditions])
+        for region in status.regions
+    )
     namespaces = "  ".join(
         f"{entry.name}: active {entry.active_region}, "
         f"lag {max((lag.age for lag in entry.lag), default=0.0) * 1000:.0f} ms, "

@@ -35,9 +35,9 @@ class ManagedFailover:
     window: float = 5.0  # over which means are taken
     failover_after: float = 10.0  # for which a condition lasts before namespaces leave the region
     failback_after: float = 30.0  # for which a region is healthy before they come back
-    call_latency: float = 1.0  # mean of calls, without long polls
+    call_latency: float = 2.0  # mean of calls, without long polls; a laptop under full load stays below
     call_errors: float = 0.2
-    database_latency: float = 0.5  # mean of transactions
+    database_latency: float = 1.0  # mean of transactions
     database_errors: float = 0.2
     fewest: int = 3  # calls or transactions in a window that say anything
 
@@ -115,8 +115,9 @@ class RegionHealth:
                 Condition.DATABASE_ERRORS,
             ),
         ):
-            # Where all of it hangs, nothing begins any more.
-            count = max(after.count - before.count, after.pending)
+            count = after.count - before.count
+            if count < settings.fewest:
+                count = after.pending  # where all of it hangs, nothing begins any more
             if count < settings.fewest:
                 continue
             if after.time - before.time > count * latency * times.SECOND:

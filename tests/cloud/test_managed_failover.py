@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from itertools import pairwise
 
 import pytest
 from google.protobuf import json_format
@@ -184,6 +185,9 @@ async def test_a_region_that_is_not_healthy_is_left_and_returned_to(
         assert told(back) == ("failback", WEST, EAST, f"{EAST}: healthy for 0.6 s")
         assert await failback_region(cloud, name) == ""
     assert {region.conditions for region in (await cloud.status()).regions} == {()}
+    events = [event.data for event in await cloud.events() if event.kind == "health"]
+    assert any(event["region"] == EAST and condition in event["conditions"] for event in events)
+    assert {event["region"]: event["conditions"] for event in events}[EAST] == []
     logs = (await (await api(cloud)).get_audit_logs(GetAuditLogsRequest())).logs  # type: ignore[attr-defined]
     entries = [
         (log.principal.type, log.status, json_format.MessageToDict(log.raw_details)["region"])
@@ -199,7 +203,7 @@ async def test_a_region_that_is_not_healthy_is_left_and_returned_to(
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize(("fault", "condition"), CASES, ids=[fault.__name__ for fault, _ in CASES])
+@pytest.mark.parametrize(("condition", "fault"), {condition: fault for fault, condition in CASES}.items())
 async def test_detection_takes_no_more_than_its_durations_and_a_second(
     cloud: MockCloud, fault: Fault, condition: str
 ) -> None:
@@ -326,3 +330,19 @@ async def test_a_namespace_with_same_region_replication_fails_over_by_itself() -
         (away,) = await cloud.namespace("default").failovers()
         assert told(away) == ("automatic", *cells, f"{EAST}: unreachable")
         assert away.unreplicated is not None
+
+
+async def test_who_has_fled_twice_returns_to_where_it_began() -> None:
+    regions = [EAST, WEST, "gcp-us-central1"]
+    async with MockCloud(regions=regions, namespaces=["default"], settings=SETTINGS) as cloud:
+        for region, refuge in pairwise(regions):
+            await cloud.region(region).kill()
+            await until_active(cloud, "default", refuge)
+            assert await failback_region(cloud, "default") == EAST
+        await cloud.region(WEST).start()
+        await cloud.region(EAST).start()
+
+        await until_active(cloud, "default", EAST)
+
+        failovers = await cloud.namespace("default").failovers()
+        assert [each.trigger for each in failovers] == ["failback", "automatic", "automatic"]

@@ -13,7 +13,9 @@ from mockcloud.control.operations import Trigger
 from mockcloud.core import times
 
 EAST, WEST, SOUTH = "aws-us-east-1", "aws-us-west-2", "gcp-us-central1"
-SETTINGS = ManagedFailover(window=5, failover_after=10, failback_after=30, fewest=3)
+SETTINGS = ManagedFailover(
+    window=5, failover_after=10, failback_after=30, call_latency=1.0, database_latency=0.5, fewest=3
+)
 
 
 class Observed:
