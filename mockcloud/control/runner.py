@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from mockcloud.control.database import Closed
 from mockcloud.control.operations import ENDED, Kind, Operation, Operations, State
@@ -110,20 +110,17 @@ class Runner:
         if not latest.ended:
             await self._operations.save(self._end(latest, State.CANCELLED, reason))
 
-    def spawn(self, work: Awaitable[None], name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Let something else go on beside the operations; it ends with the control plane."""
-
-        async def run() -> None:
-            try:
-                await work
-            except Closed:
-                return
-            except ServiceError as error:
-                _logger.warning("%s: %s", name, error.message)
-
-        task = asyncio.get_running_loop().create_task(run(), name=name)
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._others.add(task)
-        task.add_done_callback(self._others.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._others.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Closed):
+            _logger.error("%s has failed", task.get_name(), exc_info=error)
 
     # For steps
 
