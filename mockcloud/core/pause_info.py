@@ -19,9 +19,12 @@ def values(run: Run) -> list[str]:
         found.append(f"Workflow:{run.key.workflow_id}")
         if run.pause.reason:
             found.append(f"Reason:{run.pause.reason}")
-    types = {
-        activity.attributes.activity_type.name
-        for activity in run.activities.values()
-        if activity.record.paused
-    }
-    return found + [f"property:activityType={activity_type}" for activity_type in sorted(types)]
+    types = set()
+    for activity in run.activities.values():
+        if activity.record.paused:
+            types.add(activity.attributes.activity_type.name)
+    return (
+        found + [f"property:activityType={activity_type}" for activity_type in sorted(types)]
+        if types
+        else found
+    )

@@ -122,6 +122,12 @@ class Backlog:
             return None
         return next(iter(level.waiting)).offer.ready_time
 
+    def oldest_of_all(self) -> int:
+        """Since when the longest-waiting task of all waits; one must."""
+        return min(
+            next(iter(level.waiting)).offer.ready_time for level in self._levels.values() if level.waiting
+        )
+
     def acknowledged_id(self) -> int:
         """The highest id up to which no task waits any more."""
         return min((task.place[1] for task in self if task.place is not None), default=self.last_id + 1) - 1

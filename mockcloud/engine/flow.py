@@ -61,6 +61,14 @@ class Flow:
             return 0.0, 0.0
         return self._added[level].per_second(now), self._dispatched[level].per_second(now)
 
+    def all_rates(self, now: int) -> tuple[float, float]:
+        """(added, dispatched) a second, of all levels together."""
+        added = dispatched = 0.0
+        for level, rate in self._added.items():
+            added += rate.per_second(now)
+            dispatched += self._dispatched[level].per_second(now)
+        return added, dispatched
+
     def levels(self) -> set[int]:
         """Those that tasks came for."""
         return set(self._added)

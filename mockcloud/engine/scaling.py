@@ -22,17 +22,15 @@ def decide(
         return None
     decisions = Rate.per_second(_DECISIONS_PER_SECOND * max(1, len(queue.pollers)))
     queue.scaling_ready = decisions.consume(queue.scaling_ready, now)
-    waits_since = [
-        since for level in queue.backlog.sizes() if (since := queue.backlog.oldest(level)) is not None
-    ]
-    if isinstance(given, Task):
-        waits_since.append(given.offer.ready_time)  # it waited until this very moment
-    if waits_since and now - min(waits_since) > limits.poller_scaling_backlog_age:
+    # What is given waited until this very moment.
+    oldest = given.offer.ready_time if isinstance(given, Task) else now
+    if len(queue.backlog):
+        oldest = min(oldest, queue.backlog.oldest_of_all())
+    if now - oldest > limits.poller_scaling_backlog_age:
         return PollerScalingDecision(poll_request_delta_suggestion=1)
     if sticky:
         return None
-    rates = [queue.flow.rates(level, now) for level in queue.flow.levels()]
-    added, dispatched = sum(rate[0] for rate in rates), sum(rate[1] for rate in rates)
+    added, dispatched = queue.flow.all_rates(now)
     if added > _ADDED_FASTER * dispatched:
         return PollerScalingDecision(poll_request_delta_suggestion=1)
     return None

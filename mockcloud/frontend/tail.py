@@ -12,7 +12,7 @@ from typing import Final
 from temporalio.api.history.v1 import History
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
-from mockcloud.api.replication.v1.replication_pb2 import HistoryBatch, ReplicationTask
+from mockcloud.api.replication.v1.replication_pb2 import HistoryBatch
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core.event_kinds import subject_of
 from mockcloud.store import history, log, positions
@@ -47,7 +47,7 @@ def read_tail(
     for row in rows:
         if row.position > last:
             break
-        task = ReplicationTask.FromString(row.task)
+        task = row.task
         if not task.HasField("history"):
             answer.other_changes += 1
             answer.other_kinds[_OTHER_KINDS.get(task.WhichOneof("task") or "", "other changes")] += 1

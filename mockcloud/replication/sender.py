@@ -30,7 +30,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mockcloud.api.replication.v1.replication_pb2 import FromReceiver, FromSender, ReplicationTask
+from mockcloud.api.replication.v1.replication_pb2 import FromReceiver, FromSender
 from mockcloud.core.errors import Code, RegionKilled, ServiceError
 from mockcloud.core.ports import Clock
 from mockcloud.replication import names
@@ -137,7 +137,7 @@ class Sender:
             )
         )
         now = self._clock.now()
-        age = max(0, now - ReplicationTask.FromString(oldest[0].task).created_at) if oldest else 0
+        age = max(0, now - oldest[0].task.created_at) if oldest else 0
         p50, p95, p99 = self._lags.percentiles(now, 50, 95, 99)
         return LagReport(
             namespace_id=route.namespace_id,
@@ -305,7 +305,7 @@ class Sender:
         position = page[-1].position if page else last
         if position <= after:
             return 0
-        tasks = [ReplicationTask.FromString(row.task) for row in page if not row.events_gone]
+        tasks = [row.task for row in page if not row.events_gone]
         message = FromSender(
             previous_position=after, position=position, tasks=tasks, sent_at=self._clock.now()
         )
@@ -340,7 +340,7 @@ class Sender:
         if not page:
             return
         self._ahead = page[-1].position
-        tasks = [ReplicationTask.FromString(row.task) for row in page if not row.events_gone]
+        tasks = [row.task for row in page if not row.events_gone]
         message = FromSender(ahead=[task for task in tasks if task.WhichOneof("task") == "history"])
         if message.ahead:
             await stream.send(message.SerializeToString())

@@ -36,12 +36,6 @@ _TRIMMED = (
     " ON CONFLICT (namespace_id) DO UPDATE SET position = max(position, excluded.position)"
 )
 
-# Field numbers of mockcloud.replication.v1, written as wire-format tags: (number << 3) | wire type.
-_TASK_POSITION = bytes([1 << 3 | 0])  # ReplicationTask.position
-_TASK_HISTORY = bytes([3 << 3 | 2])  # ReplicationTask.history
-_BATCH_EVENTS = bytes([4 << 3 | 2])  # HistoryBatch.events
-_BATCH_NEW_RUN = bytes([6 << 3 | 2])  # HistoryBatch.new_run
-
 
 class NodeRef(NamedTuple):
     """Names a batch in the history."""
@@ -62,7 +56,7 @@ class LogRow(NamedTuple):
     """One task as read back."""
 
     position: int
-    task: bytes  # serialised ReplicationTask, whole: position and events are in it
+    task: ReplicationTask  # whole: position and events are in it
     # The run was deleted meanwhile: the task has no events and must not be sent. Of a run and the one that continues
     # it the task is about the one that is left, if only one is.
     events_gone: bool
@@ -96,13 +90,19 @@ def read_log(
     size = 0
     rows = connection.execute(_READ, (namespace_id, after_position, limit_rows))
     for position, payload, branch_id, events, new_branch_id, new_events in rows:
-        task = _join(position, payload, events, new_events)
-        size += len(task)
+        size += len(payload) + len(events or b"") + len(new_events or b"")
         if page and size > limit_bytes:
             break
+        task = ReplicationTask.FromString(payload)
+        task.position = position
+        if events is not None:
+            task.history.events = events
+        if new_events is not None:
+            task.history.new_run.events = new_events
         gone = branch_id is not None and events is None
         if new_branch_id is not None and gone != (new_events is None):
-            task, gone = _half(task, new_run=gone), False
+            _halve(task, new_run=gone)
+            gone = False
         page.append(LogRow(position, task, gone))
     rows.close()
     return page
@@ -120,38 +120,9 @@ def trim_log(connection: sqlite3.Connection, namespace_id: str, up_to: int) -> N
         connection.execute(_TRIMMED, (namespace_id, up_to))
 
 
-def _join(position: int, payload: bytes, events: bytes | None, new_events: bytes | None) -> bytes:
-    """Lay position and events over a serialised task.
-
-    A message field that occurs twice is merged (protobuf encoding, "Last One Wins"), so parts can be appended
-    without parsing what is there.
-    """
-    parts = [payload, _TASK_POSITION, _varint(position)]
-    history = b""
-    if events is not None:
-        history += _BATCH_EVENTS + _varint(len(events)) + events
-    if new_events is not None:
-        new_run = _BATCH_EVENTS + _varint(len(new_events)) + new_events
-        history += _BATCH_NEW_RUN + _varint(len(new_run)) + new_run
-    if history:
-        parts += [_TASK_HISTORY, _varint(len(history)), history]
-    return b"".join(parts)
-
-
-def _half(raw: bytes, *, new_run: bool) -> bytes:
-    """Of a task about a run and the one that continues it, what is about one of them."""
-    task = ReplicationTask.FromString(raw)
+def _halve(task: ReplicationTask, *, new_run: bool) -> None:
+    """Of a task about a run and the one that continues it, keep what is about one of them."""
     left = HistoryBatch()
     left.CopyFrom(task.history.new_run if new_run else task.history)
     left.ClearField("new_run")
     task.history.CopyFrom(left)
-    return task.SerializeToString()
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

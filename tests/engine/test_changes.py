@@ -10,7 +10,6 @@ import pytest
 from temporalio.api.enums.v1 import ReplicationState, WorkflowIdConflictPolicy
 from temporalio.api.workflowservice.v1 import SignalWithStartWorkflowExecutionRequest, UpdateNamespaceRequest
 
-from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.core.change import RunChange
 from mockcloud.core.errors import (
     InvalidArgument,
@@ -184,7 +183,7 @@ async def test_a_region_that_turned_passive_fails_its_own_task_when_the_run_is_r
         events = await driver.events()
         assert [event.version for event in events] == [1, 1, 1, 1, 1]
         rows = await region.store.read(lambda connection: log.read_log(connection, driver.namespace.id, 0))
-        last = ReplicationTask.FromString(rows[-1].task)
+        last = rows[-1].task
         assert last.history.items[-1].version == 1
         assert last.history.items[-1].event_id == 5
 
@@ -236,7 +235,7 @@ async def test_only_replicated_namespaces_write_a_log_and_each_batch_is_in_it(tm
             for name in ("alone", "default")
         }
         assert rows["alone"] == []
-        tasks = [ReplicationTask.FromString(row.task) for row in rows["default"]]
+        tasks = [row.task for row in rows["default"]]
         assert tasks[0].WhichOneof("task") == "namespace_record"
         batches = [task.history for task in tasks[1:]]
         assert [batch.items[-1].event_id for batch in batches] == [2, 3, 5]

@@ -10,7 +10,6 @@ import pytest
 from temporalio.api.replication.v1 import ClusterReplicationConfig, NamespaceReplicationConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 
-from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.engine import fills
 from mockcloud.engine.region import Region
 from mockcloud.store import fills as stored
@@ -32,7 +31,7 @@ async def logged(region: Region) -> list[str]:
     """The workflow ids of the batches in the log, in order."""
     namespace = region.namespaces.by_name("default")
     rows = await region.store.read(lambda connection: log.read_log(connection, namespace.id, 0, 1000))
-    tasks = [ReplicationTask.FromString(row.task) for row in rows]
+    tasks = [row.task for row in rows]
     assert not any(row.events_gone for row in rows)
     return [task.history.workflow_id for task in tasks if task.HasField("history")]
 

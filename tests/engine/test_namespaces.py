@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from temporalio.api.enums.v1 import ReplicationState
 
-from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core.errors import NamespaceAlreadyExists, NamespaceNotFound, Unavailable
 from mockcloud.engine.namespaces import Namespace
@@ -110,7 +109,7 @@ async def test_own_changes_are_logged_without_handover_and_received_ones_are_not
         namespace = a.namespaces.by_name("default")
         await set_state(a, HANDOVER)
         rows = await a.store.read(lambda connection: log.read_log(connection, namespace.id, 0))
-        records = [ReplicationTask.FromString(row.task).namespace_record for row in rows]
+        records = [row.task.namespace_record for row in rows]
         assert [(record.config_version, record.handover) for record in records] == [(0, False), (1, False)]
         for record in records:
             await b.namespaces.receive(record)

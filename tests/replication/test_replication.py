@@ -329,7 +329,7 @@ class TestMissingEvents:
             await take_activity(pair.a, "w1")
             namespace_id = pair.a.namespace.id
             rows = await pair.a.store.read(lambda c: log.read_log(c, namespace_id, 0))
-            told = [ReplicationTask.FromString(row.task) for row in rows]
+            told = [row.task for row in rows]
             await pair.a.changes.update(pair.a.namespace, "w1", run_id, deletion.request)
             await pair.converge()
             assert not await pair.b.run_ids("w1")

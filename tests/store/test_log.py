@@ -17,10 +17,6 @@ from tests.store.builders import NAMESPACE, batch, entry, new_run
 OTHER = "another namespace"
 
 
-def task(row: log.LogRow) -> ReplicationTask:
-    return ReplicationTask.FromString(row.task)
-
-
 def test_positions_are_dense_within_a_namespace(connection: sqlite3.Connection) -> None:
     for namespace in (NAMESPACE, OTHER, NAMESPACE):
         log.append_log(connection, namespace, entry())
@@ -52,7 +48,7 @@ def test_events_are_joined_into_the_task_they_belong_to(connection: sqlite3.Conn
     whole.position = 1
     whole.history.events = big.data
     whole.history.new_run.events = first.data
-    assert task(row) == whole
+    assert row.task == whole
     assert not row.events_gone
 
 
@@ -63,7 +59,7 @@ def test_tasks_without_events_come_back_as_they_were(connection: sqlite3.Connect
     for write in (first, second):
         log.append_log(connection, NAMESPACE, LogWrite(write.SerializeToString()))
 
-    found = [task(row) for row in log.read_log(connection, NAMESPACE, 0)]
+    found = [row.task for row in log.read_log(connection, NAMESPACE, 0)]
 
     first.position, second.position = 1, 2
     assert found == [first, second]
@@ -75,13 +71,14 @@ def test_a_high_position_survives_the_wire(connection: sqlite3.Connection) -> No
 
     (row,) = log.read_log(connection, NAMESPACE, 0)
 
-    assert task(row).position == row.position == (1 << 40) + 1
+    assert row.task.position == row.position == (1 << 40) + 1
 
 
 def test_reading_goes_on_after_a_position_within_its_limits(connection: sqlite3.Connection) -> None:
+    payload = ReplicationTask(created_at=1).SerializeToString()
     for _ in range(5):
-        log.append_log(connection, NAMESPACE, entry(ReplicationTask(created_at=1).SerializeToString()))
-    size = len(log.read_log(connection, NAMESPACE, 0)[0].task)
+        log.append_log(connection, NAMESPACE, entry(payload))
+    size = len(payload)
 
     def positions(after: int, rows: int = 100, size: int = 1 << 20) -> list[int]:
         return [row.position for row in log.read_log(connection, NAMESPACE, after, rows, size)]
@@ -143,9 +140,9 @@ def test_a_task_of_two_runs_is_about_the_one_that_is_left(connection: sqlite3.Co
         *_, row = log.read_log(connection, NAMESPACE, 0)
 
         assert not row.events_gone
-        assert task(row).history.run_id == left
-        assert task(row).history.events == (end.data if left == "run-1" else first.data)
-        assert not task(row).history.HasField("new_run")
+        assert row.task.history.run_id == left
+        assert row.task.history.events == (end.data if left == "run-1" else first.data)
+        assert not row.task.history.HasField("new_run")
         connection.execute("DELETE FROM nodes")
         connection.execute("DELETE FROM branches")
         assert [row.events_gone for row in log.read_log(connection, NAMESPACE, 0)][-1:] == [True]
