@@ -22,7 +22,7 @@ from mockcloud.cloud import fault_ends, search_attributes, told
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
 from mockcloud.cloud.failover_views import FailoverReport, Operation, operation, report
-from mockcloud.cloud.fault_ends import CLIENTS, CONTROL
+from mockcloud.cloud.fault_ends import CLIENTS, CONTROL, DATABASE
 from mockcloud.cloud.files import Files
 from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.left_behind import DatabaseFiles
@@ -174,6 +174,9 @@ class Cloud:
 
     async def close(self) -> None:
         """Stop everything in good order; temporary files are removed."""
+        for fault in self.links.faults:
+            if DATABASE in {fault.source, fault.target}:
+                fault.remove()  # what is queued is to be committed
         self.timeline.close()
         await self._http.stop()
         await self.endpoints.close_all()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.operatorservice.v1 import service_pb2 as operator_service
 from temporalio.api.workflowservice.v1 import service_pb2 as workflow_service
@@ -167,10 +168,20 @@ class RegionNode:
         await self._store.wait_closed()
 
 
-async def commit_faults(way: LinkState, rng: random.Random) -> None:
-    """What is wrong with a region's disk, before each commit."""
-    if way.clear:
-        return
+def commit_faults(way: LinkState, rng: random.Random) -> Coroutine[Any, Any, None] | None:
+    """What is wrong with a region's disk at a commit, if anything is."""
+    return None if way.clear else _commit_fault(way, rng)
+
+
+async def _commit_fault(way: LinkState, rng: random.Random) -> None:
     if way.cut or rng.random() < way.drop:
         raise sqlite3.OperationalError("disk I/O error")
-    await asyncio.sleep(way.delay)
+    changed = asyncio.Event()
+    unwatch = way.watch(changed.set)
+    try:
+        async with asyncio.timeout(way.delay):
+            await changed.wait()  # a disk that is well again lets go of what waits
+    except TimeoutError:
+        pass
+    finally:
+        unwatch()

@@ -130,6 +130,10 @@ class CloudSettings:
                 )
             if region in ENDS:
                 raise StartupError(f"no region can be named {region!r}: faults know that as something else")
+        if self.dns_ttl < 0 or self.endpoint_connections < 1:
+            raise StartupError("an endpoint has a TTL that is not negative, and at least one connection")
+        if self.managed_failover is not None:
+            self.managed_failover.check()
         if not 0 <= self.port <= 65535:
             raise StartupError(f"not a port: {self.port}")
         if self.port_layout and self.port > 65535 - HTTP_OFFSET:

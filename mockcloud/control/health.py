@@ -14,6 +14,7 @@ from typing import Final
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.core import times
+from mockcloud.core.errors import StartupError
 
 
 class Condition(StrEnum):
@@ -40,6 +41,15 @@ class ManagedFailover:
     database_latency: float = 1.0  # mean of transactions
     database_errors: float = 0.2
     fewest: int = 3  # calls or transactions in a window that say anything
+
+    def check(self) -> None:
+        """Raises StartupError when nothing can be found out so."""
+        if min(self.interval, self.patience, self.window) <= 0 or self.fewest < 1:
+            raise StartupError("managed failover looks at regions at intervals, with patience, over a window")
+        if min(self.failover_after, self.failback_after) < 0:
+            raise StartupError("managed failover moves namespaces after a time that is not negative")
+        if self.window < max(self.call_latency, self.database_latency):
+            raise StartupError("what hangs is seen within a window that is longer than what counts as slow")
 
 
 class RegionHealth:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from mockcloud.core.errors import RegionKilled, StartupError, Unavailable
 from mockcloud.core.meter import Meter
 from mockcloud.store import schema
-from mockcloud.store.faulty_lane import FaultyLane
+from mockcloud.store.faulty_lane import Disk, FaultyLane
 from mockcloud.store.lock import FileLock
 from mockcloud.store.writer import InlineLane, Lane, ThreadLane, Writer
 
@@ -53,7 +53,7 @@ class Store:
         *,
         durable: bool,
         writer: Literal["thread", "inline"] = "thread",
-        disk: Callable[[], Awaitable[None]] | None = None,
+        disk: Disk | None = None,
     ) -> Store:
         """Open or create the file `path`, brought to the current schema.
 
@@ -121,6 +121,8 @@ class Store:
             return
         self._fenced = True
         self._writer.kill()
+        if isinstance(self._lane, FaultyLane):
+            self._lane.abandon()
         self._ending = asyncio.get_running_loop().create_task(self._end(), name="store-end")
 
     async def wait_closed(self) -> None:

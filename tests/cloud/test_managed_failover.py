@@ -24,6 +24,7 @@ from mockcloud.cloud.facade import Namespace
 from mockcloud.cloud.failover_views import Operation
 from mockcloud.cloud.settings import CloudSettings
 from mockcloud.control.health import ManagedFailover, RegionHealth
+from mockcloud.core.errors import StartupError
 
 EAST, WEST = "aws-us-east-1", "aws-us-west-2"
 QUICK = ManagedFailover(
@@ -346,3 +347,43 @@ async def test_who_has_fled_twice_returns_to_where_it_began() -> None:
 
         failovers = await cloud.namespace("default").failovers()
         assert [each.trigger for each in failovers] == ["failback", "automatic", "automatic"]
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_a_disk_that_hangs_does_not_keep_a_region_alive(end: str) -> None:
+    async with MockCloud(namespaces=["default"]) as cloud:
+        cloud.region(EAST).database.delay(1000.0)
+        client = await cloud.namespace("default").client()
+        start = asyncio.create_task(client.start_workflow("any", id="w", task_queue="q"))
+
+        def commits() -> int:
+            return cloud.cloud.node(EAST).region.store.meter.sums(0).pending
+
+        async def waits() -> bool:
+            return cloud.call(commits) > 0
+
+        await until(waits)
+        async with asyncio.timeout(10):
+            if end == "kill":
+                await cloud.region(EAST).kill()
+                cloud.reset_faults()
+                await cloud.region(EAST).start()
+                await start  # which the SDK has sent again
+            else:
+                await asyncio.get_running_loop().run_in_executor(None, cloud.stop)
+                start.cancel()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CloudSettings(managed_failover=ManagedFailover(interval=0)),
+        CloudSettings(managed_failover=ManagedFailover(failover_after=-1)),
+        CloudSettings(managed_failover=ManagedFailover(window=1.0, call_latency=2.0)),
+        CloudSettings(dns_ttl=-1),
+        CloudSettings(endpoint_connections=0),
+    ],
+)
+def test_settings_that_make_no_sense(settings: CloudSettings) -> None:
+    with pytest.raises(StartupError):
+        MockCloud(settings=settings).start()
