@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import formatdate
 from typing import Final
 
 from mockcloud.core import times
@@ -41,6 +37,12 @@ class Mailer:
             Refused: for good.
             OSError: anything else; smtplib's errors are of that kind.
         """
+        # Only who sends mail waits for the library to be loaded.
+        import smtplib
+        from email.message import EmailMessage
+        from email.policy import SMTP
+        from email.utils import formatdate
+
         message = EmailMessage(policy=SMTP)
         message["From"] = SENDER
         message["To"] = ", ".join(recipients)
@@ -58,7 +60,7 @@ class Mailer:
             _raise(error.smtp_code, error.smtp_error, error)
 
 
-def _raise(code: int, text: bytes | str, error: smtplib.SMTPException) -> None:
+def _raise(code: int, text: bytes | str, error: OSError) -> None:
     """RFC 5321 §4.2.1: 5yz is for good, 4yz is not."""
     words = f"{code} {text.decode(errors='replace') if isinstance(text, bytes) else text}"
     if code >= 500:
