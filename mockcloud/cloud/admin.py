@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -26,8 +27,8 @@ _NOTIFICATIONS = 100
 SERVICE = admin.DESCRIPTOR.services_by_name["CloudAdmin"]
 
 
-Guard: TypeAlias = Callable[[Mapping[str, str]], None]
-"""Called with the metadata of a call; raises what refuses it."""
+Admitted: TypeAlias = Callable[[str, Message, Mapping[str, str]], AbstractAsyncContextManager[None]]
+"""Around a call, by its method, request and metadata; raises what refuses it."""
 
 
 class CloudAdmin:
@@ -35,11 +36,11 @@ class CloudAdmin:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._guard: Guard | None = None
+        self._admitted: Admitted | None = None
 
-    def register(self, handlers: Handlers, guard: Guard | None = None) -> None:
-        """Serve every method of the service on `handlers`, for callers who get past `guard`."""
-        self._guard = guard
+    def register(self, handlers: Handlers, admitted: Admitted | None = None) -> None:
+        """Serve every method of the service on `handlers`, for callers whom `admitted` lets in."""
+        self._admitted = admitted
         self._serve(handlers, "Status", admin.StatusRequest, self._status)
         self._serve(handlers, "CloudLag", admin.CloudLagRequest, self._lag)
         self._serve(handlers, "AddFault", admin.AddFaultRequest, self._add_fault)
@@ -70,13 +71,14 @@ class CloudAdmin:
         self, handlers: Handlers, method: str, kind: type[R], answer: Callable[[R], Awaitable[Message]]
     ) -> None:
         async def serve(raw: bytes, metadata: Mapping[str, str], timeout: float | None) -> bytes:
-            if self._guard is not None:
-                self._guard(metadata)
             try:
                 request = kind.FromString(raw)
             except DecodeError as error:
                 raise InvalidArgument(f"{kind.DESCRIPTOR.full_name} does not parse") from error
-            return (await answer(request)).SerializeToString()
+            if self._admitted is None:
+                return (await answer(request)).SerializeToString()
+            async with self._admitted(method, request, metadata):
+                return (await answer(request)).SerializeToString()
 
         handlers.unary(f"/{SERVICE.full_name}/{method}", serve)
 

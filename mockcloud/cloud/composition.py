@@ -129,7 +129,6 @@ class Cloud:
                 admin=CloudAdmin(self),
                 rng=self._rng,
                 tell=self.timeline.tell,
-                guards=self.guards,
             )
             self._control = control
             await control.start()

@@ -6,14 +6,18 @@ The server outlives a killed control plane, because the service that starts it a
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from google.protobuf.message import Message
+
 from mockcloud.cloud.admin import CloudAdmin
 from mockcloud.cloud.fault_ends import CONTROL
-from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.settings import CloudSettings
+from mockcloud.control import access, audit
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
 from mockcloud.control.events import Tell
 from mockcloud.control.identities import Identities
@@ -24,7 +28,7 @@ from mockcloud.control.settings import ControlSettings
 from mockcloud.control.tcld import SERVICES as TCLD_SERVICES
 from mockcloud.control.tcld import Tcld
 from mockcloud.core import times
-from mockcloud.core.errors import Unavailable
+from mockcloud.core.errors import ServiceError, Unavailable
 from mockcloud.core.ports import Ports
 from mockcloud.rpc.faults import Links
 from mockcloud.rpc.faulty_transport import FaultyTransport
@@ -52,7 +56,6 @@ class ControlNode:
         admin: CloudAdmin,
         rng: random.Random,
         tell: Tell,
-        guards: Guards | None,
     ) -> None:
         self._path: Final = path
         self._settings: Final = settings
@@ -65,7 +68,7 @@ class ControlNode:
         self._identities: Identities | None = None
         self._unlisten: Final = links.listen(self._link_changed)
         handlers = Handlers()
-        admin.register(handlers, guards.admin if guards is not None else None)
+        admin.register(handlers, self._admitted if settings.api_key else None)
         self._server: Final = Server(
             [
                 serve_services((CLOUD_SERVICE,), self.dispatch, message_bytes=settings.limits.message_bytes),
@@ -164,6 +167,23 @@ class ControlNode:
         if plane is not None:
             await plane.close()
         await self._transport.close()
+
+    @asynccontextmanager
+    async def _admitted(
+        self, method: str, request: Message, metadata: Mapping[str, str]
+    ) -> AsyncIterator[None]:
+        """Around a call of the admin service: whose key it shows, and whether they may. Refusals are audited."""
+        principal = audit.UNKNOWN
+        try:
+            identity = self.identities.of(metadata)
+            principal = identity.principal
+            access.check_admin(identity)
+        except ServiceError as error:
+            if self._plane is not None:
+                await self._plane.refused(method, principal, request, error)
+            raise
+        with audit.on_behalf_of(principal):
+            yield
 
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of CloudService, however it came. Raises ServiceError."""

@@ -6,8 +6,8 @@ A refused one has its entry before its error is answered. Entries are kept for t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +30,8 @@ RETENTION: Final = 30 * times.DAY
 
 CREATE_NAMESPACE: Final = "CreateNamespaceAPI"
 FAILOVER: Final = "FailoverNamespace"
+UNKNOWN: Final = Principal(type="user", name="unknown")
+"""Whoever shows no key that is known."""
 
 # Names of the documentation (cloud/audit-logs, and for failovers cloud/high-availability/failovers) where they are not
 # the RPC's own.
@@ -65,7 +67,17 @@ class _Attempt:
     over: bool = False  # tasks that were started by it inherit it, and go on
 
 
+_behalf: Final[ContextVar[Principal | None]] = ContextVar("behalf", default=None)
 _current: Final[ContextVar[_Attempt | None]] = ContextVar("attempt", default=None)
+
+
+def tool_operation_name(method: str) -> str:
+    """What a method of the tools' own service is called in the audit log."""
+    return {
+        "Failover": FAILOVER,
+        "AddRegion": "UpdateNamespaceAPI",
+        "DeleteRegion": "UpdateNamespaceAPI",
+    }.get(method, _NAMES.get(method, method))
 
 
 def operation_name(rpc: MethodDescriptor) -> str:
@@ -82,9 +94,19 @@ async def accepted(connection: aiosqlite.Connection, operation_id: str) -> None:
         await _insert(connection, attempt.record)
 
 
+@contextmanager
+def on_behalf_of(principal: Principal) -> Iterator[None]:
+    """Let what the tools of this cloud ask for be asked for by somebody who has shown a key."""
+    before = _behalf.set(principal)
+    try:
+        yield
+    finally:
+        _behalf.reset(before)
+
+
 def tool(name: str) -> Principal:
-    """Who asks by the tools of this cloud, which know no users."""
-    return Principal(type="user", name=name or "mockcloud")
+    """Who asks by the tools of this cloud: whose key they show, or where there are no keys, the tool itself."""
+    return _behalf.get() or Principal(type="user", name=name or "mockcloud")
 
 
 class AuditLog:

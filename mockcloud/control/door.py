@@ -10,20 +10,17 @@ from typing import Final
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.cloud.auditlog.v1 import Principal
 from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest
 
 from mockcloud.control import access
 from mockcloud.control.access import Identity
-from mockcloud.control.audit import AuditLog, operation_name
+from mockcloud.control.audit import UNKNOWN, AuditLog, operation_name
 from mockcloud.control.cloud_ops import CLOUD_SERVICE, SERVED, CloudOps
 from mockcloud.control.database import Closed
 from mockcloud.control.identities import Identities
 from mockcloud.control.namespaces import Directory
 from mockcloud.core.errors import ServiceError
 from mockcloud.rpc.methods import Call, parse
-
-_UNKNOWN: Final = Principal(type="user", name="unknown")
 
 
 class Door:
@@ -40,7 +37,7 @@ class Door:
         """Answer one call. Raises ServiceError."""
         rpc = CLOUD_SERVICE.methods_by_name[call.method]
         request = parse(GetMessageClass(rpc.input_type), call.request)
-        principal, operation = _UNKNOWN, operation_name(rpc)
+        principal, operation = UNKNOWN, operation_name(rpc)
         try:
             identity = self._known.of(call.metadata)
             principal = identity.principal

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from google.protobuf.message import Message
+from temporalio.api.cloud.auditlog.v1 import Principal
 from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
@@ -201,6 +203,12 @@ class ControlPlane:
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of CloudService."""
         return await self._running.door.dispatch(call)
+
+    async def refused(self, method: str, principal: Principal, request: Message, error: ServiceError) -> None:
+        """Write down that a method of the tools' own service was refused, and raise the error."""
+        operation = audit.tool_operation_name(method)
+        async with self._running.audit.attempt(operation, principal, request):
+            raise error
 
     @property
     def identities(self) -> Identities:

@@ -121,3 +121,12 @@ async def test_metrics_events_and_tools(cloud: MockCloud) -> None:
         assert text in result.stderr
     assert run("failover", "orders", WEST, "--api-key", KEY).exit_code == 0
     assert (await cloud.status()).namespaces[1].active_region == WEST
+    async with httpx.AsyncClient(base_url=cloud.http, headers=bearer(KEY)) as http:
+        logs = (await http.get("/cloud/audit-logs")).json()["logs"]
+    failovers = [log for log in logs if log["operation"] == "FailoverNamespace"]
+    assert [(log["status"], log["principal"]["name"]) for log in failovers] == [
+        ("ERROR", "unknown"),
+        ("ERROR", "metrics"),
+        ("OK", "owner@local.invalid"),
+    ]
+    assert failovers[1]["rawDetails"]["error"]["message"] == "Request unauthorized."
