@@ -98,7 +98,8 @@ class CloudOps:
         handler = SERVED.get(call.method)
         if handler is None:
             raise Unimplemented(f"method {call.method} not implemented")
-        caller = Caller(_WHO, api_versions.version_of(call.metadata), identity)
+        who = identity.name if identity.api_key_id else _WHO
+        caller = Caller(who, api_versions.version_of(call.metadata), identity)
         response = await handler(self, call.request, caller)
         api_versions.show(response, caller.version)
         return response.SerializeToString()

@@ -6,66 +6,42 @@ all of them; the rest of who may do what is in `control.access`.
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import dataclasses
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
-import aiosqlite
 from google.protobuf.message import Message
 from temporalio.api.cloud.cloudservice import v1 as api
 from temporalio.api.cloud.identity.v1 import (
     ApiKey,
     ApiKeySpec,
-    NamespaceAccess,
     OwnerType,
     ServiceAccount,
     ServiceAccountSpec,
     User,
     UserSpec,
 )
-from temporalio.api.cloud.operation.v1 import AsyncOperation
-from temporalio.api.cloud.resource.v1 import ResourceState
 
 from mockcloud.control import identities
 from mockcloud.control.access import Identity
 from mockcloud.control.context import Caller, Context
-from mockcloud.control.identities import OWNER, Identities, Record
+from mockcloud.control.identities import OWNER, Identities
+from mockcloud.control.identity_changes import IdentityChanges, check_version, found_record, page_of
 from mockcloud.control.identity_specs import Specs, check_name
-from mockcloud.control.operations import ENDED, Kind, Operation, State
+from mockcloud.control.operations import Kind
 from mockcloud.control.served import Handler, serves
-from mockcloud.core import times
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
-
-Rec = TypeVar("Rec", User, ServiceAccount, ApiKey)
 
 SERVED: Final[dict[str, Handler[IdentityOps]]] = {}
 """Handlers of the methods that are here, by name."""
-
-_DEFAULT_PAGE: Final = 100
-_LARGEST_PAGE: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What a request comes to."""
-
-    record_id: str
-    store: Callable[[aiosqlite.Connection], Awaitable[None]]  # in the operation's transaction
-    take: Callable[[], None]  # when that is committed
 
 
 class IdentityOps:
     """The handlers, over the parts of one control plane."""
 
     def __init__(self, context: Context, known: Identities) -> None:
-        self._context: Final = context
         self._known: Final = known
         self._specs: Final = Specs(context, known)
-        self._one_by_one: Final = asyncio.Lock()
+        self._changes: Final = IdentityChanges(context, known)
 
     # Who
 
@@ -92,12 +68,12 @@ class IdentityOps:
             if request.email in {"", user.spec.email}
             and (not namespace or namespace in user.spec.access.namespace_accesses)
         ]
-        page, token = _page(found, request.page_size, request.page_token)
+        page, token = page_of(found, request.page_size, request.page_token)
         return api.GetUsersResponse(users=page, next_page_token=token)
 
     @serves(SERVED, api.GetUserRequest)
     async def _get_user(self, request: api.GetUserRequest, _caller: Caller) -> Message:
-        return api.GetUserResponse(user=_found(self._known.users, request.user_id, "user"))
+        return api.GetUserResponse(user=found_record(self._known.users, request.user_id, "user"))
 
     @serves(SERVED, api.CreateUserRequest)
     async def _create_user(self, request: api.CreateUserRequest, caller: Caller) -> Message:
@@ -105,91 +81,97 @@ class IdentityOps:
             spec = self._specs.user(request.spec)
             if any(user.spec.email == spec.email for user in self._known.users.values()):
                 raise InvalidArgument(f"there is a user {spec.email} already")
-            return self._new(User(id=user_id, spec=spec))
+            return self._changes.new(User(id=user_id, spec=spec))
 
-        user_id, operation = await self._create(Kind.CREATE_USER, request, caller, make)
+        user_id, operation = await self._changes.create(Kind.CREATE_USER, request, caller, make)
         return api.CreateUserResponse(user_id=user_id, async_operation=operation)
 
     @serves(SERVED, api.UpdateUserRequest)
     async def _update_user(self, request: api.UpdateUserRequest, caller: Caller) -> Message:
         def change() -> User:
-            user = _found(self._known.users, request.user_id, "user")
-            _check_version(user.resource_version, request.resource_version)
+            user = found_record(self._known.users, request.user_id, "user")
+            check_version(user.resource_version, request.resource_version)
             spec = self._specs.user(request.spec)
             if spec.email != user.spec.email:
                 raise InvalidArgument("the email of a user cannot be changed")
-            return self._changed(user, User(spec=spec))
+            return self._changes.changed(user, User(spec=spec))
 
         return api.UpdateUserResponse(
-            async_operation=await self._update(Kind.UPDATE_USER, request, caller, change)
+            async_operation=await self._changes.update(Kind.UPDATE_USER, request, caller, change)
         )
 
     @serves(SERVED, api.DeleteUserRequest)
     async def _delete_user(self, request: api.DeleteUserRequest, caller: Caller) -> Message:
         def find() -> User:
-            user = _found(self._known.users, request.user_id, "user")
-            _check_version(user.resource_version, request.resource_version)
+            user = found_record(self._known.users, request.user_id, "user")
+            check_version(user.resource_version, request.resource_version)
             if user.id == OWNER:
                 raise FailedPrecondition("the owner of the account cannot be deleted")
             return user
 
         return api.DeleteUserResponse(
-            async_operation=await self._delete(Kind.DELETE_USER, request, caller, find)
+            async_operation=await self._changes.delete(Kind.DELETE_USER, request, caller, find)
         )
 
     @serves(SERVED, api.SetUserNamespaceAccessRequest)
     async def _set_user_access(self, request: api.SetUserNamespaceAccessRequest, caller: Caller) -> Message:
         def change() -> User:
-            user = _found(self._known.users, request.user_id, "user")
-            _check_version(user.resource_version, request.resource_version)
+            user = found_record(self._known.users, request.user_id, "user")
+            check_version(user.resource_version, request.resource_version)
             access = self._specs.with_namespace(user.spec.access, request.namespace, request.access)
-            return self._changed(user, User(spec=UserSpec(email=user.spec.email, access=access)))
+            return self._changes.changed(user, User(spec=UserSpec(email=user.spec.email, access=access)))
 
-        operation = await self._update(Kind.USER_ACCESS, request, caller, change)
+        operation = await self._changes.update(Kind.USER_ACCESS, request, caller, change)
         return api.SetUserNamespaceAccessResponse(async_operation=operation)
 
     # Service accounts
 
     @serves(SERVED, api.GetServiceAccountsRequest)
     async def _get_accounts(self, request: api.GetServiceAccountsRequest, _caller: Caller) -> Message:
-        page, token = _page(self._known.service_accounts.values(), request.page_size, request.page_token)
+        page, token = page_of(self._known.service_accounts.values(), request.page_size, request.page_token)
         return api.GetServiceAccountsResponse(service_account=page, next_page_token=token)
 
     @serves(SERVED, api.GetServiceAccountRequest)
     async def _get_account(self, request: api.GetServiceAccountRequest, _caller: Caller) -> Message:
-        found = _found(self._known.service_accounts, request.service_account_id, "service account")
+        found = found_record(self._known.service_accounts, request.service_account_id, "service account")
         return api.GetServiceAccountResponse(service_account=found)
 
     @serves(SERVED, api.CreateServiceAccountRequest)
     async def _create_account(self, request: api.CreateServiceAccountRequest, caller: Caller) -> Message:
         def make(account_id: str) -> ServiceAccount:
-            return self._new(ServiceAccount(id=account_id, spec=self._specs.service_account(request.spec)))
+            return self._changes.new(
+                ServiceAccount(id=account_id, spec=self._specs.service_account(request.spec))
+            )
 
-        account_id, operation = await self._create(Kind.CREATE_SERVICE_ACCOUNT, request, caller, make)
+        account_id, operation = await self._changes.create(Kind.CREATE_SERVICE_ACCOUNT, request, caller, make)
         return api.CreateServiceAccountResponse(service_account_id=account_id, async_operation=operation)
 
     @serves(SERVED, api.UpdateServiceAccountRequest)
     async def _update_account(self, request: api.UpdateServiceAccountRequest, caller: Caller) -> Message:
         def change() -> ServiceAccount:
-            account = _found(self._known.service_accounts, request.service_account_id, "service account")
-            _check_version(account.resource_version, request.resource_version)
+            account = found_record(
+                self._known.service_accounts, request.service_account_id, "service account"
+            )
+            check_version(account.resource_version, request.resource_version)
             spec = self._specs.service_account(request.spec, but=account.id)
             before, after = account.spec.namespace_scoped_access, spec.namespace_scoped_access
             if before.namespace != after.namespace:
                 raise InvalidArgument("the namespace of a service account cannot be changed")
-            return self._changed(account, ServiceAccount(spec=spec))
+            return self._changes.changed(account, ServiceAccount(spec=spec))
 
-        operation = await self._update(Kind.UPDATE_SERVICE_ACCOUNT, request, caller, change)
+        operation = await self._changes.update(Kind.UPDATE_SERVICE_ACCOUNT, request, caller, change)
         return api.UpdateServiceAccountResponse(async_operation=operation)
 
     @serves(SERVED, api.DeleteServiceAccountRequest)
     async def _delete_account(self, request: api.DeleteServiceAccountRequest, caller: Caller) -> Message:
         def find() -> ServiceAccount:
-            account = _found(self._known.service_accounts, request.service_account_id, "service account")
-            _check_version(account.resource_version, request.resource_version)
+            account = found_record(
+                self._known.service_accounts, request.service_account_id, "service account"
+            )
+            check_version(account.resource_version, request.resource_version)
             return account
 
-        operation = await self._delete(Kind.DELETE_SERVICE_ACCOUNT, request, caller, find)
+        operation = await self._changes.delete(Kind.DELETE_SERVICE_ACCOUNT, request, caller, find)
         return api.DeleteServiceAccountResponse(async_operation=operation)
 
     @serves(SERVED, api.SetServiceAccountNamespaceAccessRequest)
@@ -197,16 +179,18 @@ class IdentityOps:
         self, request: api.SetServiceAccountNamespaceAccessRequest, caller: Caller
     ) -> Message:
         def change() -> ServiceAccount:
-            account = _found(self._known.service_accounts, request.service_account_id, "service account")
-            _check_version(account.resource_version, request.resource_version)
+            account = found_record(
+                self._known.service_accounts, request.service_account_id, "service account"
+            )
+            check_version(account.resource_version, request.resource_version)
             if account.spec.HasField("namespace_scoped_access"):
                 raise InvalidArgument("the service account is one of a single namespace")
             spec = ServiceAccountSpec()
             spec.CopyFrom(account.spec)
             spec.access.CopyFrom(self._specs.with_namespace(spec.access, request.namespace, request.access))
-            return self._changed(account, ServiceAccount(spec=spec))
+            return self._changes.changed(account, ServiceAccount(spec=spec))
 
-        operation = await self._update(Kind.SERVICE_ACCOUNT_ACCESS, request, caller, change)
+        operation = await self._changes.update(Kind.SERVICE_ACCOUNT_ACCESS, request, caller, change)
         return api.SetServiceAccountNamespaceAccessResponse(async_operation=operation)
 
     # Keys
@@ -220,7 +204,7 @@ class IdentityOps:
             and request.owner_type in {OwnerType.OWNER_TYPE_UNSPECIFIED, key.spec.owner_type}
             and _owns(caller.identity, key)
         ]
-        page, token = _page(found, request.page_size, request.page_token)
+        page, token = page_of(found, request.page_size, request.page_token)
         return api.GetApiKeysResponse(api_keys=page, next_page_token=token)
 
     @serves(SERVED, api.GetApiKeyRequest)
@@ -233,9 +217,9 @@ class IdentityOps:
 
         def make(key_id: str) -> ApiKey:
             spec = self._specs.key(request.spec, caller.identity)
-            return self._new(ApiKey(id=key_id, spec=spec))
+            return self._changes.new(ApiKey(id=key_id, spec=spec))
 
-        key_id, operation = await self._create(
+        key_id, operation = await self._changes.create(
             Kind.CREATE_API_KEY, request, caller, make, identities.digest(token)
         )
         made = self._known.holds(identities.digest(token))
@@ -245,7 +229,7 @@ class IdentityOps:
     async def _update_key(self, request: api.UpdateApiKeyRequest, caller: Caller) -> Message:
         def change() -> ApiKey:
             key = self._key(request.key_id, caller)
-            _check_version(key.resource_version, request.resource_version)
+            check_version(key.resource_version, request.resource_version)
             spec = ApiKeySpec()
             spec.CopyFrom(request.spec)
             check_name("display_name", spec.display_name)
@@ -257,154 +241,33 @@ class IdentityOps:
             spec.owner_id, spec.owner_type = same
             spec.owner_type_deprecated = key.spec.owner_type_deprecated
             spec.expiry_time.CopyFrom(key.spec.expiry_time)
-            return self._changed(key, ApiKey(spec=spec))
+            return self._changes.changed(key, ApiKey(spec=spec))
 
         return api.UpdateApiKeyResponse(
-            async_operation=await self._update(Kind.UPDATE_API_KEY, request, caller, change)
+            async_operation=await self._changes.update(Kind.UPDATE_API_KEY, request, caller, change)
         )
 
     @serves(SERVED, api.DeleteApiKeyRequest)
     async def _delete_key(self, request: api.DeleteApiKeyRequest, caller: Caller) -> Message:
         def find() -> ApiKey:
             key = self._key(request.key_id, caller)
-            _check_version(key.resource_version, request.resource_version)
+            check_version(key.resource_version, request.resource_version)
             return key
 
         return api.DeleteApiKeyResponse(
-            async_operation=await self._delete(Kind.DELETE_API_KEY, request, caller, find)
+            async_operation=await self._changes.delete(Kind.DELETE_API_KEY, request, caller, find)
         )
 
     def _key(self, key_id: str, caller: Caller) -> ApiKey:
-        key = _found(self._known.keys, key_id, "API key")
+        key = found_record(self._known.keys, key_id, "API key")
         if not _owns(caller.identity, key):
             raise NotFound(f"API key {key_id!r} not found")
         return key
 
-    # Changes
-
     async def grant(self, identity: Identity, namespace: str) -> None:
         """Give somebody all that can be done to a namespace, as to who has made it."""
-        async with self._one_by_one:
-            owner = self._known.owner(identity.id)
-            assert owner is not None, "it was the identity of a call"
-            after = copy.deepcopy(owner)
-            after.spec.access.namespace_accesses[namespace].permission = NamespaceAccess.PERMISSION_ADMIN
-            await self._context.database.transact(lambda connection: identities.put(connection, after))
-            self._known.take(after)
-
-    async def _create(
-        self,
-        kind: Kind,
-        request: Message,
-        caller: Caller,
-        make: Callable[[str], Record],
-        key_hash: bytes = b"",
-    ) -> tuple[str, AsyncOperation]:
-        """Carry out what makes a record; its id, also where the same request made it before."""
-
-        def prepare() -> _Change:
-            return self._putting(make(self._context.ports.ids.uuid().replace("-", "")), key_hash)
-
-        operation = await self._carry_out(kind, request, caller, prepare)
-        return operation.effect.decode(), self._shown(operation)
-
-    async def _update(
-        self, kind: Kind, request: Message, caller: Caller, change: Callable[[], Record]
-    ) -> AsyncOperation:
-        return self._shown(await self._carry_out(kind, request, caller, lambda: self._putting(change())))
-
-    async def _delete(
-        self, kind: Kind, request: Message, caller: Caller, find: Callable[[], Record]
-    ) -> AsyncOperation:
-        def prepare() -> _Change:
-            record = find()
-            return _Change(
-                record.id,
-                lambda connection: identities.delete(connection, record),
-                lambda: self._known.drop(record),
-            )
-
-        return self._shown(await self._carry_out(kind, request, caller, prepare))
-
-    def _putting(self, record: Record, key_hash: bytes = b"") -> _Change:
-        return _Change(
-            record.id,
-            lambda connection: identities.put(connection, record, key_hash),
-            lambda: self._known.take(record, key_hash),
-        )
-
-    async def _carry_out(
-        self, kind: Kind, request: Message, caller: Caller, prepare: Callable[[], _Change]
-    ) -> Operation:
-        """Do what is asked for, or find the operation that did it for the same request before."""
-        async with self._one_by_one:
-            draft = self._context.new(kind, request, caller.who, namespace_id="", namespace="")
-            operation = await self._context.operations.repeated(draft)
-            if operation is None:
-                change = prepare()
-                ended = dataclasses.replace(
-                    draft,
-                    state=State.FULFILLED,
-                    step=ENDED,
-                    finished=self._now(),
-                    effect=change.record_id.encode(),
-                )
-                operation = await self._context.operations.accept(ended, change.store)
-                change.take()
-            return operation
-
-    def _shown(self, operation: Operation) -> AsyncOperation:
-        return operation.message(self._context.settings.check_after)
-
-    def _new(self, record: Rec) -> Rec:
-        record.resource_version = "1"
-        record.state = ResourceState.RESOURCE_STATE_ACTIVE
-        record.state_deprecated = "active"
-        record.created_time.CopyFrom(times.timestamp(self._now()))
-        return record
-
-    def _changed(self, before: Rec, after: Rec) -> Rec:
-        """`before` with the specification of `after`. InvalidArgument: it is the same."""
-        if before.spec == after.spec:
-            raise InvalidArgument("nothing to change")
-        record = type(before)()
-        record.CopyFrom(before)
-        record.spec.CopyFrom(after.spec)
-        record.resource_version = str(int(before.resource_version) + 1)
-        record.last_modified_time.CopyFrom(times.timestamp(self._now()))
-        return record
-
-    def _now(self) -> int:
-        return self._context.ports.clock.now()
+        await self._changes.grant(identity, namespace)
 
 
 def _owns(identity: Identity, key: ApiKey) -> bool:
     return identity.is_admin or key.spec.owner_id == identity.id
-
-
-def _found(records: dict[str, Rec], record_id: str, what: str) -> Rec:
-    if not record_id:
-        raise InvalidArgument(f"the id of the {what} is required")
-    found = records.get(record_id)
-    if found is None:
-        raise NotFound(f"{what} {record_id!r} not found")
-    return found
-
-
-def _page(records: Iterable[Rec], size: int, token: str) -> tuple[list[Rec], str]:
-    """A page by id; the token is the last id of the page before."""
-    size = size or _DEFAULT_PAGE
-    if not 0 < size <= _LARGEST_PAGE:
-        raise InvalidArgument(f"page size must be between 1 and {_LARGEST_PAGE}")
-    by_id = {record.id: record for record in records}
-    if token and token not in by_id:
-        raise InvalidArgument("invalid page token")
-    rest = [by_id[key] for key in sorted(by_id) if key > token]
-    return rest[:size], rest[size - 1].id if len(rest) > size else ""
-
-
-def _check_version(present: str, asked: str) -> None:
-    if not asked:
-        raise InvalidArgument("resource_version is required")
-    if asked != present:
-        raise FailedPrecondition(f"resource version mismatch: it has changed since {asked!r}")

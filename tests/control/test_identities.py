@@ -133,6 +133,8 @@ class TestKeys:
             me = await asked(cloud, api.GetCurrentIdentityRequest())
             await asked(cloud, api.FailoverNamespaceRegionRequest(namespace="orders", region=WEST))
             assert me.user.id == "owner"
+            (operation,) = await cloud.plane._running.operations.latest("", 1)
+            assert operation.who == me.user.spec.email
             assert ("FailoverNamespace", me.user.spec.email, "owner") in await entries(cloud, "OK")
 
     async def test_a_key_lives_until_it_expires(self, tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""How users, service accounts and API keys change: each change is an operation that ends when it is accepted.
+
+The record, the operation and its audit entry are one transaction; memory follows when that is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import aiosqlite
+from google.protobuf.message import Message
+from temporalio.api.cloud.identity.v1 import ApiKey, NamespaceAccess, ServiceAccount, User
+from temporalio.api.cloud.operation.v1 import AsyncOperation
+from temporalio.api.cloud.resource.v1 import ResourceState
+
+from mockcloud.control import identities
+from mockcloud.control.access import Identity
+from mockcloud.control.context import Caller, Context
+from mockcloud.control.identities import Identities, Record
+from mockcloud.control.operations import ENDED, Kind, Operation, State
+from mockcloud.core import times
+from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
+
+Rec = TypeVar("Rec", User, ServiceAccount, ApiKey)
+
+_DEFAULT_PAGE: Final = 100
+_LARGEST_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a request comes to."""
+
+    record_id: str
+    store: Callable[[aiosqlite.Connection], Awaitable[None]]  # in the operation's transaction
+    take: Callable[[], None]  # when that is committed
+
+
+class IdentityChanges:
+    """One after the other, over the parts of one control plane."""
+
+    def __init__(self, context: Context, known: Identities) -> None:
+        self._context: Final = context
+        self._known: Final = known
+        self._one_by_one: Final = asyncio.Lock()
+
+    async def grant(self, identity: Identity, namespace: str) -> None:
+        """Give somebody all that can be done to a namespace, as to who has made it."""
+        async with self._one_by_one:
+            owner = self._known.owner(identity.id)
+            assert owner is not None, "it was the identity of a call"
+            after = copy.deepcopy(owner)
+            after.spec.access.namespace_accesses[namespace].permission = NamespaceAccess.PERMISSION_ADMIN
+            await self._context.database.transact(lambda connection: identities.put(connection, after))
+            self._known.take(after)
+
+    async def create(
+        self,
+        kind: Kind,
+        request: Message,
+        caller: Caller,
+        make: Callable[[str], Record],
+        key_hash: bytes = b"",
+    ) -> tuple[str, AsyncOperation]:
+        """Carry out what makes a record; its id, also where the same request made it before."""
+
+        def prepare() -> _Change:
+            return self._putting(make(self._context.ports.ids.uuid().replace("-", "")), key_hash)
+
+        operation = await self._carry_out(kind, request, caller, prepare)
+        return operation.effect.decode(), self._shown(operation)
+
+    async def update(
+        self, kind: Kind, request: Message, caller: Caller, change: Callable[[], Record]
+    ) -> AsyncOperation:
+        """Carry out what changes a record. Raises what `change` raises, with nothing changed."""
+        return self._shown(await self._carry_out(kind, request, caller, lambda: self._putting(change())))
+
+    async def delete(
+        self, kind: Kind, request: Message, caller: Caller, find: Callable[[], Record]
+    ) -> AsyncOperation:
+        """Carry out what removes a record, and of an owner the keys. Raises what `find` raises."""
+
+        def prepare() -> _Change:
+            record = find()
+            return _Change(
+                record.id,
+                lambda connection: identities.delete(connection, record),
+                lambda: self._known.drop(record),
+            )
+
+        return self._shown(await self._carry_out(kind, request, caller, prepare))
+
+    def _putting(self, record: Record, key_hash: bytes = b"") -> _Change:
+        return _Change(
+            record.id,
+            lambda connection: identities.put(connection, record, key_hash),
+            lambda: self._known.take(record, key_hash),
+        )
+
+    async def _carry_out(
+        self, kind: Kind, request: Message, caller: Caller, prepare: Callable[[], _Change]
+    ) -> Operation:
+        """Do what is asked for, or find the operation that did it for the same request before."""
+        async with self._one_by_one:
+            draft = self._context.new(kind, request, caller.who, namespace_id="", namespace="")
+            operation = await self._context.operations.repeated(draft)
+            if operation is None:
+                change = prepare()
+                ended = dataclasses.replace(
+                    draft,
+                    state=State.FULFILLED,
+                    step=ENDED,
+                    finished=self._now(),
+                    effect=change.record_id.encode(),
+                )
+                operation = await self._context.operations.accept(ended, change.store)
+                change.take()
+            return operation
+
+    def _shown(self, operation: Operation) -> AsyncOperation:
+        return operation.message(self._context.settings.check_after)
+
+    def new(self, record: Rec) -> Rec:
+        """The record as it is when it has just been made."""
+        record.resource_version = "1"
+        record.state = ResourceState.RESOURCE_STATE_ACTIVE
+        record.state_deprecated = "active"
+        record.created_time.CopyFrom(times.timestamp(self._now()))
+        return record
+
+    def changed(self, before: Rec, after: Rec) -> Rec:
+        """`before` with the specification of `after`. InvalidArgument: it is the same."""
+        if before.spec == after.spec:
+            raise InvalidArgument("nothing to change")
+        record = type(before)()
+        record.CopyFrom(before)
+        record.spec.CopyFrom(after.spec)
+        record.resource_version = str(int(before.resource_version) + 1)
+        record.last_modified_time.CopyFrom(times.timestamp(self._now()))
+        return record
+
+    def _now(self) -> int:
+        return self._context.ports.clock.now()
+
+
+def found_record(records: dict[str, Rec], record_id: str, what: str) -> Rec:
+    if not record_id:
+        raise InvalidArgument(f"the id of the {what} is required")
+    found = records.get(record_id)
+    if found is None:
+        raise NotFound(f"{what} {record_id!r} not found")
+    return found
+
+
+def page_of(records: Iterable[Rec], size: int, token: str) -> tuple[list[Rec], str]:
+    """A page by id; the token is the last id of the page before."""
+    size = size or _DEFAULT_PAGE
+    if not 0 < size <= _LARGEST_PAGE:
+        raise InvalidArgument(f"page size must be between 1 and {_LARGEST_PAGE}")
+    by_id = {record.id: record for record in records}
+    if token and token not in by_id:
+        raise InvalidArgument("invalid page token")
+    rest = [by_id[key] for key in sorted(by_id) if key > token]
+    return rest[:size], rest[size - 1].id if len(rest) > size else ""
+
+
+def check_version(present: str, asked: str) -> None:
+    if not asked:
+        raise InvalidArgument("resource_version is required")
+    if asked != present:
+        raise FailedPrecondition(f"resource version mismatch: it has changed since {asked!r}")
