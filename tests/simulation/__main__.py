@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.simulation.plants import PLANTS
+from tests.simulation.plants import OF_THREE_REGIONS, PLANTS
 from tests.simulation.play import failure_of
 from tests.simulation.schedule import load, schedule
 from tests.simulation.seeds import Verdict, verdicts
@@ -24,6 +24,10 @@ def _verdicts(options: argparse.Namespace, regions: tuple[str, ...], plant: str 
     seeds = range(options.first, options.first + options.seeds)
     shrunken = not options.no_shrink and not plant
     return verdicts(seeds, regions, jobs=options.jobs, shrunken=shrunken, plant=plant)
+
+
+def _regions(count: int) -> tuple[str, ...]:
+    return tuple("ABCDEFGHI"[:count])
 
 
 def many(options: argparse.Namespace, regions: tuple[str, ...]) -> int:
@@ -53,10 +57,11 @@ def many(options: argparse.Namespace, regions: tuple[str, ...]) -> int:
     return len(failed)
 
 
-def plants(options: argparse.Namespace, regions: tuple[str, ...], names: list[str]) -> int:
+def plants(options: argparse.Namespace, names: list[str]) -> int:
     """Plant bugs, one after the other; how many were not found."""
     missed = 0
     for name in names:
+        regions = _regions(max(options.regions, 3 if name in OF_THREE_REGIONS else 2))
         for count, verdict in zip(itertools.count(1), _verdicts(options, regions, name), strict=False):
             if verdict.played.failure:
                 print(f"{name}: found after {count} seeds: {verdict.played.failure[:150]}", flush=True)
@@ -79,10 +84,10 @@ def main() -> int:
     parser.add_argument("--plant", choices=PLANTS, help="plant a bug, and stop when it is found")
     parser.add_argument("--plants", action="store_true", help="each of them")
     options = parser.parse_args()
-    regions = tuple("ABCDEFGHI"[: options.regions])
+    regions = _regions(options.regions)
     if options.seed is None:
         if options.plant or options.plants:
-            return int(bool(plants(options, regions, [options.plant] if options.plant else list(PLANTS))))
+            return int(bool(plants(options, [options.plant] if options.plant else list(PLANTS))))
         return int(bool(many(options, regions)))
     if options.plant:
         PLANTS[options.plant](setattr)

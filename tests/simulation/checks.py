@@ -133,6 +133,7 @@ def _survived(world: World, workflow_id: str, pictures: dict[str, Picture]) -> N
         {update for workflow, update in world.clients.updated if workflow == workflow_id},
         world.clusters,
         versions,
+        world.witness.met,
     ):
         raise Broken(f"SignalsSurvive: {workflow_id} in {name}: {problem}; versions {versions}")
 
@@ -172,6 +173,7 @@ async def _picture(life: Life, workflow_id: str) -> Picture:
                 ]
                 _contiguous(f"{workflow_id}/{row.run_id}", events)
                 _timers(f"{workflow_id}/{row.run_id}", events)
+                _signaled_once(f"{workflow_id}/{row.run_id}", events)
                 signals |= set(filter(None, map(survival.signal_name, events)))
                 histories.append(events)
                 items = tuple((item.event_id, item.version) for item in values(branch.items))
@@ -218,6 +220,12 @@ def _timers(where: str, events: list[HistoryEvent]) -> None:
             started = event.timer_fired_event_attributes.started_event_id
             if event.event_time.ToNanoseconds() < due[started]:
                 raise Broken(f"TimersNotEarly: {where}, event {event.event_id}")
+
+
+def _signaled_once(where: str, events: list[HistoryEvent]) -> None:
+    twice = survival.twice(events)
+    if twice:
+        raise Broken(f"SignaledOnce: a branch of {where} has signals of the same request ids: {twice}")
 
 
 def _one_current_run(where: str, picture: Picture, *, deleted: bool) -> None:

@@ -72,9 +72,9 @@ class Clients:
         """Ask, and keep the answer in mind. Raises what the region answers."""
         await _CALLS[step.kind](self, site, step)
 
-    async def signal(self, site: Site, workflow_id: str) -> None:
-        """Send a signal of a name of its own; keep in mind that it was answered."""
-        name = self._new_signal()
+    async def signal(self, site: Site, workflow_id: str, name: str = "") -> None:
+        """Send a signal; keep in mind that it was answered. By its name, it is the same one again."""
+        name = name or self._new_signal()
         request = SignalWorkflowExecutionRequest(
             namespace=namespace_of(workflow_id), signal_name=name, request_id=name
         )
@@ -130,7 +130,7 @@ class Clients:
         self.starts.append(Start(request.workflow_id, answer.run_id, answer.started, called, loop.time()))
 
     async def _signal(self, site: Site, step: Step) -> None:
-        await self.signal(site, step.workflow_id)
+        await self.signal(site, step.workflow_id, f"s-{step.at}")
 
     async def _cancel(self, site: Site, step: Step) -> None:
         request = RequestCancelWorkflowExecutionRequest(namespace=namespace_of(step.workflow_id))

@@ -17,6 +17,7 @@ from mockcloud.core.run import Run, Timer
 from mockcloud.core.version_history import Item
 from mockcloud.engine.loader import Loader
 from mockcloud.engine.namespaces import Namespace
+from mockcloud.frontend import handover
 from mockcloud.replication.receiver import _Session
 from mockcloud.store import positions
 
@@ -111,7 +112,8 @@ def _no_fence(patch: Patch) -> None:
 
 
 def _no_handover_fence(patch: Patch) -> None:
-    """The active region writes on in HANDOVER."""
+    """The active region writes on in HANDOVER: no call waits, and there is no fence behind that."""
+    patch(handover, "held", lambda method, namespace: False)
     patch(Namespace, "require_writable", Namespace.require_active)
 
 
@@ -150,6 +152,9 @@ def _deletions_forgotten(patch: Patch) -> None:
 
     patch(Loader, "deleted", wrong)
 
+
+# What two regions alone never show: that two of them tell the active one the same, and what comes late.
+OF_THREE_REGIONS: Final = frozenset({"reapplied-again", "deletions-forgotten"})
 
 PLANTS: Final[dict[str, Callable[[Patch], None]]] = {
     function.__name__.strip("_").replace("_", "-"): function

@@ -112,6 +112,7 @@ async def _play(world: World, steps: Sequence[Step]) -> None:
     await _quiesce(world)
     await world.look()
     world.witness.starts.judge(world.clients.starts)
+    world.witness.judge_deletions()
     if world.witness.problems:
         raise Broken(world.witness.problems[0])
     await check(world)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 SECONDS = 40.0  # of simulated time in which steps are taken
 _STEPS = 60
 _SPLIT = 14  # steps that a split has
+_LATE = 0.5  # of the schedules with a third region
 
 # What a model workflow does, step by step: see `model`.
 _SCRIPTS = {
@@ -41,7 +42,7 @@ class Step:
     workflow_id: str = ""  # of a failover: one of the namespace
     detail: str = ""  # script of a start; kind of a fault; "forced" or "graceful"; "slow", "before", "after"
     target: str = ""  # other end of a link; kind of a start
-    amount: float = 0.0  # seconds of a delay or an outage, probability
+    amount: float = 0.0  # seconds of a delay or an outage, or until a signal is sent again; probability
 
     def __str__(self) -> str:
         words = (self.kind, self.region, self.target, self.workflow_id, self.detail)
@@ -78,6 +79,8 @@ def schedule(seed: int, regions: Sequence[str], steps: int = _STEPS) -> list[Ste
     made = [_step(rng, kind, regions, workflows) for kind in kinds]
     for _ in range(splits):
         made += _split(rng, regions, workflows)
+    if len(regions) > 2 and rng.random() < _LATE:
+        made += _late(rng, regions)
     return sorted(made, key=lambda step: step.at)
 
 
@@ -95,6 +98,22 @@ def _split(rng: random.Random, regions: Sequence[str], workflows: Sequence[str])
         step = _step(rng, kind, (one, other), [workflow_id, rng.choice(workflows)])
         made.append(replace(step, at=begin + rng.uniform(1, 8)))
     made.append(Step(begin + rng.uniform(6, 10), "heal"))
+    return [replace(step, at=round(step.at, 3)) for step in made]
+
+
+def _late(rng: random.Random, regions: Sequence[str]) -> list[Step]:
+    """A run that is deleted in one region while another one, which wrote it, has not yet told it to a third."""
+    writer, deleter, third = rng.sample(list(regions), 3)
+    begin = rng.uniform(0, SECONDS - 10)
+    made = [
+        Step(begin, "failover", writer, "d0", detail="graceful"),
+        Step(begin + 1, "fault", writer, detail="partition", target=third),
+        Step(begin + 1.5, "start", writer, "d0", detail=rng.choice(["s", "ks", "ts"])),
+        Step(begin + rng.uniform(2, 4), "fault", writer, detail="partition", target=deleter),
+        Step(begin + 4.5, "failover", deleter, "d0", detail="forced"),
+        Step(begin + 5, "delete", deleter, "d0"),
+        Step(begin + rng.uniform(5, 10), "heal"),
+    ]
     return [replace(step, at=round(step.at, 3)) for step in made]
 
 
@@ -123,6 +142,8 @@ def _step(rng: random.Random, kind: str, regions: Sequence[str], workflows: Sequ
             detail = rng.choice(["slow", "before", "after"])
             amount = rng.choice([0.01, 0.2, 1.0]) if detail == "slow" else rng.choice([0.0, 1.0, 5.0])
             return Step(at, kind, region, detail=detail, amount=amount)
+        case "signal":
+            return Step(at, kind, region, workflow_id, amount=rng.choice([0.0, 0.0, 0.02, 0.5, 3.0]))
         case "failover":
             return Step(at, kind, region, workflow_id, detail=rng.choice(["forced", "graceful"]))
         case "pause":

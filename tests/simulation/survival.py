@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
@@ -29,14 +31,23 @@ _TASK_SCHEDULED = EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 Branches = Sequence[Sequence[HistoryEvent]]  # of one run, the current one first
 
 
+class Lost(NamedTuple):
+    """An event on a branch that is not its run's current one, or of a run that is not the current one."""
+
+    run_id: str
+    event_id: int
+    version: int
+
+
 @dataclass(frozen=True)
 class Case:
     """Something acknowledged that no current branch has."""
 
     runs: Mapping[str, Branches]  # of its workflow id, by run id
-    found: Sequence[HistoryEvent]  # it, on losing branches and suppressed runs
+    found: AbstractSet[Lost]  # it, on losing branches and suppressed runs
     clusters: Clusters
     versions: Sequence[int]  # failover versions of the namespace, rising
+    met: AbstractSet[Lost]  # events that lost in the active region, in what a peer sent
 
 
 def lost(
@@ -45,46 +56,60 @@ def lost(
     updates: set[str],
     clusters: Clusters,
     versions: Sequence[int],
+    met: AbstractSet[Lost],
 ) -> Iterator[str]:
     """What of a workflow id's acknowledged signals and updates is gone without a rule, or is there twice."""
     for kind, wanted, key in (("signal", signals, signal_name), ("update", updates, _update_id)):
         kept: Counter[str] = Counter()
         resets = sum(_is_reset(branches[0]) for branches in runs.values())
-        for branches in runs.values():
+        for run_id, branches in runs.items():
             if _suppressed(branches[0]):
                 continue
             there = Counter(filter(None, map(key, branches[0])))
             kept.update(there)
             for name, times in there.items():
-                if kind == "signal" and times > max(1, _originals(runs, branches[0], name) + resets):
+                if kind == "signal" and times > max(1, _originals(runs, run_id, name) + resets):
                     yield f"signal {name} is there {times} times"
         for name in sorted(wanted - kept.keys()):
-            found = [
-                event
-                for branches in runs.values()
+            found = {
+                Lost(run_id, event.event_id, event.version)
+                for run_id, branches in runs.items()
                 for branch in branches
                 for event in branch
                 if key(event) == name
-            ]
-            if not any(rule(Case(runs, found, clusters, versions)) for rule in _RULES):
-                yield f"{kind} {name} is lost, found {[(e.event_id, e.version) for e in found]}"
+            }
+            if not any(rule(Case(runs, found, clusters, versions, met)) for rule in _RULES):
+                yield f"{kind} {name} is lost, found {sorted(found)}"
 
 
-def _originals(runs: Mapping[str, Branches], winner: Sequence[HistoryEvent], name: str) -> int:
-    """From how many events a signal may have come to a branch: a reset, or a third switch, makes copies of copies.
+def _originals(runs: Mapping[str, Branches], winner: str, name: str) -> int:
+    """From how many events a signal may have come to a run: a reset, or a third switch, makes copies of copies.
 
     The one that a client sent there counts, too: it alone has a request id.
     """
-    own = {id(event) for event in winner if not event.workflow_execution_signaled_event_attributes.request_id}
-    return len(
-        {
-            (run_id, event.event_id, event.version)
-            for run_id, branches in runs.items()
-            for branch in branches
-            for event in branch
-            if signal_name(event) == name and id(event) not in own
-        }
+    own = {
+        Lost(winner, event.event_id, event.version)
+        for event in runs[winner][0]
+        if not event.workflow_execution_signaled_event_attributes.request_id
+    }
+    named = {
+        Lost(run_id, event.event_id, event.version)
+        for run_id, branches in runs.items()
+        for branch in branches
+        for event in branch
+        if signal_name(event) == name
+    }
+    return len(named - own)
+
+
+def twice(events: Sequence[HistoryEvent]) -> list[str]:
+    """Request ids that several signals of a branch have: whoever sent it meant one."""
+    request_ids = Counter(
+        event.workflow_execution_signaled_event_attributes.request_id
+        for event in events
+        if event.event_type == _SIGNALED
     )
+    return sorted(name for name, times in request_ids.items() if name and times > 1)
 
 
 def signal_name(event: HistoryEvent) -> str:
@@ -125,10 +150,13 @@ def _is_reset(events: Sequence[HistoryEvent]) -> bool:
 
 
 def _own_version(case: Case) -> bool:
-    """The region that wrote it became active once more: it does not take its own events from others [09b]."""
+    """The region that wrote it became active once more: it does not take its own events from others [09b].
+
+    Where another one was active when it heard of the event, that had to write it again.
+    """
     return any(
         later > event.version and case.clusters.owner(later) == case.clusters.owner(event.version)
-        for event in case.found
+        for event in case.found - case.met
         for later in case.versions
     )
 

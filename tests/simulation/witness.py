@@ -6,6 +6,7 @@
     SingleDispatch       a region hands out each attempt of a task once under each failover version
                          (of a workflow task: in each of its lives)
     AckMonotone          positions never fall, and nobody acknowledges what is not applied
+    DeletedForGood       what is deleted does not come back by what a peer tells late
     StartLinearizable    see `starts`
 
 It also keeps every task that was applied, so that they can be applied once more.
@@ -13,8 +14,9 @@ It also keeps every task that was applied, so that they can be applied once more
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Final
 
@@ -27,14 +29,20 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core import version_history
 from mockcloud.core.task_start import StartedTask
 from mockcloud.core.tokens import TaskToken
+from mockcloud.core.version_history import Item
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
 from mockcloud.replication.service import Replication
 from mockcloud.store import log, positions
 from tests.simulation.starts import Starts
+from tests.simulation.survival import Lost
+
+# Under which failover version a region was active when it began to apply what is being applied; 0: it was not.
+_active_under: ContextVar[int] = ContextVar("active_under", default=0)
 
 Applied = tuple[str, str, str, list[ReplicationTask]]  # namespace id, source, workflow id, tasks
 
@@ -52,9 +60,16 @@ class Witness:
         self.applied: Final[dict[str, list[Applied]]] = {}  # by region
         self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
         self.versions: Final[dict[str, set[int]]] = {}  # failover versions there were, by namespace id
+        # Events of losing branches and runs, met where they lost by the region that was active meanwhile.
+        self.met: Final[set[Lost]] = set()
         self._lives = 0
         self._dispatched: Final[set[tuple[str, bytes]]] = set()
         self._positions: Final[dict[tuple[str, ...], int]] = {}
+        self._written: Final[dict[str, set[Item]]] = {}  # last events of batches, by run id
+        self._gone: Final[dict[tuple[str, str], Sequence[Item]]] = {}  # (region, run id): what was deleted
+        self._back: Final[
+            list[tuple[str, str, Sequence[Item]]]
+        ] = []  # that came back: region, run id, what was deleted
 
     def watch(self, region: Region, replication: Replication) -> None:
         """Watch one more life of a region."""
@@ -62,7 +77,12 @@ class Witness:
         increment = region.clusters.increment
 
         def committed(namespace: Namespace, what: Committed) -> None:
+            written = self._written.setdefault(what.run.key.run_id, set())
+            if what.created and not what.made_here and (region.name, what.run.key.run_id) in self._gone:
+                gone = self._gone[region.name, what.run.key.run_id]
+                self._back.append((region.name, what.run.key.run_id, gone))
             for batch in what.batches:
+                written.add(Item(batch.last_event_id, batch.version))
                 mine = owner[batch.version % increment] == region.name
                 where = f"{region.name}, {what.run.key.workflow_id}/{what.run.key.run_id}"
                 again = not what.made_here and what.run.key.workflow_id in self._deleted
@@ -76,6 +96,8 @@ class Witness:
                 if what.made_here and held and batch.version == namespace.record.failover_version:
                     self.problems.append(f"NoWriteInHandover: {where} writes event {batch.first_event_id}")
             self.starts.committed(region.name, what)
+            if not what.made_here and _active_under.get() == namespace.record.failover_version:
+                self._meet(what)
 
         def changed(namespace: Namespace, before: NamespaceRecord | None) -> None:
             self.versions.setdefault(namespace.id, set()).add(namespace.record.failover_version)
@@ -84,28 +106,60 @@ class Witness:
 
         region.changes.listeners.append(committed)
         region.namespaces.listeners.append(changed)
-        self._keep_applied(region.name, replication)
+        self._keep_applied(region, replication)
         self._watch_dispatch(region)
 
-    def _keep_applied(self, region: str, replication: Replication) -> None:
+    def _meet(self, what: Committed) -> None:
+        current = what.run.version_history.branch_id
+        for batch in what.batches:
+            if what.run.record.zombie or batch.branch_id != current:
+                self.met.update(
+                    Lost(what.run.key.run_id, event_id, batch.version)
+                    for event_id in range(batch.first_event_id, batch.last_event_id + 1)
+                )
+
+    def _keep_applied(self, region: Region, replication: Replication) -> None:
         apply = replication._apply
         together, alone = apply.apply_together, apply.apply_tasks
-        kept = self.applied.setdefault(region, [])
+        kept = self.applied.setdefault(region.name, [])
+
+        def begin(namespace_id: str) -> None:
+            namespace = region.namespaces.by_id(namespace_id)
+            _active_under.set(namespace.record.failover_version if namespace.active else 0)
 
         async def apply_together(
             namespace_id: str, source: str, tasks: Mapping[str, list[ReplicationTask]], position: int | None
         ) -> set[str]:
+            begin(namespace_id)
             kept.extend((namespace_id, source, workflow_id, own) for workflow_id, own in tasks.items())
-            return await together(namespace_id, source, tasks, position)
+            left = await together(namespace_id, source, tasks, position)
+            for workflow_id in tasks.keys() - left:
+                self._note_deletions(region.name, tasks[workflow_id])
+            return left
 
         async def apply_tasks(
             namespace_id: str, source: str, workflow_id: str, tasks: list[ReplicationTask]
         ) -> None:
+            begin(namespace_id)
             kept.append((namespace_id, source, workflow_id, tasks))
             await alone(namespace_id, source, workflow_id, tasks)
+            self._note_deletions(region.name, tasks)
 
         apply.apply_together = apply_together  # type: ignore[method-assign]
         apply.apply_tasks = apply_tasks  # type: ignore[method-assign]
+
+    def _note_deletions(self, region: str, tasks: Iterable[ReplicationTask]) -> None:
+        for task in tasks:
+            if task.WhichOneof("task") == "deletion":
+                self._gone[region, task.deletion.run_id] = version_history.values(task.deletion.items)
+
+    def judge_deletions(self) -> None:
+        """What was deleted may come back by what somebody wrote who did not know of that, and only so."""
+        for region, run_id, gone in self._back:
+            if all(version_history.contains(gone, item) for item in self._written[run_id]):
+                self.problems.append(
+                    f"DeletedForGood: {region} has got {run_id} back, which had ended as {gone}"
+                )
 
     def _watch_dispatch(self, region: Region) -> None:
         self._lives += 1

@@ -226,8 +226,14 @@ class World:
                     self._fail_over(step.region, namespace_of(step.workflow_id), graceful=graceful)
                 )
             case _:
-                if step.region in self.lives:
-                    self.background(self.clients.do(self.lives[step.region].site, step))
+                self.background(self._ask(step))
+                if step.kind == "signal" and step.amount:
+                    self.background(self._ask(step, after=step.amount))
+
+    async def _ask(self, step: Step, *, after: float = 0.0) -> None:
+        await asyncio.sleep(after)
+        if step.region in self.lives:
+            await self.clients.do(self.lives[step.region].site, step)
 
     async def _again(self, name: str, after: float) -> None:
         await asyncio.sleep(after)
