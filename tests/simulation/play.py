@@ -17,9 +17,10 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from tests.simulation.checks import Broken, check, workflow_ids
 from tests.simulation.clients import NAMESPACE, namespace_of
 from tests.simulation.loop import HungError, SimulatedLoop, run
-from tests.simulation.schedule import SECONDS, Step
+from tests.simulation.schedule import Step
 from tests.simulation.world import World
 
+_TROUBLED = 28.0  # simulated seconds until all faults end
 _PATIENCE = 1200.0  # simulated seconds after the faults in which all workflows must end
 _OPEN = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
@@ -108,7 +109,7 @@ async def _play(world: World, steps: Sequence[Step]) -> None:
         await asyncio.sleep(max(0.0, begin + step.at - loop.time()))
         await world.take(step)
         await world.look()
-    await asyncio.sleep(max(0.0, begin + SECONDS - loop.time()))
+    await asyncio.sleep(max(0.0, begin + _TROUBLED - loop.time()))
     await _quiesce(world)
     await world.look()
     world.witness.starts.judge(world.clients.starts)

@@ -7,8 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-SECONDS = 40.0  # of simulated time in which steps are taken
-_STEPS = 60
+SECONDS = 25.0  # of simulated time in which steps are taken
+_STEPS = 32  # with what workers and clients go on to call, some 300
 _SPLIT = 14  # steps that a split has
 _LATE = 0.5  # of the schedules with a third region
 
