@@ -82,9 +82,8 @@ class Managed:
         self._settings: Final = settings
         self._tell: Final = tell
         self._health: Final = {name: RegionHealth(settings) for name in context.regions}
-        self._not_before: Final[
-            dict[str, int]
-        ] = {}  # by namespace id: when one that was refused is tried again
+        self._moving: Final[set[str]] = set()  # ids of namespaces whose failover is being asked for
+        self._not_before: Final[dict[str, int]] = {}  # by namespace id: when a refused one is tried again
 
     def conditions(self, region: str) -> list[str]:
         """What is wrong with a region now."""
@@ -133,13 +132,14 @@ class Managed:
 
     async def _decide(self) -> None:
         for known in self._context.directory.all():
-            if self._context.operations.running(known.id) or self._not_before.get(known.id, 0) > self._now():
+            if known.id in self._moving or self._context.operations.running(known.id):
+                continue
+            if self._not_before.get(known.id, 0) > self._now():
                 continue
             failback = await self._failback(known)
             move = due(known, failback, self._health, self._now(), self._settings)
             if move is not None:
-                # Not before this one has been accepted or refused: accepting asks the target.
-                self._not_before[known.id] = self._now() + int(self._settings.failover_after * times.SECOND)
+                self._moving.add(known.id)
                 self._context.runner.spawn(self._move(known, move), f"move {known.name}")
 
     async def _failback(self, known: KnownNamespace) -> str:
@@ -162,8 +162,9 @@ class Managed:
             raise
         except ServiceError as error:
             _logger.warning("failover of %s to %s is refused: %s", known.name, move.region, error.message)
-        else:
-            self._not_before.pop(known.id, None)
+            self._not_before[known.id] = self._now() + int(self._settings.failover_after * times.SECOND)
+        finally:
+            self._moving.discard(known.id)
 
     def _now(self) -> int:
         return self._context.ports.clock.now()
