@@ -103,19 +103,20 @@ async def test_a_killed_server_says_nothing_more(serve: Serve) -> None:
     server = await serve([serve_services([SERVICE], dispatch)])
     client = await Client.connect(server.address)
 
-    async def lane() -> RPCStatusCode:
+    async def lane() -> RPCStatusCode | None:
         try:
             while True:
                 await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="n"))
         except RPCError as error:
-            return error.status
+            # So the client's own library ends a call that it had not sent yet when the connection broke.
+            return None if error.message == "operation was canceled" else error.status
 
     lanes = [asyncio.create_task(lane()) for _ in range(8)]
     await busy.wait()
 
     await server.kill()
 
-    assert set(await asyncio.gather(*lanes)) <= {RPCStatusCode.UNKNOWN, RPCStatusCode.UNAVAILABLE}
+    assert set(await asyncio.gather(*lanes)) <= {None, RPCStatusCode.UNKNOWN, RPCStatusCode.UNAVAILABLE}
 
 
 async def test_a_killed_server_leaves_other_connections_alone(serve: Serve, connect: Connect) -> None:
