@@ -199,4 +199,22 @@ FOUND: Final[dict[str, tuple[int, list[Step]]]] = {
             Step(21.0, "signal", "A", "w1"),
         ],
     ),
+    # C's branch has a signal that A's has not. A, passive by then, goes with its own one and hands the signal on to B,
+    # who has gone on with C's: there it is twice, as in the real server.
+    "a_signal_handed_on_to_the_branch_that_has_it": (
+        3100005,
+        [
+            Step(2.732, "failover", "C", "w4", detail="forced"),
+            Step(4.6, "start", "A", "w0", detail="rttkt", target="signal"),
+            Step(11.405, "fault", "A", detail="partition", target="C"),
+            Step(12.008, "signal", "B", "w0"),
+            Step(12.313, "failover", "A", "w3", detail="graceful"),
+            Step(13.355, "fault", "A", detail="partition", target="B"),
+            Step(15.047, "failover", "A", "w5", detail="forced"),
+            Step(15.296, "crash", "A", amount=1.0),
+            Step(15.405, "delete", "B", "d0"),
+            Step(15.812, "heal"),
+            Step(16.162, "failover", "B", "w2", detail="graceful"),
+        ],
+    ),
 }

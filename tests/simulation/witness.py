@@ -39,7 +39,7 @@ from mockcloud.engine.region import Region
 from mockcloud.replication.service import Replication
 from mockcloud.store import log, positions
 from tests.simulation.starts import Starts
-from tests.simulation.survival import Lost
+from tests.simulation.survival import Lost, Met
 
 # Under which failover version a region was active when it began to apply what is being applied; 0: it was not.
 _active_under: ContextVar[int] = ContextVar("active_under", default=0)
@@ -60,8 +60,7 @@ class Witness:
         self.applied: Final[dict[str, list[Applied]]] = {}  # by region
         self.drained: Final[set[tuple[str, str]]] = set()  # (region, namespace id) in HANDOVER, and drained
         self.versions: Final[dict[str, set[int]]] = {}  # failover versions there were, by namespace id
-        # Events of losing branches and runs, met where they lost by the region that was active meanwhile.
-        self.met: Final[set[Lost]] = set()
+        self.met: Final = Met()
         self._lives = 0
         self._dispatched: Final[set[tuple[str, bytes]]] = set()
         self._positions: Final[dict[tuple[str, ...], int]] = {}
@@ -96,8 +95,8 @@ class Witness:
                 if what.made_here and held and batch.version == namespace.record.failover_version:
                     self.problems.append(f"NoWriteInHandover: {where} writes event {batch.first_event_id}")
             self.starts.committed(region.name, what)
-            if not what.made_here and _active_under.get() == namespace.record.failover_version:
-                self._meet(what)
+            if not what.made_here:
+                self._meet(namespace, what, owner, increment)
 
         def changed(namespace: Namespace, before: NamespaceRecord | None) -> None:
             self.versions.setdefault(namespace.id, set()).add(namespace.record.failover_version)
@@ -109,14 +108,17 @@ class Witness:
         self._keep_applied(region, replication)
         self._watch_dispatch(region)
 
-    def _meet(self, what: Committed) -> None:
-        current = what.run.version_history.branch_id
+    def _meet(self, namespace: Namespace, what: Committed, owner: Mapping[int, str], increment: int) -> None:
+        record, run = namespace.record, what.run
         for batch in what.batches:
-            if what.run.record.zombie or batch.branch_id != current:
-                self.met.update(
-                    Lost(what.run.key.run_id, event_id, batch.version)
-                    for event_id in range(batch.first_event_id, batch.last_event_id + 1)
-                )
+            if not run.record.zombie and batch.branch_id == run.version_history.branch_id:
+                continue  # it has not lost
+            ids = range(batch.first_event_id, batch.last_event_id + 1)
+            events = {Lost(run.key.run_id, event_id, batch.version) for event_id in ids}
+            if _active_under.get() == record.failover_version:
+                self.met.active.update(events)
+            elif not namespace.active and owner[batch.version % increment] != record.active_cluster:
+                self.met.passive.update(events)
 
     def _keep_applied(self, region: Region, replication: Replication) -> None:
         apply = replication._apply
