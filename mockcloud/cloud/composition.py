@@ -106,7 +106,7 @@ class Cloud:
         """Start everything, and make the namespaces of the settings that are not there yet.
 
         Raises:
-            StartupError: a port is taken, or the data directory cannot be used.
+            StartupError: a port is taken, or the data directory cannot be used or misses a database.
         """
         self._warn_of_strangers()
         try:
@@ -132,6 +132,7 @@ class Cloud:
             )
             self._control = control
             await control.start()
+            self._files.made(self.settings.regions)
             await self._provide_namespaces()
             self.endpoints.serve()
             self._http.start()
@@ -233,11 +234,13 @@ class Cloud:
             await node.kill()
 
     async def start_region(self, name: str) -> None:
-        """Bring a region back from its database. Raises FailedPrecondition when it is up."""
+        """Bring a region back from its database. Raises FailedPrecondition when it is up, or that is missing."""
         self.require_region(name)
         async with self._changing:
             if name in self._nodes:
                 raise FailedPrecondition(f"region {name} is up already")
+            if not self.database(name).exists():
+                raise FailedPrecondition(f"the database of region {name} is missing: {self.database(name)}")
             await self._start_node(name)
             self.timeline.tell("region", {"region": name, "state": "started"})
             self.control.region_started(name)

@@ -69,7 +69,7 @@ class MockCloud:
         """Start the cloud and block until it serves.
 
         Raises:
-            StartupError: a port is taken, or the data directory cannot be used.
+            StartupError: a port is taken, or the data directory cannot be used or misses a database.
         """
         assert self._thread is None, "a cloud starts once"
         thread = LoopThread()

@@ -1,6 +1,7 @@
 """Where a cloud's databases lie: in a directory of their own, or beside one file as tools expect that name a database.
 
-The record beside them tells which regions they belong to, in order: it decides which failover versions are whose.
+The record beside them tells which regions they belong to, in order: it decides which failover versions are whose. It is
+empty until each of them has been made; from then on, one that is missing is a loss, and not to be made again, empty.
 Temporary directories are removed when their cloud ends. Those of killed processes, which some tools leave behind each
 time, are removed by the next cloud that needs one: a lock, which dies with its process, tells them apart.
 """
@@ -39,7 +40,7 @@ class Files:
         """The files of a cloud that is about to start, ready to be used.
 
         Raises:
-            StartupError: they cannot be used, or belong to a cloud of other regions.
+            StartupError: they cannot be used, belong to a cloud of other regions, or one of them is missing.
         """
         if settings.database_file is not None:
             files = cls(settings.database_file, f"{settings.database_file.name}.")
@@ -55,6 +56,14 @@ class Files:
     def database(self, name: str) -> Path:
         """The database of a region, or of "control"."""
         return self.record.with_name(f"{self.prefix}{name}.sqlite")
+
+    def made(self, regions: Sequence[str]) -> None:
+        """Every database is there. Raises StartupError when that cannot be recorded."""
+        if self.temporary is None and _regions(self.record) is None:
+            try:
+                self.record.write_text(json.dumps({"regions": regions}) + "\n")
+            except OSError as error:
+                raise StartupError(f"{self.record} cannot be written: {error}") from error
 
     def remove(self) -> None:
         """Remove them, if they were temporary."""
@@ -72,11 +81,16 @@ class Files:
                 if directory is None:
                     # Who removes the file wants to begin afresh, as with a single database.
                     self._forget(regions)
-                self.record.write_text(json.dumps({"regions": regions}) + "\n")
+                self.record.touch()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StartupError(f"{what} cannot be used: {_reason(error)}") from error
-        if known is not None and known != list(regions):
+        if known is None:
+            return
+        if known != list(regions):
             raise StartupError(f"{what} belongs to a cloud of {', '.join(known)}")
+        for name in (*known, "control"):
+            if not (database := self.database(name)).exists():
+                raise StartupError(f"{database} is missing: {what} belongs to a cloud of {', '.join(known)}")
 
     def _forget(self, regions: Sequence[str]) -> None:
         for name in (*regions, "control"):

@@ -253,6 +253,18 @@ class TestRefusals:
         line = refused("--data-dir", str(tmp_path), "--region", WEST, "--region", EAST)
         assert line == f"the data directory {tmp_path} belongs to a cloud of {EAST}, {WEST}"
 
+    @pytest.mark.parametrize("file", [f"{WEST}.sqlite", "control.sqlite"])
+    def test_a_data_directory_that_misses_a_database(self, tmp_path: Path, file: str) -> None:
+        with started("--data-dir", str(tmp_path), "-o", "json") as process:
+            ready(process)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=SECONDS)
+        (tmp_path / file).unlink()
+        line = refused("--data-dir", str(tmp_path))
+        owner = f"the data directory {tmp_path} belongs to a cloud of {EAST}, {WEST}"
+        assert line == f"{tmp_path / file} is missing: {owner}"
+        assert not (tmp_path / file).exists()
+
     @pytest.mark.parametrize(
         ("options", "words"),
         [
