@@ -33,10 +33,10 @@ async def test_39_a_poisoned_task(stage: Stage, monkeypatch: pytest.MonkeyPatch)
     """The west fails at whatever comes of one workflow. The other ones go on; mended, it takes in what it has kept."""
     add = TaskPlan.add
 
-    async def fails(plan: TaskPlan, task: ReplicationTask) -> None:
+    async def fails(plan: TaskPlan, task: ReplicationTask, **how: Any) -> None:
         if task.history.workflow_id == "poisoned":
             raise RuntimeError(REASON)
-        await add(plan, task)
+        await add(plan, task, **how)
 
     monkeypatch.setattr(TaskPlan, "add", fails)
     east, west = stage.at(EAST), stage.at(WEST)
