@@ -31,6 +31,7 @@ class NamespaceEndpoints:
         self._address = address
         self._ttl = ttl
         self._endpoints: dict[str, Endpoint] = {}
+        self._resolvers: dict[str, Resolver] = {}
         self._followed: dict[str, str] = {}
         self._serving = False
 
@@ -46,10 +47,11 @@ class NamespaceEndpoints:
             resolver = Resolver(self._ttl, time.monotonic)
             endpoint = self._make(namespace, lambda: self._target(namespace, resolver), wanted)
             self._endpoints[namespace] = endpoint
+            self._resolvers[namespace] = resolver
             try:
                 await endpoint.start()
             except BaseException:
-                del self._endpoints[namespace]
+                del self._endpoints[namespace], self._resolvers[namespace]
                 raise
         return endpoint.host, endpoint.port
 
@@ -63,6 +65,15 @@ class NamespaceEndpoints:
     def follow(self, namespace: str, region: str) -> None:
         """`region` stands in the DNS from now on: new connections go there once their resolver has heard of it."""
         self._followed[namespace] = region
+
+    def leave(self, namespace: str, region: str) -> None:
+        """The namespace is not in `region` any more: nobody is led there, and who was has to connect anew."""
+        endpoint, address = self._endpoints.get(namespace), self._address(region)
+        if endpoint is None:
+            return
+        self._resolvers[namespace].forget(region)
+        if address is not None:
+            endpoint.leave(address)
 
     def address(self, namespace: str) -> str | None:
         """HOST:PORT of a namespace's endpoint; None: it has none."""
@@ -81,6 +92,7 @@ class NamespaceEndpoints:
     async def close(self, namespace: str) -> None:
         """Close the endpoint of a namespace that is deleted; none: nothing."""
         endpoint = self._endpoints.pop(namespace, None)
+        self._resolvers.pop(namespace, None)
         self._followed.pop(namespace, None)
         if endpoint is not None:
             await endpoint.close()
@@ -90,6 +102,7 @@ class NamespaceEndpoints:
         for endpoint in self._endpoints.values():
             await endpoint.close()
         self._endpoints.clear()
+        self._resolvers.clear()
 
     def _target(self, namespace: str, resolver: Resolver) -> Address | None:
         region = resolver.resolve(self._followed.get(namespace, "")) if self._serving else ""

@@ -10,7 +10,7 @@ Adding:
 Deleting:
 
     ACCEPTED     an adding of the region that still runs is cancelled                        → LEAVING
-    LEAVING      the active region lists it no longer; nothing goes there any more           → FORGETTING
+    LEAVING      nobody is led there, the active region lists it no longer                   → FORGETTING
     FORGETTING   the region removes what it has; one that is down is owed that, on disk      → ended
 
 A region that is being added cannot be failed over to; from `ended` on it can. The active region cannot be deleted. For
@@ -221,6 +221,8 @@ class Replicas:
 
     async def _leave(self, operation: Operation) -> Operation:
         known = self._context.known(operation)
+        # It may hear of that from its peers before we do: whoever is connected there moves first.
+        self._context.directory.leave(known, operation.region)
         change = admin.ConfigureNamespaceRequest(remove_clusters=[operation.region])
         await self._context.configure(known, change)
         await self._note_removal(operation)

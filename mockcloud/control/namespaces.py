@@ -51,6 +51,10 @@ class Endpoints(Protocol):
         """From now on the endpoint leads to `region`, as when DNS has changed. Told only of changes."""
         ...
 
+    def leave(self, namespace: str, region: str) -> None:
+        """The namespace has no replica in `region` any more: connections that lead there are closed."""
+        ...
+
 
 @dataclass(slots=True)
 class KnownNamespace:
@@ -222,6 +226,11 @@ class Directory:
             self._save(known)
         await self.saved()
 
+    def leave(self, known: KnownNamespace, region: str) -> None:
+        """Nobody is to be led to that region any more: it does not know the namespace, or soon will not."""
+        if known.host:
+            self._endpoints.leave(known.name, region)
+
     def forgotten(self, namespace_id: str, region: str) -> None:
         """A region has nothing of a namespace any more."""
         known = self._by_id.get(namespace_id)
@@ -289,7 +298,7 @@ class Directory:
         return tasks
 
     def _merge(self, known: KnownNamespace, record: NamespaceRecord) -> None:
-        before = known.active_region
+        active, regions = known.active_region, known.regions
         update = namespace_rules.receive(known.record, record)
         if not update.changed:
             return
@@ -298,8 +307,11 @@ class Directory:
         if known.record.deleted_time and self._by_name.get(name) is known:
             del self._by_name[name]  # it is free again; its endpoint stays, and finds nothing
         known.modified = self._clock.now()
-        if known.active_region != before:
+        if known.active_region != active:
             self._publish(known)
+        for region in regions:
+            if region not in known.regions:
+                self.leave(known, region)
         self._save(known)
 
     def _publish(self, known: KnownNamespace) -> None:

@@ -184,6 +184,7 @@ class Client(Side):
         self._target: Final = target
         self._admit: Final = admit
         self._left: Final = left
+        self.address: Address | None = None  # where it leads
         self._connecting: asyncio.Task[None] | None = None
         self._early: Final[list[bytes]] = []
         self._early_end = False
@@ -194,6 +195,7 @@ class Client(Side):
         if address is None:
             self.abort()
             return
+        self.address = address
         self._connecting = asyncio.get_running_loop().create_task(self._connect(address))
 
     def connection_lost(self, exc: Exception | None) -> None:

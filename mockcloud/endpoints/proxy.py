@@ -1,9 +1,9 @@
 """A TCP proxy: one fixed address in front of a target that may change.
 
 The namespace endpoint is one whose target is the active region. It follows a failover as DNS does: new
-connections go to the new target, existing ones stay where they are. A regional endpoint is one whose target
-is a region, which has a new port after a restart. It must never look into what passes, so that TLS stays between
-client and region, and never keep more of it than is on its way.
+connections go to the new target, existing ones stay where they are, until that target is left. A regional endpoint
+is one whose target is a region, which has a new port after a restart. It must never look into what passes, so that
+TLS stays between client and region, and never keep more of it than is on its way.
 """
 
 from __future__ import annotations
@@ -85,6 +85,15 @@ class Endpoint:
         self._port = self._server.sockets[0].getsockname()[1]
         self._unwatch = [way.watch(self._path_changed) for way in (self._path.there, self._path.back)]
         return self._port
+
+    def leave(self, address: Address) -> None:
+        """Closes the connections that lead to `address`, after what has been received is passed on.
+
+        Their clients connect anew, to the target of that moment.
+        """
+        for client in tuple(self._connections):
+            if client.address == address:
+                client.end()
 
     async def close(self) -> None:
         """Stops listening and closes all connections, after what has been received is passed on.

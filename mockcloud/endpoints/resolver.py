@@ -19,6 +19,11 @@ class Resolver:
         self._answer = ""
         self._expires = 0.0
 
+    def forget(self, answer: str) -> None:
+        """If that is what it believes, ask again next time."""
+        if self._answer == answer:
+            self._answer = ""
+
     def resolve(self, published: str) -> str:
         """What the client gets to know while `published` stands in the DNS. That there is nothing is not kept."""
         now = self._now()

@@ -289,3 +289,30 @@ async def test_clients_that_say_nothing_or_half_of_it_are_in_nobodys_way() -> No
                 await caller.ask(start(f"w{number}"), StartWorkflowExecutionResponse, timeout=5)
         for writer in writers:
             writer.transport.abort()
+
+
+@pytest.mark.parametrize("lag", [0.0, 600.0], ids=["at once", "as DNS"])
+async def test_who_was_connected_through_a_region_that_is_deleted_connects_anew(lag: float) -> None:
+    async with MockCloud(namespaces=["default"], settings=CloudSettings(dns_ttl=lag)) as cloud:
+        namespace = cloud.namespace("default")
+        client = await Temporal.connect(namespace.endpoint)
+        async with (
+            Worker(client, task_queue=QUEUE, workflows=[Inbox], activities=[greet]),
+            dial(cloud.region(EAST).address) as elsewhere,
+        ):
+            handle = await client.start_workflow(Inbox.run, "you", id="w", task_queue=QUEUE)
+            await namespace.failover(WEST)
+            await handle.signal(Inbox.deliver, "before")
+            assert set(arrivals(cloud).values()) == {EAST}
+
+            deleting = asyncio.create_task(namespace.delete_region(EAST))
+            while not deleting.done():  # each call goes over the network
+                assert (await handle.describe()).id == "w"
+            assert (await deleting).state == "FULFILLED"
+
+            await handle.signal(Inbox.close)
+            assert await handle.result() == ["hello you", "before"]
+            assert set(arrivals(cloud).values()) == {WEST}
+            async with newly_connected(cloud) as region:
+                assert region == WEST
+            assert await refused(elsewhere) is grpc.StatusCode.NOT_FOUND, "which asks the region itself"

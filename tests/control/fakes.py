@@ -253,6 +253,7 @@ class FakeEndpoints:
         self.ports: dict[str, int] = {}
         self.asked: list[tuple[str, int | None]] = []
         self.followed: list[tuple[str, str]] = []
+        self.left: list[tuple[str, str]] = []
         self._changed = asyncio.Event()
 
     async def open(self, namespace: str, port: int | None) -> tuple[str, int]:
@@ -267,6 +268,9 @@ class FakeEndpoints:
         self.followed.append((namespace, region))
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def leave(self, namespace: str, region: str) -> None:
+        self.left.append((namespace, region))
 
     async def changed(self) -> None:
         """Return when an endpoint leads elsewhere."""

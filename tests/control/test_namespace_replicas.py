@@ -108,6 +108,7 @@ async def test_a_region_is_deleted_and_blocked_for_a_time(tmp_path: Path) -> Non
         gate = cloud.west.hooks["forget"] = Gate()
         accepted = await _delete(cloud, WEST)
         await gate.reached.wait()
+        assert set(cloud.endpoints.left) == {("orders", WEST)}
         during = await shown(cloud, "orders")
         assert _statuses(during) == {EAST: _STATES.STATE_ACTIVE, WEST: _STATES.STATE_REMOVING}
         gate.open()

@@ -104,6 +104,22 @@ async def test_the_highest_failover_version_seen_names_the_active_region(tmp_pat
         ]
 
 
+async def test_nobody_is_led_to_a_region_that_a_namespace_has_left(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        known = cloud.plane.find("orders")
+        assert known is not None
+        record = _record("orders", WEST, 2, known.id)
+        record.config_version = 5
+        record.clusters[:] = [WEST]
+
+        cloud.west.put(record)
+        while not cloud.endpoints.left:
+            await cloud.endpoints.changed()
+
+        assert cloud.endpoints.left == [("orders", EAST)]
+        assert cloud.endpoints.followed[-1] == ("orders", WEST), "who connects anew is led there"
+
+
 async def test_namespaces_and_ports_survive_a_restart_52(tmp_path: Path) -> None:
     async with world(tmp_path) as cloud:
         await cloud.plane.tools.create_namespace(

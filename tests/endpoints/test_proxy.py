@@ -29,6 +29,25 @@ async def test_new_connections_follow_the_target_and_old_ones_stay(net: Net) -> 
     assert net.endpoint.connections == 2
 
 
+async def test_connections_to_a_target_that_is_left_are_closed_and_no_others(net: Net) -> None:
+    east = net.target = await net.listen(naming(b"east"))
+    old = await net.connect()
+    assert await ask(old) == b"east hello\n"
+    west = net.target = await net.listen(naming(b"west"))
+    new = await net.connect()
+    assert await ask(new) == b"west hello\n"
+    idle = await net.connect()
+
+    net.endpoint.leave(east)
+
+    assert await gone(old[0])
+    assert await ask(new) == b"west hello\n"
+    assert await ask(idle) == b"west hello\n"
+    net.endpoint.leave(west)
+    assert await gone(new[0])
+    assert await gone(idle[0])
+
+
 async def test_what_the_client_sends_at_once_arrives_whole(net: Net) -> None:
     sent = bytes(range(256)) * 20_000
     received = asyncio.get_running_loop().create_future()

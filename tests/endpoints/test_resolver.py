@@ -31,6 +31,16 @@ def test_an_answer_is_believed_until_it_is_too_old() -> None:
     assert resolver.resolve("east") == "west", "asked again, it is believed anew"
 
 
+def test_what_is_forgotten_is_asked_again() -> None:
+    resolver = Resolver(15.0, Clock())
+    resolver.resolve("east")
+
+    resolver.forget("north")
+    assert resolver.resolve("west") == "east"
+    resolver.forget("east")
+    assert resolver.resolve("west") == "west"
+
+
 def test_who_has_not_asked_for_long_hears_of_the_switch_at_once() -> None:
     clock = Clock()
     resolver = Resolver(15.0, clock)
