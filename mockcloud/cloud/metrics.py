@@ -134,7 +134,7 @@ class _Snapshot(Collector):
         ]
         yield _gauge(
             "mockcloud_replication_lag_seconds",
-            "From the commit of a task to its acknowledgement by the peer, over the last minute.",
+            "From a task's commit to its acknowledgement by the peer, over the last minute; or until now.",
             (*_LINK, "quantile"),
             (
                 ((*key, str(rank / 100)), _seconds(_percentile([peer], rank)))
@@ -156,7 +156,7 @@ class _Snapshot(Collector):
         )
         yield _gauge(
             "mockcloud_replication_connected",
-            "Whether the stream to the peer stands.",
+            "Whether the stream to the peer stands, and the peer answers.",
             _LINK,
             ((key, peer.connected) for key, peer in links),
         )

@@ -138,7 +138,9 @@ class Sender:
         )
         now = self._clock.now()
         age = max(0, now - oldest[0].task.created_at) if oldest else 0
-        p50, p95, p99 = self._lags.percentiles(now, 50, 95, 99)
+        # As much as is on its way, which the window bounds, stands for all that is outstanding.
+        waiting = [created for _, created in self._in_flight] or [row.task.created_at for row in oldest]
+        p50, p95, p99 = self._lags.percentiles(now, 50, 95, 99, outstanding=waiting)
         return LagReport(
             namespace_id=route.namespace_id,
             peer=route.peer,
@@ -160,6 +162,8 @@ class Sender:
             self._acked = self._saved = await self._store.read(
                 lambda connection: positions.acked(connection, route.namespace_id, route.peer)
             )
+            if not self._acked:
+                self._lags.joined(self._clock.now())
             await self._sessions()
         except RegionKilled:
             return
@@ -283,6 +287,8 @@ class Sender:
                 await self._wake.wait()
         except TimeoutError:
             if asyncio.get_running_loop().time() >= self._ack_deadline and not self._paused:
+                self._connected = False  # until it answers
+                self._last_error = "the peer does not answer"
                 self._ack_timeout = min(self._ack_timeout * 2, self._settings.ack_timeout_most)
                 self._ask = self._arrived == self._sent
                 self._fall_back(self._arrived)

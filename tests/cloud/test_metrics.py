@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import httpx
@@ -72,6 +73,12 @@ async def test_a_namespace_with_an_open_workflow(mockcloud: MockCloud) -> None:
     assert again.names() == metrics.names()
 
 
+async def until_connected(cloud: MockCloud, value: float, link: dict[str, str]) -> None:
+    async with asyncio.timeout(10):
+        while (await scraped(cloud))("mockcloud_replication_connected", **link) != value:
+            pass
+
+
 async def test_a_cut_link_and_a_dead_region(mockcloud: MockCloud) -> None:
     client = await mockcloud.namespace("default").client()
     await mockcloud.namespace("default").replicated()
@@ -82,6 +89,14 @@ async def test_a_cut_link_and_a_dead_region(mockcloud: MockCloud) -> None:
     assert cut("mockcloud_replication_outstanding_tasks", **link) > 0
     assert cut("mockcloud_replication_oldest_task_age_seconds", **link) > 0
     assert cut("mockcloud_fault", name="storm", fault="partition", source=EAST, target=WEST) == 1
+    await until_connected(mockcloud, 0, link)
+    cut = await scraped(mockcloud)
+    age = cut("mockcloud_replication_oldest_task_age_seconds", **link)
+    assert cut("mockcloud_replication_lag_seconds", quantile="0.99", **link) >= age
+    of_east = {"temporal_account": mockcloud.cloud.settings.account, "region": EAST}
+    assert cut("temporal_cloud_v1_replication_lag_p99", temporal_namespace="default", **of_east) >= age
+    mockcloud.cloud.links.faults[0].remove()
+    await until_connected(mockcloud, 1, link)
 
     await mockcloud.region(WEST).kill()
     await mockcloud.control.kill()

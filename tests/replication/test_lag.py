@@ -16,13 +16,29 @@ def test_an_empty_window_has_no_lag() -> None:
 
 def test_samples_leave_the_window() -> None:
     window = LagWindow()
-    window.add(0, [-times.SECOND])
-    window.add(WINDOW, [WINDOW - 1])
-    assert window.percentiles(WINDOW, 99) == [times.SECOND]
-    assert window.percentiles(WINDOW + 1, 99) == [1]
+    window.add(times.SECOND, [0])
+    end = times.SECOND + WINDOW
+    window.add(end, [end - 1])
+    assert window.percentiles(end, 99) == [times.SECOND]
+    assert window.percentiles(end + 1, 99) == [1]
 
 
 def test_a_clock_that_is_behind_makes_no_negative_lag() -> None:
     window = LagWindow()
     window.add(10, [20])
     assert window.percentiles(10, 50) == [0]
+
+
+def test_what_is_outstanding_counts_and_grows() -> None:
+    window = LagWindow()
+    assert window.percentiles(100, 50, 99, outstanding=[40, 70]) == [30, 60]
+    assert window.percentiles(200, 50, 99, outstanding=[40, 70]) == [130, 160]
+    assert window.percentiles(200, 50) == [0]
+
+
+def test_what_is_older_than_the_peer_counts_from_its_beginning() -> None:
+    window = LagWindow()
+    window.joined(1_000)
+    window.add(1_010, [1, 1_005])
+    assert window.percentiles(1_010, 50, 99) == [5, 10]
+    assert window.percentiles(1_020, 99, outstanding=[1]) == [20]
