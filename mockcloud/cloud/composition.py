@@ -535,11 +535,14 @@ class Cloud:
         return found
 
     async def lag_messages(self, namespace: str = "") -> list[region_admin.NamespaceLag]:
-        """Replication from each region that is up."""
+        """Replication from each region that is up: of all namespaces, or of one where that is.
+
+        Raises NamespaceNotFound where none of them has it, Unavailable where none is up.
+        """
         request = region_admin.LagRequest(namespace=namespace).SerializeToString()
         answers = [
             await self._transport.unary(region, f"{_REGION_ADMIN}Lag", request, timeout=_CALL_SECONDS)
-            for region in sorted(self._nodes)
+            for region in (self._holders(namespace) if namespace else sorted(self._nodes))
         ]
         return [lag for raw in answers for lag in region_admin.LagResponse.FromString(raw).namespaces]
 

@@ -166,6 +166,13 @@ class TestLag:
     def test_an_unknown_namespace(self, shell: Shell) -> None:
         assert "nothing" in shell.error("lag", "nothing")
 
+    def test_of_a_namespace_that_is_not_everywhere(self, shell: Shell, cloud: BlockingCloud) -> None:
+        cloud.create_namespace("orders", [WEST])
+        assert shell.json("lag", "orders") == []
+        assert cloud.namespace("orders").lag() == []
+        cloud.namespace("default").delete_region(WEST)
+        assert shell.json("lag", "default") == []
+
 
 class TestNamespaces:
     def test_made_given_a_region_and_deleted(self, shell: Shell, cloud: BlockingCloud) -> None:
