@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import sys
 from pathlib import Path
@@ -41,6 +42,12 @@ def _path(kind: str, context: click.Context, parameter: click.Parameter, value: 
         # An unset variable in a script must not mean the current directory.
         raise click.BadParameter(f"the name of a {kind} is empty", context, parameter)
     return Path(value) if value is not None else None
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"not a number of seconds: {value}", context, parameter)
+    return value
 
 
 def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
@@ -119,6 +126,7 @@ def _tls(
     flag_value=CLOUD_DNS_TTL,
     default=0.0,
     type=click.FloatRange(min=0),
+    callback=_seconds,
     metavar="[SECONDS]",
     help="New connections may go to the old region for so long after a failover. "
     f"[{CLOUD_DNS_TTL:g}, as in the Cloud, if only the flag is given; default: not at all]",
@@ -138,6 +146,7 @@ def _tls(
     default=10.0,
     show_default=True,
     type=click.FloatRange(min=0),
+    callback=_seconds,
     help="Seconds for which a region is not healthy before namespaces leave it.",
 )
 @click.option(
@@ -145,6 +154,7 @@ def _tls(
     default=30.0,
     show_default=True,
     type=click.FloatRange(min=0),
+    callback=_seconds,
     help="Seconds for which it is healthy again before they come back.",
 )
 @dynamic_config_option

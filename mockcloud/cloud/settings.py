@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,8 +131,10 @@ class CloudSettings:
                 )
             if region in ENDS:
                 raise StartupError(f"no region can be named {region!r}: faults know that as something else")
-        if self.dns_ttl < 0 or self.endpoint_connections < 1:
-            raise StartupError("an endpoint has a TTL that is not negative, and at least one connection")
+        if not 0 <= self.dns_ttl < math.inf or self.endpoint_connections < 1:
+            raise StartupError(
+                "an endpoint has a TTL that is finite and not negative, and at least one connection"
+            )
         if self.managed_failover is not None:
             self.managed_failover.check()
         if not 0 <= self.port <= 65535:

@@ -6,6 +6,7 @@ of readings; a condition lasts from the first reading at which it is met for as 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,8 +47,10 @@ class ManagedFailover:
         """Raises StartupError when nothing can be found out so."""
         if min(self.interval, self.patience, self.window) <= 0 or self.fewest < 1:
             raise StartupError("managed failover looks at regions at intervals, with patience, over a window")
-        if min(self.failover_after, self.failback_after) < 0:
-            raise StartupError("managed failover moves namespaces after a time that is not negative")
+        if not all(0 <= seconds < math.inf for seconds in (self.failover_after, self.failback_after)):
+            raise StartupError(
+                "managed failover moves namespaces after a time that is finite and not negative"
+            )
         if self.window < max(self.call_latency, self.database_latency):
             raise StartupError("what hangs is seen within a window that is longer than what counts as slow")
 

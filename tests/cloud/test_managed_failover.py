@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -379,8 +380,11 @@ async def test_a_disk_that_hangs_does_not_keep_a_region_alive(end: str) -> None:
     [
         CloudSettings(managed_failover=ManagedFailover(interval=0)),
         CloudSettings(managed_failover=ManagedFailover(failover_after=-1)),
+        CloudSettings(managed_failover=ManagedFailover(failover_after=math.nan)),
+        CloudSettings(managed_failover=ManagedFailover(failback_after=math.inf)),
         CloudSettings(managed_failover=ManagedFailover(window=1.0, call_latency=2.0)),
         CloudSettings(dns_ttl=-1),
+        CloudSettings(dns_ttl=math.nan),
         CloudSettings(endpoint_connections=0),
     ],
 )
