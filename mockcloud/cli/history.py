@@ -73,8 +73,6 @@ def show(answer: HistoryResponse, console: Console) -> None:
             console.print(_table(run))
             for line in _notes(run):
                 console.print(f"  {line}", soft_wrap=True, highlight=False)
-    if not any(tree.runs for tree in answer.regions):
-        console.print("no region knows a workflow of that id")
 
 
 def _marks(run: RunTree) -> Iterator[str]:

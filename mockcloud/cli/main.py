@@ -132,6 +132,8 @@ def show_history(connection: Any, namespace: str, workflow_id: str) -> None:
 
     request = HistoryRequest(namespace=namespace, workflow_id=workflow_id)
     answer = connection.call("History", request, HistoryResponse)
+    if not any(tree.runs for tree in answer.regions):
+        raise click.ClickException(f"no region knows a workflow {workflow_id!r}")
     if connection.json_output:
         connection.print_json(history.values(answer))
     else:

@@ -423,8 +423,9 @@ class TestHistory:
         ]
 
     def test_of_nothing(self, shell: Shell) -> None:
-        assert shell.text("history", "default", "nothing") == "no region knows a workflow of that id\n"
-        assert shell.json("history", "default", "nothing") == {EAST: [], WEST: []}
+        for output in ("text", "json"):
+            line = shell.error("history", "default", "nothing", "-o", output)
+            assert line == "Error: no region knows a workflow 'nothing'"
 
     def test_of_an_unknown_namespace(self, shell: Shell) -> None:
         assert "Namespace nothing is not found" in shell.error("history", "nothing", "w1")
