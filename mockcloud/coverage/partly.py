@@ -14,10 +14,12 @@ _SPEC: Final = (
     "there are no connectivity rules"
 )
 
-RPCS: Final[Mapping[str, str]] = {
+CLOUD_RPCS: Final[Mapping[str, str]] = {
     "CreateNamespace": _SPEC,
     "UpdateNamespace": _SPEC,
     "RenameCustomSearchAttribute": "histories show the name that was written",
+}
+RPCS: Final[Mapping[str, str]] = {
     "PollNexusTaskQueue": "held and ended as the real server does; no task ever comes",
     "UpdateWorkflowExecutionOptions": "no versions that a run is pinned to, no time skipping",
     "FetchWorkerConfig": "UNIMPLEMENTED, as the real server answers",

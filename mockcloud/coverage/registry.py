@@ -52,11 +52,11 @@ def rpcs() -> Mapping[str, list[Entry]]:
     """The methods of the public services, by service name, in the order of their protos."""
     cloud = {f"/{cloud_ops.CLOUD_SERVICE.full_name}/{name}" for name in cloud_ops.SERVED}
     return {
-        descriptor.name: _methods(descriptor, served)
-        for descriptor, served in (
-            (WORKFLOW_SERVICE, service.SERVED),
-            (OPERATOR_SERVICE, service.SERVED),
-            (cloud_ops.CLOUD_SERVICE, cloud),
+        descriptor.name: _methods(descriptor, served, notes)
+        for descriptor, served, notes in (
+            (WORKFLOW_SERVICE, service.SERVED, partly.RPCS),
+            (OPERATOR_SERVICE, service.SERVED, partly.RPCS),
+            (cloud_ops.CLOUD_SERVICE, cloud, partly.CLOUD_RPCS),
         )
     }
 
@@ -87,9 +87,9 @@ def _limit(name: str, default: object) -> LimitEntry:
     return LimitEntry(name, default, unit, key, partly.LIMITS.get(name, ""))
 
 
-def _methods(descriptor: ServiceDescriptor, served: Collection[str]) -> list[Entry]:
+def _methods(descriptor: ServiceDescriptor, served: Collection[str], notes: Mapping[str, str]) -> list[Entry]:
     return [
-        _entry(method.name, f"/{descriptor.full_name}/{method.name}" in served, partly.RPCS)
+        _entry(method.name, f"/{descriptor.full_name}/{method.name}" in served, notes)
         for method in descriptor.methods
     ]
 
@@ -109,8 +109,12 @@ def _entry(name: str, served: bool, notes: Mapping[str, str]) -> Entry:
 
 def stale_notes() -> list[str]:
     """Notes on things that do not exist or are not served: to be removed."""
+    served_by = {name: [entry for entry in entries if entry.served] for name, entries in rpcs().items()}
     served = {
-        "RPCS": {entry.name for entries in rpcs().values() for entry in entries if entry.served},
+        "RPCS": {
+            entry.name for name in (WORKFLOW_SERVICE.name, OPERATOR_SERVICE.name) for entry in served_by[name]
+        },
+        "CLOUD_RPCS": {entry.name for entry in served_by[cloud_ops.CLOUD_SERVICE.name]},
         "COMMANDS": {entry.name for entry in command_types() if entry.served},
         "EVENTS": {entry.name for entry in event_types() if entry.served},
         "LIMITS": set(LIMIT_DEFAULTS),
