@@ -53,7 +53,7 @@ def print_status(status: StatusResponse) -> None:
                 entry.dead_letters,
             )
             table.add_row(entry.region, role, *map(str, numbers))
-        members = {name for entry in namespace.regions for name in entry.record.clusters}
+        members = {*namespace.replicas, *(name for e in namespace.regions for name in e.record.clusters)}
         for name in sorted(members - {entry.region for entry in namespace.regions}):
             table.add_row(name, "down", *"?????")
         output.print(table)

@@ -502,10 +502,11 @@ class Cloud:
                 status = await self._namespace_status(name, region)
                 if status is not None:
                     overview.regions.append(status)
-            if self.control.up:
+            if self.control.up and (known := self.control.plane.find(name)) is not None:
+                overview.replicas.extend(known.regions)
                 overview.failback_region = self.control.plane.failback_region(name)
-            if self.control.up and (running := self.control.plane.running_operation(name)) is not None:
-                overview.operation.CopyFrom(running)
+                if (running := self.control.plane.running_operation(name)) is not None:
+                    overview.operation.CopyFrom(running)
         return answer
 
     async def status(self) -> Status:

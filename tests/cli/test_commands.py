@@ -84,6 +84,18 @@ class TestStatus:
         assert re.search(rf"{EAST}\W+active\W+1\W+1\W", text)
         assert re.search(rf"{WEST}\W+passive\W+1\W", text)
 
+    def test_regions_that_are_down(self, shell: Shell, cloud: BlockingCloud) -> None:
+        cloud.create_namespace("orders", [WEST])
+        for region in (EAST, WEST):
+            cloud.region(region).kill()
+        rows = [line.split() for line in shell.text("status").splitlines() if "?" in line]
+        assert [row[1:4:2] for row in rows] == [[EAST, "down"], [WEST, "down"], [WEST, "down"]]
+        namespaces = shell.json("status")["namespaces"]
+        assert {each["name"]: each["replicas"] for each in namespaces} == {
+            "default": [EAST, WEST],
+            "orders": [WEST],
+        }
+
     def test_json(self, shell: Shell, cloud: BlockingCloud) -> None:
         cloud.link(EAST, WEST).delay(0.5, name="slow")
         status = shell.json("status")

@@ -291,20 +291,22 @@ class ListOperationsResponse(_message.Message):
     def __init__(self, operations: _Optional[_Iterable[_Union[OperationView, _Mapping]]] = ...) -> None: ...
 
 class NamespaceOverview(_message.Message):
-    __slots__ = ["active_region", "endpoint", "failback_region", "name", "operation", "regions"]
+    __slots__ = ["active_region", "endpoint", "failback_region", "name", "operation", "regions", "replicas"]
     ACTIVE_REGION_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     FAILBACK_REGION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     active_region: str
     endpoint: str
     failback_region: str
     name: str
     operation: OperationView
     regions: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.NamespaceStatusResponse]
-    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., failback_region: _Optional[str] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ...) -> None: ...
+    replicas: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., failback_region: _Optional[str] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ..., replicas: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Notification(_message.Message):
     __slots__ = ["body", "delivery", "id", "namespace", "problem", "recipients", "sent_time", "subject", "time"]
