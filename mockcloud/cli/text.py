@@ -159,4 +159,5 @@ def notification_line(notification: Notification) -> str:
 
 def letter_line(letter: DeadLetter) -> str:
     """A dead letter in one line."""
-    return f"{letter.region} {letter.id}: {letter.namespace}/{letter.workflow_id}/{letter.run_id}: {letter.reason}"
+    run = f"{letter.namespace}/{letter.workflow_id}/{letter.run_id}"
+    return f"{letter.region} {letter.id}: {run if letter.workflow_id else letter.subject}: {letter.reason}"

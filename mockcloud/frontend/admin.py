@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
@@ -29,6 +30,7 @@ from mockcloud.frontend import history_tree, tail
 from mockcloud.frontend.calls import CallMeter
 from mockcloud.frontend.health import Health
 from mockcloud.replication.lag import LagReport
+from mockcloud.replication.waiting import subject
 from mockcloud.rpc.transport import Handlers, Stream
 from mockcloud.store import dead_letters, fills, log, parked, positions, visibility
 from mockcloud.store.database import Store
@@ -364,6 +366,7 @@ class RegionAdmin:
             attempts=letter.attempts,
             reason=letter.reason,
             task=task,
+            subject="" if letter.workflow_id else subject(ReplicationTask.FromString(letter.task)),
         )
 
     def _find(self, name: str) -> Namespace:

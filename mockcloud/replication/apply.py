@@ -54,6 +54,7 @@ from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import TaskPlan, continues
 from mockcloud.replication.receiver import workflow_of
 from mockcloud.replication.settings import Settings
+from mockcloud.replication.waiting import subject
 from mockcloud.store import parked as parked_rows
 from mockcloud.store import positions
 from mockcloud.store.database import Store
@@ -102,10 +103,25 @@ class Apply:
 
     async def apply_record(self, namespace_id: str, source: str, task: ReplicationTask) -> None:
         """Take in what a peer says of the namespace; what cannot be taken is a dead letter."""
-        try:
-            await self._take_in(namespace_id, task)
-        except ServiceError as error:
-            await self._bury(namespace_id, source, task, 1, error.message)
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        started, pause, attempts = loop.time(), settings.retry_first, 0
+        while True:
+            attempts += 1
+            try:
+                await self._take_in(namespace_id, task)
+            except _PASSING as error:
+                reason = error.message
+                if loop.time() - started > settings.patience:
+                    break
+            except ServiceError as error:
+                reason = error.message
+                break
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, settings.retry_most)
+        await self._bury(namespace_id, source, task, attempts, reason)
 
     async def _take_in(self, namespace_id: str, task: ReplicationTask) -> None:
         if task.WhichOneof("task") == "task_queue":
@@ -501,7 +517,7 @@ class Apply:
             task=task.SerializeToString(),
         )
         await self._store.transact(lambda connection: put_dead_letter(connection, letter))
-        _logger.error("dead letter for run %s of %s: %s", run_id, workflow_id, reason)
+        _logger.error("dead letter for %s: %s", subject(task), reason)
 
 
 def _run_of(task: ReplicationTask) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from temporalio.api.history.v1 import History
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.replication.receiver import workflow_of
 from mockcloud.store import dead_letters, parked
 from mockcloud.store.database import Store
 from mockcloud.store.dead_letters import DeadLetter
@@ -63,3 +64,15 @@ def describe_task(raw: bytes) -> tuple[str, History]:
     kind = task.WhichOneof("task") or ""
     events = History.FromString(task.history.events) if kind == "history" else History()
     return kind, events
+
+
+def subject(task: ReplicationTask) -> str:
+    """What a task is about, in words."""
+    kind = task.WhichOneof("task")
+    if kind is None:
+        return "nothing"
+    if workflow_id := workflow_of(task):
+        return f"run {getattr(task, kind).run_id} of {workflow_id}"
+    if kind == "task_queue":
+        return f"configuration of task queue {task.task_queue.task_queue}"
+    return f"namespace record of {task.namespace_record.name}"

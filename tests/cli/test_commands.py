@@ -470,6 +470,14 @@ class TestDeadLetters:
         assert shown["task"]["history"]["workflow_id"] == "w1"
         assert shell.json("status")["namespaces"][0]["regions"][1]["dead_letters"] == "1"
 
+    def test_what_is_about_no_run_is_named(self, shell: Shell, mockcloud: MockCloud) -> None:
+        task = ReplicationTask(position=5)
+        task.namespace_record.name = "default"
+        number = mockcloud.wait(put_letter(mockcloud, task))
+        assert (
+            shell.text("dlq", "list") == f"{WEST} {number}: namespace record of default: it makes no sense\n"
+        )
+
     def test_replay_what_still_fails(self, shell: Shell, letter: int) -> None:
         result = shell.run("dlq", "replay", WEST)
         assert result.exit_code == 1
@@ -508,19 +516,21 @@ async def repair(mockcloud: MockCloud, letter: int) -> None:
     )
 
 
-async def put_letter(mockcloud: MockCloud) -> int:
+async def put_letter(mockcloud: MockCloud, task: ReplicationTask | None = None) -> int:
+    """Bury `task`, by default one of a run; the dead letter's id."""
     region = mockcloud.cloud.node(WEST).region
     namespace_id = region.namespaces.by_name("default").id
-    task = ReplicationTask(position=7)
-    task.history.workflow_id = "w1"
-    task.history.run_id = "r1"
+    if task is None:
+        task = ReplicationTask(position=7)
+        task.history.workflow_id = "w1"
+        task.history.run_id = "r1"
     letter = dead_letters.DeadLetter(
         message_id=0,
         namespace_id=namespace_id,
-        workflow_id="w1",
-        run_id="r1",
+        workflow_id=task.history.workflow_id,
+        run_id=task.history.run_id,
         source=EAST,
-        position=7,
+        position=task.position,
         failed_at=1,
         attempts=8,
         reason="it makes no sense",

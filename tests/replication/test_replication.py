@@ -20,12 +20,14 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
 
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import activity, deletion, reapply, signals, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive
 from mockcloud.core.derived import TaskKind
-from mockcloud.core.errors import NamespaceNotActive
+from mockcloud.core.errors import NamespaceNotActive, Unavailable
 from mockcloud.core.run import RunKey
+from mockcloud.engine.namespaces import Namespace
 from mockcloud.replication import waiting
 from mockcloud.store import log
 from mockcloud.store.log import LogWrite
@@ -689,6 +691,39 @@ class TestWhatWaits:
             assert letter.attempts == pair.settings.attempts
             assert (await waiting.dead_letter(pair.b.store, letter.message_id)) == letter
             assert ReplicationTask.FromString(letter.task).history.run_id == task.history.run_id
+
+    @pytest.mark.parametrize(("patience", "buried"), [(FAST.patience, 0), (0.0, 1)])
+    async def test_a_record_that_cannot_be_stored_is_tried_again_with_patience(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        patience: float,
+        buried: int,
+    ) -> None:
+        async with Pair(tmp_path, settings=replace(FAST, patience=patience, retry_first=0.001)) as pair:
+            await started(pair)
+            registry = pair.b.namespaces
+            receive, failures = registry.receive, 0
+
+            async def fails(record: NamespaceRecord) -> Namespace:
+                nonlocal failures
+                if failures < 10:
+                    failures += 1
+                    raise Unavailable("transact operation failed")
+                return await receive(record)
+
+            monkeypatch.setattr(registry, "receive", fails)
+            await pair.a.activate("B")
+            await pair.converge()
+            letters = await waiting.list_dead_letters(pair.b.store, pair.b.namespace.id)
+            assert len(letters) == buried
+            assert pair.b.namespace.record.active_cluster == ("A" if buried else "B")
+            for letter in letters:
+                assert letter.reason == "transact operation failed"
+                told = f"namespace record of {NAMESPACE}"
+                assert waiting.subject(ReplicationTask.FromString(letter.task)) == told
+                assert f"dead letter for {told}: transact operation failed" in caplog.messages
 
     async def poison(self, pair: Pair) -> ReplicationTask:
         """A task in A's log whose events and version history disagree."""

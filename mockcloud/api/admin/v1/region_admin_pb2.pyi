@@ -101,7 +101,7 @@ class CreateNamespaceRecordResponse(_message.Message):
     def __init__(self, record: _Optional[_Union[_state_pb2.NamespaceRecord, _Mapping]] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
-    __slots__ = ["attempts", "failed_at", "id", "namespace", "position", "reason", "region", "run_id", "source", "task", "workflow_id"]
+    __slots__ = ["attempts", "failed_at", "id", "namespace", "position", "reason", "region", "run_id", "source", "subject", "task", "workflow_id"]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     FAILED_AT_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +111,7 @@ class DeadLetter(_message.Message):
     REGION_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
     attempts: int
@@ -122,9 +123,10 @@ class DeadLetter(_message.Message):
     region: str
     run_id: str
     source: str
+    subject: str
     task: bytes
     workflow_id: str
-    def __init__(self, id: _Optional[int] = ..., region: _Optional[str] = ..., namespace: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., source: _Optional[str] = ..., position: _Optional[int] = ..., failed_at: _Optional[int] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., task: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, id: _Optional[int] = ..., region: _Optional[str] = ..., namespace: _Optional[str] = ..., workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., source: _Optional[str] = ..., position: _Optional[int] = ..., failed_at: _Optional[int] = ..., attempts: _Optional[int] = ..., reason: _Optional[str] = ..., task: _Optional[bytes] = ..., subject: _Optional[str] = ...) -> None: ...
 
 class EventFate(_message.Message):
     __slots__ = ["event_id", "fate", "reason", "run_id", "to_event_id"]
