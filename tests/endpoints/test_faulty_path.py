@@ -85,7 +85,8 @@ async def test_a_delay_holds_for_each_direction(net: Net) -> None:
 
     begin = time.monotonic()
     assert await ask(streams) == b"east hello\n"
-    assert 0.2 <= time.monotonic() - begin < 0.5
+    # Timers of a loop may count from a moment before they were made.
+    assert 0.19 <= time.monotonic() - begin < 2
 
 
 async def test_a_delay_that_is_taken_away_hurries_what_is_on_its_way(net: Net) -> None:

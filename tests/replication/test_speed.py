@@ -95,4 +95,4 @@ async def test_a_backlog_drains_at_a_rate_that_does_not_fall_with_its_size(tmp_p
             await pair.converge()
             rates.append(RUNS * each / (time.process_time() - began))
     assert rates[1] > 2_500, f"{rates[1]:.0f} events/s of processor time"
-    assert rates[1] > 0.5 * rates[0]
+    assert rates[1] > 0.3 * rates[0], f"{rates}"  # an eighth, were it quadratic
