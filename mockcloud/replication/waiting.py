@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from temporalio.api.history.v1 import History
-
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.replication.receiver import workflow_of
 from mockcloud.store import dead_letters, parked
@@ -56,14 +54,6 @@ async def list_dead_letters(
 async def dead_letter(store: Store, message_id: int) -> DeadLetter | None:
     """One dead letter."""
     return await store.read(lambda connection: dead_letters.get_dead_letter(connection, message_id))
-
-
-def describe_task(raw: bytes) -> tuple[str, History]:
-    """The kind of a stored task ("history", "activity", …), and the events in it, if it has some."""
-    task = ReplicationTask.FromString(raw)
-    kind = task.WhichOneof("task") or ""
-    events = History.FromString(task.history.events) if kind == "history" else History()
-    return kind, events
 
 
 def subject(task: ReplicationTask) -> str:
