@@ -85,6 +85,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "namespace": _namespace,
     "region": lambda data: f"{data['region']} {data['state']}",
     "control": lambda data: data["state"],
+    "health": lambda data: f"{data['region']} {', '.join(data['conditions']) or 'healthy'}",
     "fault": _fault,
     "audit": _audit,
     "notification": lambda data: f"{data['subject']}: {data['delivery']} {data['problem']}".rstrip(),

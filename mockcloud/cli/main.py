@@ -15,6 +15,7 @@ KINDS = ("partition", "delay", "drop", "duplicate", "reorder", "pause")
 
 
 @click.group()
+@click.version_option(package_name="mockcloud")
 def main() -> None:
     """Temporal Cloud with High Availability on a laptop."""
 

@@ -15,7 +15,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client
 
+from mockcloud.api.admin.v1.cloud_admin_pb2 import TimelineEvent
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.cli import events
 from mockcloud.cli.main import main
 from mockcloud.cloud.facade import BlockingCloud, MockCloud
 from mockcloud.store import dead_letters
@@ -543,3 +545,16 @@ async def put_letter(mockcloud: MockCloud, task: ReplicationTask | None = None) 
         return stored.message_id
 
     return await region.store.transact(put)
+
+
+def test_the_version() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert re.fullmatch(r"\S+, version \d+\.\d+\.\d+\n", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"), [([], "healthy"), (["slow calls", "failing calls"], "slow calls, failing calls")]
+)
+def test_a_regions_health_in_words(conditions: list[str], words: str) -> None:
+    data = json.dumps({"region": EAST, "conditions": conditions})
+    assert events.line(TimelineEvent(kind="health", data=data)).endswith(f"health        {EAST} {words}")
