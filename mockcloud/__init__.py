@@ -13,14 +13,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mockcloud.cloud.facade import BlockingCloud, MockCloud
+    from mockcloud.cloud.blocking_facade import BlockingCloud
+    from mockcloud.cloud.facade import MockCloud
 
 __all__ = ["BlockingCloud", "MockCloud"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from mockcloud.cloud import facade
+    if name == "MockCloud":
+        from mockcloud.cloud.facade import MockCloud
 
-        return getattr(facade, name)
+        return MockCloud
+    if name == "BlockingCloud":
+        from mockcloud.cloud.blocking_facade import BlockingCloud
+
+        return BlockingCloud
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -86,7 +86,7 @@ class CloudAdmin:
         return await self._cloud.status_message()
 
     async def _lag(self, request: admin.CloudLagRequest) -> Message:
-        return admin.CloudLagResponse(lags=await self._cloud.lag_messages(request.namespace))
+        return admin.CloudLagResponse(lags=await self._cloud.inquiries.lag_messages(request.namespace))
 
     async def _add_fault(self, request: admin.AddFaultRequest) -> Message:
         wanted = request.fault
@@ -130,22 +130,24 @@ class CloudAdmin:
         return admin.StartControlResponse()
 
     async def _history(self, request: admin.HistoryRequest) -> Message:
-        trees = await self._cloud.history_messages(request.namespace, request.workflow_id, request.run_id)
+        trees = await self._cloud.inquiries.history_messages(
+            request.namespace, request.workflow_id, request.run_id
+        )
         return admin.HistoryResponse(regions=trees)
 
     async def _dead_letters(self, request: admin.ListCloudDeadLettersRequest) -> Message:
-        letters = await self._cloud.dead_letters(request.namespace, request.region)
+        letters = await self._cloud.inquiries.dead_letters(request.namespace, request.region)
         return admin.ListCloudDeadLettersResponse(letters=letters)
 
     async def _dead_letter(self, request: admin.ShowCloudDeadLetterRequest) -> Message:
-        letter = await self._cloud.dead_letter(request.region, request.id)
+        letter = await self._cloud.inquiries.dead_letter(request.region, request.id)
         return admin.ShowCloudDeadLetterResponse(letter=letter)
 
     async def _replay(self, request: admin.CloudDeadLettersRequest) -> Message:
-        return await self._cloud.replay_dead_letters(request.region, request.ids)
+        return await self._cloud.inquiries.replay_dead_letters(request.region, request.ids)
 
     async def _purge(self, request: admin.CloudDeadLettersRequest) -> Message:
-        return await self._cloud.purge_dead_letters(request.region, request.ids)
+        return await self._cloud.inquiries.purge_dead_letters(request.region, request.ids)
 
     async def _failover(self, request: admin.FailoverRequest) -> Message:
         return admin.FailoverResponse(operation=await self._cloud.failover_message(request))

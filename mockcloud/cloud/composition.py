@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
-from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
 from mockcloud.cloud import fault_ends, search_attributes, told
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
@@ -25,19 +24,19 @@ from mockcloud.cloud.failover_views import FailoverReport, Operation, operation,
 from mockcloud.cloud.fault_ends import CLIENTS, CONTROL, DATABASE
 from mockcloud.cloud.files import Files
 from mockcloud.cloud.guards import Guards
+from mockcloud.cloud.inquiries import Inquiries
 from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
 from mockcloud.cloud.operation_views import AsyncOperation, async_operation
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSettings
 from mockcloud.cloud.timeline import Timeline
-from mockcloud.cloud.views import Lag, RegionStatus, RunView, Status
+from mockcloud.cloud.views import RegionStatus, Status
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
     FailedPrecondition,
     InvalidArgument,
     NamespaceAlreadyExists,
-    NamespaceNotFound,
     Unavailable,
 )
 from mockcloud.core.ports import Ports
@@ -91,8 +90,9 @@ class Cloud:
             settings.dns_ttl,
         )
         self._files: Files | None = None
-        # The command line's way to the regions: no link, so no faults of links.
+        # No link, so no faults of links.
         self._transport: Final = GrpcTransport(self._peer_address)
+        self.inquiries: Final = Inquiries(self._nodes, self.node, self._transport)
         self._control: ControlNode | None = None
         self.guards: Final = (
             Guards(lambda: self.control.identities, configured.account) if configured.api_key else None
@@ -435,45 +435,7 @@ class Cloud:
         """`report_message`, as plain values."""
         return report(await self.report_message(name))
 
-    async def replicated(self, namespace: str) -> None:
-        """Wait until every region that is up has applied what the others have written, reapplied events included."""
-        settled: dict[tuple[str, str], int] = {}
-        while True:
-            before = dict(settled)
-            for source in list(self._nodes):
-                for peer in list(self._nodes):
-                    if source != peer and await self._replicates(namespace, source, peer):
-                        request = region_admin.AwaitReplicatedRequest(namespace=namespace, peer=peer)
-                        answer = region_admin.AwaitReplicatedResponse.FromString(
-                            await self._transport.unary(
-                                source, f"{_REGION_ADMIN}AwaitReplicated", request.SerializeToString()
-                            )
-                        )
-                        settled[source, peer] = answer.position
-            # What one region applied may have made it write in turn: again, until nothing is new.
-            if settled == before:
-                return
-
-    async def _replicates(self, namespace: str, source: str, peer: str) -> bool:
-        status = await self._namespace_status(namespace, source)
-        return status is not None and {source, peer} <= set(status.record.clusters)
-
     # What it tells
-
-    async def _namespace_status(
-        self, namespace: str, region: str
-    ) -> region_admin.NamespaceStatusResponse | None:
-        """The namespace in a region; None where that is down or does not have it."""
-        request = region_admin.NamespaceStatusRequest(namespace=namespace)
-        with contextlib.suppress(Unavailable, NamespaceNotFound):
-            raw = await self._transport.unary(
-                region,
-                f"{_REGION_ADMIN}NamespaceStatus",
-                request.SerializeToString(),
-                timeout=_CALL_SECONDS,
-            )
-            return region_admin.NamespaceStatusResponse.FromString(raw)
-        return None
 
     async def status_message(self) -> admin.StatusResponse:
         """The whole cloud, now."""
@@ -496,12 +458,7 @@ class Cloud:
             overview = answer.namespaces.add(
                 name=name, endpoint=self.endpoint(name), active_region=self.endpoints.followed(name)
             )
-            for region in sorted(self._nodes):
-                if self._nodes[region].region.namespaces.find(name) is None:
-                    continue
-                status = await self._namespace_status(name, region)
-                if status is not None:
-                    overview.regions.append(status)
+            overview.regions.extend(await self.inquiries.statuses(name))
             if self.control.up and (known := self.control.plane.find(name)) is not None:
                 overview.replicas.extend(known.regions)
                 overview.failback_region = self.control.plane.failback_region(name)
@@ -522,131 +479,6 @@ class Cloud:
             namespaces=tuple(told.namespace_status(entry) for entry in message.namespaces),
             faults=tuple(entry.name for entry in message.faults),
         )
-
-    async def health(self) -> dict[str, region_admin.GetHealthResponse]:
-        """What each region that is up has counted since its start."""
-        request = region_admin.GetHealthRequest().SerializeToString()
-        found: dict[str, region_admin.GetHealthResponse] = {}
-        for region in sorted(self._nodes):
-            with contextlib.suppress(Unavailable):
-                raw = await self._transport.unary(
-                    region, f"{_REGION_ADMIN}GetHealth", request, timeout=_CALL_SECONDS
-                )
-                found[region] = region_admin.GetHealthResponse.FromString(raw)
-        return found
-
-    async def lag_messages(self, namespace: str = "") -> list[region_admin.NamespaceLag]:
-        """Replication from each region that is up: of all namespaces, or of one where that is.
-
-        Raises NamespaceNotFound where none of them has it, Unavailable where none is up.
-        """
-        request = region_admin.LagRequest(namespace=namespace).SerializeToString()
-        answers = [
-            await self._transport.unary(region, f"{_REGION_ADMIN}Lag", request, timeout=_CALL_SECONDS)
-            for region in (self._holders(namespace) if namespace else sorted(self._nodes))
-        ]
-        return [lag for raw in answers for lag in region_admin.LagResponse.FromString(raw).namespaces]
-
-    async def lag(self, namespace: str) -> list[Lag]:
-        """Replication of a namespace in each direction, as plain values."""
-        return [
-            told.lag(entry.namespace, entry.region, peer)
-            for entry in await self.lag_messages(namespace)
-            for peer in entry.peers
-        ]
-
-    async def history_messages(
-        self, namespace: str, workflow_id: str, run_id: str = ""
-    ) -> list[region_admin.HistoryTreeResponse]:
-        """Runs and branches of a workflow id, in each region that is up and has the namespace.
-
-        Raises NamespaceNotFound where none of them has it.
-        """
-        holders = self._holders(namespace)
-        request = region_admin.HistoryTreeRequest(
-            namespace=namespace, workflow_id=workflow_id, run_id=run_id
-        ).SerializeToString()
-        return [
-            region_admin.HistoryTreeResponse.FromString(
-                await self._transport.unary(
-                    region, f"{_REGION_ADMIN}HistoryTree", request, timeout=_CALL_SECONDS
-                )
-            )
-            for region in holders
-        ]
-
-    def _holders(self, namespace: str) -> list[str]:
-        """The regions that are up and have the namespace. NamespaceNotFound, or Unavailable when none is up."""
-        holders = [
-            name
-            for name, node in sorted(self._nodes.items())
-            if node.region.namespaces.find(namespace) is not None
-        ]
-        if not self._nodes:
-            raise Unavailable("no region is up")
-        if not holders:
-            raise NamespaceNotFound(namespace)
-        return holders
-
-    async def history(self, namespace: str, workflow_id: str) -> dict[str, list[RunView]]:
-        """Runs and branches of a workflow id, as plain values by region."""
-        trees = await self.history_messages(namespace, workflow_id)
-        return {tree.region: [told.run(run) for run in tree.runs] for tree in trees}
-
-    async def dead_letters(self, namespace: str, region: str) -> list[region_admin.DeadLetter]:
-        """Dead letters of one namespace or all, in one region or all that are up. NamespaceNotFound."""
-        if region:
-            self.node(region)
-        if namespace:
-            self._holders(namespace)
-        letters: list[region_admin.DeadLetter] = []
-        for name in [region] if region else sorted(self._nodes):
-            for handle in self._nodes[name].region.namespaces.all():
-                if namespace not in {"", handle.name}:
-                    continue
-                request = region_admin.ListDeadLettersRequest(namespace=handle.name)
-                while True:
-                    raw = await self._transport.unary(
-                        name,
-                        f"{_REGION_ADMIN}ListDeadLetters",
-                        request.SerializeToString(),
-                        timeout=_CALL_SECONDS,
-                    )
-                    answer = region_admin.ListDeadLettersResponse.FromString(raw)
-                    letters.extend(answer.letters)
-                    if not answer.next_after_id:
-                        break
-                    request.after_id = answer.next_after_id
-        return letters
-
-    async def replay_dead_letters(
-        self, region: str, numbers: Sequence[int]
-    ) -> region_admin.ReplayDeadLettersResponse:
-        """Apply dead letters of a region once more: those of `numbers`, or all. NotFound: there is no such one."""
-        self.node(region)
-        request = region_admin.ReplayDeadLettersRequest(ids=numbers).SerializeToString()
-        raw = await self._transport.unary(region, f"{_REGION_ADMIN}ReplayDeadLetters", request)
-        return region_admin.ReplayDeadLettersResponse.FromString(raw)
-
-    async def purge_dead_letters(
-        self, region: str, numbers: Sequence[int]
-    ) -> region_admin.PurgeDeadLettersResponse:
-        """Give dead letters of a region up: those of `numbers`, or all. NotFound: there is no such one."""
-        self.node(region)
-        request = region_admin.PurgeDeadLettersRequest(ids=numbers).SerializeToString()
-        raw = await self._transport.unary(
-            region, f"{_REGION_ADMIN}PurgeDeadLetters", request, timeout=_CALL_SECONDS
-        )
-        return region_admin.PurgeDeadLettersResponse.FromString(raw)
-
-    async def dead_letter(self, region: str, number: int) -> region_admin.DeadLetter:
-        """One dead letter with its task."""
-        self.node(region)
-        request = region_admin.ShowDeadLetterRequest(id=number).SerializeToString()
-        raw = await self._transport.unary(
-            region, f"{_REGION_ADMIN}ShowDeadLetter", request, timeout=_CALL_SECONDS
-        )
-        return region_admin.ShowDeadLetterResponse.FromString(raw).letter
 
 
 def _is_loopback(host: str) -> bool:

@@ -38,7 +38,7 @@ def application(cloud: Cloud) -> ASGIApp:
             cloud.guards.metrics(request.headers)
         accept = request.headers.get("accept", "")
         status = await cloud.status_message()
-        health = await cloud.health()
+        health = await cloud.inquiries.health()
         text, content_type = metrics.exposition(status, health, cloud.settings.account, accept)
         return Response(text, headers={"content-type": content_type})
 

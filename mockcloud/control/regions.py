@@ -1,4 +1,4 @@
-"""A region as the control plane sees it: typed calls to its peer server, and nothing else of it.
+"""A region as control plane and tools see it: typed calls to its peer server, and nothing else of it.
 
 Time-outs are nanoseconds. Whatever a region answers, or that it cannot be reached, comes out as a ServiceError.
 """
@@ -61,8 +61,7 @@ class RegionClient:
 
     async def configure(self, request: admin.ConfigureNamespaceRequest, timeout: int) -> NamespaceRecord:
         """Change the configuration; the record afterwards. What is so already is no change."""
-        method = f"/{REGION_ADMIN}/ConfigureNamespace"
-        return (await self._call(method, request, admin.ConfigureNamespaceResponse, timeout)).record
+        return (await self.ask(request, admin.ConfigureNamespaceResponse, timeout)).record
 
     async def delete(self, namespace_id: str, timeout: int) -> None:
         """Delete a namespace, here where it is active. NamespaceNotFound: it is deleted."""
@@ -73,37 +72,32 @@ class RegionClient:
     async def forget(self, namespace_id: str, timeout: int) -> None:
         """Remove all that is here of a namespace without a replica here. FailedPrecondition: it is active here."""
         request = admin.ForgetNamespaceRequest(namespace_id=namespace_id)
-        method = f"/{REGION_ADMIN}/ForgetNamespace"
-        await self._call(method, request, admin.ForgetNamespaceResponse, timeout)
+        await self.ask(request, admin.ForgetNamespaceResponse, timeout)
 
     async def namespace(self, namespace: str, timeout: int) -> NamespaceRecord:
         """The record as it is here. NamespaceNotFound."""
         request = admin.GetNamespaceRequest(namespace=namespace)
-        method = f"/{REGION_ADMIN}/GetNamespace"
-        return (await self._call(method, request, admin.GetNamespaceResponse, timeout)).record
+        return (await self.ask(request, admin.GetNamespaceResponse, timeout)).record
 
     async def adopt(self, record: NamespaceRecord, timeout: int) -> NamespaceRecord:
         """Tell of a record as a peer would; the record as it is here afterwards."""
         request = admin.AdoptNamespaceRecordRequest(record=record)
-        method = f"/{REGION_ADMIN}/AdoptNamespaceRecord"
-        return (await self._call(method, request, admin.AdoptNamespaceRecordResponse, timeout)).record
+        return (await self.ask(request, admin.AdoptNamespaceRecordResponse, timeout)).record
 
     async def await_replicated(self, namespace: str, peer: str, timeout: int) -> None:
         """Return when `peer` has all that this region had written when it was asked. DeadlineExceeded."""
         request = admin.AwaitReplicatedRequest(namespace=namespace, peer=peer, timeout=timeout)
-        method = f"/{REGION_ADMIN}/AwaitReplicated"
-        await self._call(method, request, admin.AwaitReplicatedResponse, timeout)
+        await self.ask(request, admin.AwaitReplicatedResponse, timeout)
 
     async def status(self, namespace: str, timeout: int) -> admin.NamespaceStatusResponse:
         """State and lag of a namespace here."""
         request = admin.NamespaceStatusRequest(namespace=namespace)
-        method = f"/{REGION_ADMIN}/NamespaceStatus"
-        return await self._call(method, request, admin.NamespaceStatusResponse, timeout)
+        return await self.ask(request, admin.NamespaceStatusResponse, timeout)
 
     async def health(self, timeout: int) -> admin.GetHealthResponse:
         """How the region does."""
         request = admin.GetHealthRequest()
-        return await self._call(f"/{REGION_ADMIN}/GetHealth", request, admin.GetHealthResponse, timeout)
+        return await self.ask(request, admin.GetHealthResponse, timeout)
 
     async def system_info(self, timeout: int) -> None:
         """A call that every client makes."""
@@ -113,24 +107,22 @@ class RegionClient:
     async def applied(self, namespace: str, source: str, timeout: int) -> int:
         """How far this region has made the log of `source` durable."""
         request = admin.GetAppliedRequest(namespace=namespace, source=source)
-        method = f"/{REGION_ADMIN}/GetApplied"
-        return (await self._call(method, request, admin.GetAppliedResponse, timeout)).position
+        return (await self.ask(request, admin.GetAppliedResponse, timeout)).position
 
     async def read_tail(self, request: admin.ReadTailRequest, timeout: int) -> admin.ReadTailResponse:
         """A page of what a peer has not acknowledged."""
-        return await self._call(f"/{REGION_ADMIN}/ReadTail", request, admin.ReadTailResponse, timeout)
+        return await self.ask(request, admin.ReadTailResponse, timeout)
 
     async def read_written(
         self, request: admin.ReadWrittenRequest, timeout: int
     ) -> admin.ReadWrittenResponse:
         """A page of what was written since a moment."""
-        return await self._call(f"/{REGION_ADMIN}/ReadWritten", request, admin.ReadWrittenResponse, timeout)
+        return await self.ask(request, admin.ReadWrittenResponse, timeout)
 
     async def history_tree(self, namespace: str, workflow_id: str, timeout: int) -> list[admin.RunTree]:
         """Every run and branch of a workflow id here."""
         request = admin.HistoryTreeRequest(namespace=namespace, workflow_id=workflow_id)
-        method = f"/{REGION_ADMIN}/HistoryTree"
-        return list((await self._call(method, request, admin.HistoryTreeResponse, timeout)).runs)
+        return list((await self.ask(request, admin.HistoryTreeResponse, timeout)).runs)
 
     async def watch(self) -> AsyncIterator[admin.NamespaceChange]:
         """All records, then each that changes, until the region or the link to it ends."""
@@ -142,6 +134,11 @@ class RegionClient:
         finally:
             await stream.close()
 
+    async def ask(self, request: Message, answer: type[R], timeout: int | None) -> R:
+        """Call the method of RegionAdmin that the request is named after. A `timeout` of None: as long as it takes."""
+        method = request.DESCRIPTOR.name.removesuffix("Request")
+        return await self._call(f"/{REGION_ADMIN}/{method}", request, answer, timeout)
+
     async def _update(
         self, namespace: str, config: NamespaceReplicationConfig, timeout: int
     ) -> UpdateNamespaceResponse:
@@ -150,7 +147,7 @@ class RegionClient:
             f"/{WORKFLOW_SERVICE}/UpdateNamespace", request, UpdateNamespaceResponse, timeout
         )
 
-    async def _call(self, method: str, request: Message, answer: type[R], timeout: int) -> R:
-        seconds = max(timeout, 0) / times.SECOND
+    async def _call(self, method: str, request: Message, answer: type[R], timeout: int | None) -> R:
+        seconds = None if timeout is None else max(timeout, 0) / times.SECOND
         data = await self._transport.unary(self.name, method, request.SerializeToString(), timeout=seconds)
         return answer.FromString(data)

@@ -19,7 +19,8 @@ from mockcloud.api.admin.v1.cloud_admin_pb2 import TimelineEvent
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.cli import events
 from mockcloud.cli.main import main
-from mockcloud.cloud.facade import BlockingCloud, MockCloud
+from mockcloud.cloud.blocking_facade import BlockingCloud
+from mockcloud.cloud.facade import MockCloud
 from mockcloud.store import dead_letters
 
 EAST, WEST = "aws-us-east-1", "aws-us-west-2"
