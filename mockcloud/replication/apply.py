@@ -1,6 +1,6 @@
 """Applies a peer's tasks.
 
-Group them, meet their needs, retry what fails, park or bury what cannot be applied.
+Group them, retry what fails, park or bury what cannot be applied. What a task needs is met in `settling`.
 
 Where a task ends:
 
@@ -19,21 +19,13 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from mockcloud.api.replication.v1.replication_pb2 import HistoryBatch, ReplicationTask
-from mockcloud.core import version_history
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.core.errors import (
-    DeadlineExceeded,
-    FailedPrecondition,
     NamespaceHandover,
-    NamespaceNotActive,
-    NotFound,
     RegionKilled,
     ServiceError,
-    Unavailable,
 )
 from mockcloud.core.ports import Clock
-from mockcloud.core.run import RunKey
-from mockcloud.core.version_history import Item
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
@@ -41,19 +33,15 @@ from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.replication.needs import (
     Helped,
-    NeedAgainError,
-    NeedCallError,
     NeedEarlierError,
-    NeedRangeError,
-    NeedReapplyError,
-    NeedRecordError,
     ParkedError,
     PlanEndedError,
 )
 from mockcloud.replication.peers import Peers
 from mockcloud.replication.plan import TaskPlan, continues
-from mockcloud.replication.receiver import workflow_of
+from mockcloud.replication.receiver import run_of, workflow_of
 from mockcloud.replication.settings import Settings
+from mockcloud.replication.settling import PASSING, Settler
 from mockcloud.replication.waiting import subject
 from mockcloud.store import parked as parked_rows
 from mockcloud.store import positions
@@ -63,15 +51,9 @@ from mockcloud.store.parked import ParkedTask
 
 _logger = logging.getLogger(__name__)
 
-# Not the task's fault: a peer or the database cannot be reached, or the active region moves.
-_PASSING = (Unavailable, DeadlineExceeded, NamespaceNotActive)
-
 # So many bytes of events of one workflow id, and so many for each task, are planned in one turn of the event loop.
 _SLICE = 16 * 1024
 _TASK_WEIGHT = 512
-
-# A fetched range may itself miss something; deeper than this, something is wrong.
-_DEEPEST_FETCH = 4
 
 
 class Apply:
@@ -90,38 +72,34 @@ class Apply:
         peers: Peers,
         settings: Settings,
     ) -> None:
-        self._region = region
         self._changes = changes
         self._schedules = schedules
         self._namespaces = namespaces
         self._task_queues = task_queues
         self._store = store
         self._clock = clock
-        self._peers = peers
         self._settings = settings
+        self._settler = Settler(region, changes, schedules, namespaces, peers)
         self._parked: set[tuple[str, str, str]] = set()  # (namespace id, workflow id, run id)
 
     async def apply_record(self, namespace_id: str, source: str, task: ReplicationTask) -> None:
         """Take in what a peer says of the namespace; what cannot be taken is a dead letter."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        started, pause, attempts = loop.time(), settings.retry_first, 0
+        tries = _Tries(self._settings)
         while True:
-            attempts += 1
+            tries.count += 1
             try:
                 await self._take_in(namespace_id, task)
-            except _PASSING as error:
+            except PASSING as error:
                 reason = error.message
-                if loop.time() - started > settings.patience:
+                if not tries.patient:
                     break
             except ServiceError as error:
                 reason = error.message
                 break
             else:
                 return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, settings.retry_most)
-        await self._bury(namespace_id, source, task, attempts, reason)
+            await tries.pause()
+        await self._bury(namespace_id, source, task, tries.count, reason)
 
     async def _take_in(self, namespace_id: str, task: ReplicationTask) -> None:
         if task.WhichOneof("task") == "task_queue":
@@ -208,7 +186,7 @@ class Apply:
 
         try:
             if workflow_of(task):
-                await self._settle(
+                await self._settler.settle(
                     namespace, letter.source, letter.workflow_id, task, Helped(), also=[remove]
                 )
             else:
@@ -228,7 +206,9 @@ class Apply:
             parked_rows.unpark(connection, waiting.parked_id)
 
         try:
-            await self._settle(namespace, waiting.source, waiting.workflow_id, task, Helped(), also=[remove])
+            await self._settler.settle(
+                namespace, waiting.source, waiting.workflow_id, task, Helped(), also=[remove]
+            )
         except RegionKilled:
             raise
         except (PlanEndedError, ServiceError):
@@ -276,17 +256,15 @@ class Apply:
         self, namespace: Namespace, source: str, workflow_id: str, task: ReplicationTask
     ) -> None:
         """Apply one task with everything it needs, with retries, to its end."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        started, pause, attempts = loop.time(), settings.retry_first, 0
+        tries = _Tries(self._settings)
         helped = Helped()
         while True:
             if self._waits(namespace, task):
                 await self._park(namespace, source, task, "an earlier task of the run is parked")
                 return
-            attempts += 1
+            tries.count += 1
             try:
-                await self._settle(namespace, source, workflow_id, task, helped)
+                await self._settler.settle(namespace, source, workflow_id, task, helped)
             except RegionKilled:
                 raise
             except ParkedError as parked:
@@ -294,197 +272,26 @@ class Apply:
                 return
             except NamespaceHandover:
                 # What ends HANDOVER may stand in the source's log behind this very task: its record is asked for.
-                started = loop.time()
-                await self._refresh(namespace, source)
-            except _PASSING as error:
+                tries.begin_anew()
+                await self._settler.refresh(namespace, source)
+            except PASSING as error:
                 reason = error.message
-                if loop.time() - started > settings.patience:
+                if not tries.patient:
                     break
             except Exception as error:  # noqa: BLE001 - a task that fails must not end the stream of all others
                 reason = str(error) or type(error).__name__
-                if attempts >= settings.attempts:
+                if tries.count >= self._settings.attempts:
                     break
             else:
                 return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, settings.retry_most)
-        await self._bury(namespace.id, source, task, attempts, reason)
-
-    async def _settle(
-        self,
-        namespace: Namespace,
-        source: str,
-        workflow_id: str,
-        task: ReplicationTask,
-        helped: Helped,
-        *,
-        also: Sequence[InTransaction] = (),
-        depth: int = 0,
-    ) -> None:
-        """Apply one task, meeting what it needs. Raises ParkedError, and what it fails with.
-
-        What is missing before it is applied in the same transaction, where it comes in one answer: a run that this
-        region wrote itself, deleted, and gets back from a peer that went on with it, must not be touched halfway.
-        """
-        missing: list[ReplicationTask] = []
-        in_one = True
-
-        async def plan(loaded: Loaded) -> Replicated:
-            work = TaskPlan(loaded, helped, self._schedules)
-            for earlier in missing:
-                await work.add(earlier, fetched=True)
-            await work.add(task, fetched=depth > 0)
-            result = work.result()
-            result.also += also
-            return result
-
-        while True:
-            try:
-                await self._changes.replicate(namespace, workflow_id, plan)
-            except (NeedRecordError, NeedAgainError, NeedCallError) as need:
-                await self._help(namespace, source, need, helped)
-            except RegionKilled:
-                raise
-            except Exception as need:
-                if missing:
-                    # Each may need something, or read what only the one before has stored: then one by one.
-                    missing, in_one = [], False
-                    continue
-                if isinstance(need, NeedReapplyError):
-                    await self._send_reapply(need)
-                    helped.reapplied = True
-                    continue
-                if not isinstance(need, NeedRangeError):
-                    raise
-                of_this = need.key.workflow_id == workflow_id
-                if in_one and of_this and (missing := await self._whole(source, need)):
-                    continue
-                in_one = in_one and not of_this
-                if not await self._fill(namespace, source, task, need, helped, depth):
-                    return
-            else:
-                return
-
-    async def _help(
-        self,
-        namespace: Namespace,
-        source: str,
-        need: NeedRecordError | NeedAgainError | NeedCallError,
-        helped: Helped,
-    ) -> None:
-        """Do what must be done before a task is planned again."""
-        match need:
-            case NeedRecordError():
-                await self._refresh(namespace, source)
-                helped.refreshed = True
-            case NeedCallError():
-                await self._call_again(namespace, need)
-                helped.called = True
-            case NeedAgainError():
-                pass  # the plan is all that is made again
-
-    async def _fill(
-        self,
-        namespace: Namespace,
-        source: str,
-        task: ReplicationTask,
-        need: NeedRangeError,
-        helped: Helped,
-        depth: int,
-    ) -> bool:
-        """Fetch and apply what a task needs, batch by batch; False: the task has nothing to be applied to any more."""
-        if depth >= _DEEPEST_FETCH:
-            raise need
-        is_history = task.WhichOneof("task") == "history"
-        try:
-            there = await self._fetch(namespace, source, need, depth + 1)
-        except FailedPrecondition as error:
-            if is_history:
-                raise
-            # State of a branch that its source does not have any more: the run was deleted there, and has come back by
-            # what the other side of a split wrote to it.
-            _logger.warning("state of %s dropped: %s", need.key, error.message)
-            there = False
-        if there:
-            return True
-        if need.key.run_id == _run_of(task)[1]:
-            return False  # the source has deleted the run
-        if not is_history:
-            helped.gone.add(need.key)
-            return True
-        # It goes on from a run that the source has deleted: then it comes whole.
-        items = version_history.values(task.history.items)
-        key = RunKey(namespace.id, need.key.workflow_id, task.history.run_id)
-        last = version_history.last_item(items)
-        whole = NeedRangeError(key, Item(0, 0), last, filled=need.filled, with_copy=True)
-        return await self._fetch(namespace, source, whole, depth + 1)
-
-    async def _whole(self, source: str, need: NeedRangeError) -> list[ReplicationTask]:
-        """All that is missing, if it comes in one answer; else nothing."""
-        try:
-            batches = await self._range(source, need, need.after.event_id)
-        except (NotFound, FailedPrecondition):
-            return []
-        if not batches or batches[-1].items[-1].event_id < need.until.event_id:
-            return []
-        return [ReplicationTask(history=batch) for batch in batches]
-
-    async def _fetch(self, namespace: Namespace, source: str, need: NeedRangeError, depth: int) -> bool:
-        """Fetch and apply missing events; False: the source does not have the run any more."""
-        after = need.after.event_id
-        while after < need.until.event_id:
-            try:
-                batches = await self._range(source, need, after)
-            except NotFound:
-                return False
-            if not batches or batches[-1].items[-1].event_id <= after:
-                raise FailedPrecondition(f"{source} does not send events of {need.key} after {after}")
-            for batch in batches:
-                fetched = ReplicationTask(history=batch)
-                await self._settle(namespace, source, need.key.workflow_id, fetched, Helped(), depth=depth)
-            after = batches[-1].items[-1].event_id
-        return True
-
-    async def _range(self, source: str, need: NeedRangeError, after: int) -> list[HistoryBatch]:
-        batches = await self._peers.history_range(
-            source, need.key, after, need.until, with_copy=need.with_copy
-        )
-        for batch in batches:
-            batch.filled = need.filled
-        return batches
-
-    async def _refresh(self, namespace: Namespace, source: str) -> None:
-        """Learn who is active from the region that knows more [14b].
-
-        While it cannot be asked, its log will tell.
-        """
-        try:
-            await self._namespaces.receive(await self._peers.namespace_record(source, namespace.id))
-        except _PASSING as error:
-            _logger.warning("namespace record of %s not refreshed: %s", source, error.message)
-
-    async def _call_again(self, namespace: Namespace, need: NeedCallError) -> None:
-        """Update or patch a schedule as the losing side was told to; if it is gone here, there is nothing to do."""
-        try:
-            await self._schedules.call(namespace, need.call)
-        except NotFound as error:
-            _logger.info("call about schedule %s not made again: %s", need.call.schedule_id, error.message)
-
-    async def _send_reapply(self, need: NeedReapplyError) -> None:
-        """Have events reapplied where the namespace is active; re-routed once."""
-        region = need.region
-        try:
-            await self._peers.reapply_events(region, need.key, need.events)
-        except NamespaceNotActive as error:
-            if error.active_cluster in (region, self._region, ""):
-                raise
-            await self._peers.reapply_events(error.active_cluster, need.key, need.events)
+            await tries.pause()
+        await self._bury(namespace.id, source, task, tries.count, reason)
 
     def _waits(self, namespace: Namespace, task: ReplicationTask) -> bool:
-        return bool(self._parked) and (namespace.id, *_run_of(task)) in self._parked
+        return bool(self._parked) and (namespace.id, *run_of(task)) in self._parked
 
     async def _park(self, namespace: Namespace, source: str, task: ReplicationTask, reason: str) -> None:
-        workflow_id, run_id = _run_of(task)
+        workflow_id, run_id = run_of(task)
         row = ParkedTask(
             parked_id=0,
             namespace_id=namespace.id,
@@ -503,7 +310,7 @@ class Apply:
     async def _bury(
         self, namespace_id: str, source: str, task: ReplicationTask, attempts: int, reason: str
     ) -> None:
-        workflow_id, run_id = _run_of(task)
+        workflow_id, run_id = run_of(task)
         letter = DeadLetter(
             message_id=0,
             namespace_id=namespace_id,
@@ -520,10 +327,25 @@ class Apply:
         _logger.error("dead letter for %s: %s", subject(task), reason)
 
 
-def _run_of(task: ReplicationTask) -> tuple[str, str]:
-    """(workflow id, run id) that a task belongs to; empty for those of the namespace."""
-    kind = task.WhichOneof("task")
-    if not workflow_of(task) or kind is None:
-        return "", ""
-    part = getattr(task, kind)
-    return str(part.workflow_id), str(part.run_id)
+class _Tries:
+    """The tries of one task."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.count = 0
+        self._settings = settings
+        self._pause = settings.retry_first
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Patience begins now."""
+        self._since = asyncio.get_running_loop().time()
+
+    @property
+    def patient(self) -> bool:
+        """Whether to wait on for what passes by itself."""
+        return asyncio.get_running_loop().time() - self._since <= self._settings.patience
+
+    async def pause(self) -> None:
+        """Wait before the next one, each time twice as long."""
+        await asyncio.sleep(self._pause)
+        self._pause = min(self._pause * 2, self._settings.retry_most)

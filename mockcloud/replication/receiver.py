@@ -94,6 +94,15 @@ def workflow_of(task: ReplicationTask) -> str:
     return str(getattr(task, kind).workflow_id)
 
 
+def run_of(task: ReplicationTask) -> tuple[str, str]:
+    """(workflow id, run id) that a task belongs to; empty for those of the namespace."""
+    kind = task.WhichOneof("task")
+    if not workflow_of(task) or kind is None:
+        return "", ""
+    part = getattr(task, kind)
+    return str(part.workflow_id), str(part.run_id)
+
+
 class Receiver:
     """Applies one peer's log of one namespace. One stream at a time: a new one replaces the old one."""
 
