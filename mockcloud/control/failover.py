@@ -213,7 +213,7 @@ class Failovers:
         if known.active_region == operation.region:
             return self._ended(operation, Mode.NONE, known.record.failover_version)
         try:
-            await self._prepare(known, operation.region)
+            await self._prepare(known, operation.region, self._settings.call_timeout)
         except ServiceError as error:
             raise FailedPrecondition(
                 f"the replica of namespace {known.name!r} in region {operation.region!r} "
@@ -224,9 +224,9 @@ class Failovers:
             return self._ended(operation, Mode.NONE, known.record.failover_version)
         return dataclasses.replace(operation, source=known.active_region)
 
-    async def _prepare(self, known: KnownNamespace, target: str) -> None:
+    async def _prepare(self, known: KnownNamespace, target: str, timeout: int) -> None:
         """Have the target know the namespace, and no lower failover version of it than the highest."""
-        region, timeout = self._regions[target], self._settings.call_timeout
+        region = self._regions[target]
         try:
             record = await region.namespace(known.name, timeout)
         except NamespaceNotFound:
@@ -296,10 +296,15 @@ class Failovers:
     async def _force(self, operation: Operation) -> Operation:
         known = self._directory.by_name(operation.namespace)
 
+        patience = self._settings.call_timeout
+
         async def switch(target: str) -> int:
-            await self._prepare(known, target)
+            nonlocal patience
+            # A region that is slow is not to be asked anew each time before it can have answered.
+            timeout, patience = patience, min(2 * patience, max(patience, self._settings.graceful))
+            await self._prepare(known, target, timeout)
             self._reports.begin(operation)
-            return await self._make_active(known, target, self._settings.call_timeout)
+            return await self._make_active(known, target, timeout)
 
         version = await self._runner.insist(operation.region, switch)
         return self._ended(operation, Mode.FORCED, version)

@@ -120,6 +120,24 @@ async def test_a_step_that_fails_forces(tmp_path: Path, word: str, order: list[s
         assert cloud.east.record().handover is False
 
 
+async def test_a_forced_switch_gives_a_slow_region_more_time_with_each_try(tmp_path: Path) -> None:
+    settings = dataclasses.replace(ControlSettings(), call_timeout=seconds(0.05), retry_first=seconds(0.01))
+    async with world(tmp_path, settings) as cloud:
+        attempts = 0
+
+        async def slow() -> None:
+            nonlocal attempts
+            attempts += 1
+            await asyncio.sleep(0.15)
+
+        cloud.west.hooks["switch"] = slow
+
+        operation = await _failover(cloud, WEST, forced=True)
+
+        assert (operation.state, operation.mode) == ("FULFILLED", "forced")
+        assert attempts >= 2, "the first ones gave it less time than it needs"
+
+
 async def test_a_switch_that_fails_releases_the_old_region_and_is_tried_again(tmp_path: Path) -> None:
     settings = dataclasses.replace(ControlSettings(), retry_first=seconds(0.01))
     async with world(tmp_path, settings) as cloud:
