@@ -11,11 +11,12 @@ from rich.table import Table
 from mockcloud.api.admin.v1.cloud_admin_pb2 import (
     CloudLagResponse,
     Fault,
+    NamespaceOverview,
     Notification,
     OperationView,
     StatusResponse,
 )
-from mockcloud.api.admin.v1.region_admin_pb2 import DeadLetter
+from mockcloud.api.admin.v1.region_admin_pb2 import DeadLetter, NamespaceStatusResponse
 from mockcloud.core import times
 
 
@@ -42,8 +43,6 @@ def print_status(status: StatusResponse) -> None:
             title_justify="left",
         )
         for entry in namespace.regions:
-            active = entry.record.active_cluster == entry.region
-            role = "handover" if entry.record.handover else "active" if active else "passive"
             unreplicated = sum(peer.tasks for peer in entry.peers)
             numbers = (
                 entry.record.failover_version,
@@ -52,10 +51,15 @@ def print_status(status: StatusResponse) -> None:
                 entry.parked,
                 entry.dead_letters,
             )
-            table.add_row(entry.region, role, *map(str, numbers))
-        members = {*namespace.replicas, *(name for e in namespace.regions for name in e.record.clusters)}
+            table.add_row(
+                entry.region, _changing(namespace, entry.region) or _role(entry), *map(str, numbers)
+            )
+        members = {
+            *(replica.region for replica in namespace.replicas),
+            *(name for entry in namespace.regions for name in entry.record.clusters),
+        }
         for name in sorted(members - {entry.region for entry in namespace.regions}):
-            table.add_row(name, "down", *"?????")
+            table.add_row(name, _changing(namespace, name) or "down", *"?????")
         output.print(table)
         if namespace.failback_region:
             output.print(
@@ -67,6 +71,23 @@ def print_status(status: StatusResponse) -> None:
                 output.print(f"parked in {entry.region}: {run}: {task.reason}", soft_wrap=True)
     for fault in status.faults:
         output.print(f"fault {fault_line(fault)}")
+
+
+def _role(entry: NamespaceStatusResponse) -> str:
+    """What the region takes itself for."""
+    active = entry.record.active_cluster == entry.region
+    return "handover" if entry.record.handover else "active" if active else "passive"
+
+
+def _changing(namespace: NamespaceOverview, region: str) -> str:
+    """What happens to a replica that is not there for good, as far as that is known; empty: nothing."""
+    states = {replica.region: replica.state for replica in namespace.replicas}
+    state = states.get(region, "")
+    if state not in {"adding", "removing", "failed"}:
+        return ""
+    fills = (entry.fill for entry in namespace.regions if region in entry.fill.peers)
+    given = next((f", {fill.runs_given} of {fill.runs}" for fill in fills), "")
+    return f"{state}{given}"
 
 
 def lag_rows(answer: CloudLagResponse) -> list[dict[str, Any]]:

@@ -459,8 +459,8 @@ class Cloud:
                 name=name, endpoint=self.endpoint(name), active_region=self.endpoints.followed(name)
             )
             overview.regions.extend(await self.inquiries.statuses(name))
-            if self.control.up and (known := self.control.plane.find(name)) is not None:
-                overview.replicas.extend(known.regions)
+            if self.control.up and self.control.plane.find(name) is not None:
+                overview.replicas.extend(self.control.plane.replicas(name))
                 overview.failback_region = self.control.plane.failback_region(name)
                 if (running := self.control.plane.running_operation(name)) is not None:
                     overview.operation.CopyFrom(running)

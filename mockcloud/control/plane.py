@@ -43,6 +43,7 @@ from mockcloud.control.regions import RegionClient
 from mockcloud.control.reports import NoFiles, RegionFiles, Reports
 from mockcloud.control.runner import Runner
 from mockcloud.control.settings import ControlSettings
+from mockcloud.control.shown import region_statuses
 from mockcloud.control.tools import Tools, operation_view
 from mockcloud.control.waiting import wait_for
 from mockcloud.core.errors import NotFound, ServiceError
@@ -302,6 +303,17 @@ class ControlPlane:
         parts = self._running
         running = parts.operations.running_failover(parts.directory.by_name(namespace).id)
         return operation_view(running) if running else None
+
+    def replicas(self, namespace: str) -> list[admin.ReplicaOverview]:
+        """Where a namespace is, and what its replicas are. NamespaceNotFound."""
+        operations, known = self._running.operations, self._running.directory.by_name(namespace)
+        found = region_statuses(
+            known, operations.running_change(known.id), operations.failed_regions(known.id)
+        )
+        return [
+            admin.ReplicaOverview(region=region, state=status.state_deprecated)
+            for region, status in found.items()
+        ]
 
 
 class _Parts:

@@ -73,7 +73,7 @@ def namespace_message(
     state = ResourceState.RESOURCE_STATE_ACTIVE
     if change is not None:
         state = _WHILE.get(change.kind, ResourceState.RESOURCE_STATE_UPDATING)
-    statuses = _region_statuses(known, change, failed)
+    statuses = region_statuses(known, change, failed)
     spec = specs.with_old_fields(specs.shown(known.spec, record))
     message = Namespace(
         namespace=full_name,
@@ -105,10 +105,16 @@ def namespace_message(
     return message
 
 
-def _region_statuses(
+def region_statuses(
     known: KnownNamespace, change: Operation | None, failed: Mapping[str, Operation]
 ) -> dict[str, NamespaceRegionStatus]:
-    """By region, the replicas of the record first."""
+    """By region, the replicas of the record first.
+
+    Args:
+        known: the namespace.
+        change: what is done to it now, other than failing it over.
+        failed: the operations that failed to add or delete a region, by region.
+    """
     found: dict[str, tuple[NamespaceRegionStatus.State.ValueType, str]] = {
         region: (_STATES.STATE_ACTIVE if region == known.active_region else _STATES.STATE_PASSIVE, "")
         for region in known.regions

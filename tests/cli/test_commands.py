@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client
 
-from mockcloud.api.admin.v1.cloud_admin_pb2 import TimelineEvent
+from mockcloud.api.admin.v1.cloud_admin_pb2 import StatusResponse, TimelineEvent
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
-from mockcloud.cli import events
+from mockcloud.cli import events, text
 from mockcloud.cli.main import main
 from mockcloud.cloud.blocking_facade import BlockingCloud
 from mockcloud.cloud.facade import MockCloud
@@ -66,6 +67,12 @@ def cloud(mockcloud: MockCloud) -> BlockingCloud:
     return mockcloud.blocking
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+
+
 def start_workflow(cloud: BlockingCloud, workflow_id: str) -> None:
     async def start() -> None:
         client = await Client.connect(cloud.namespace("default").endpoint)
@@ -95,9 +102,32 @@ class TestStatus:
         assert [row[1:4:2] for row in rows] == [[EAST, "down"], [WEST, "down"], [WEST, "down"]]
         namespaces = shell.json("status")["namespaces"]
         assert {each["name"]: each["replicas"] for each in namespaces} == {
-            "default": [EAST, WEST],
-            "orders": [WEST],
+            "default": [{"region": EAST, "state": "active"}, {"region": WEST, "state": "passive"}],
+            "orders": [{"region": WEST, "state": "active"}],
         }
+
+    def test_a_region_that_is_being_added(self, shell: Shell, cloud: BlockingCloud) -> None:
+        orders = cloud.create_namespace("orders", [EAST])
+        cut = cloud.link(EAST, WEST).partition()
+        shell.text("namespace", "add-region", "orders", WEST, "--no-wait")
+        assert re.search(rf"{WEST}\W+adding\W+\?", shell.text("status"))
+        (status,) = (each for each in shell.json("status")["namespaces"] if each["name"] == "orders")
+        assert {"region": WEST, "state": "adding"} in status["replicas"]
+        cut.remove()
+        until(lambda: orders.operations()[0].state == "FULFILLED")
+        assert "adding" not in shell.text("status")
+
+    def test_how_far_a_region_is_added(self, capsys: pytest.CaptureFixture[str]) -> None:
+        status = StatusResponse()
+        orders = status.namespaces.add(name="orders")
+        orders.replicas.add(region=EAST, state="active")
+        orders.replicas.add(region=WEST, state="adding")
+        east = orders.regions.add(region=EAST)
+        east.record.active_cluster = EAST
+        east.fill.peers.append(WEST)
+        east.fill.runs_given, east.fill.runs = 12, 30
+        text.print_status(status)
+        assert re.search(rf"{EAST}\W+active.*\n.*{WEST}\W+adding, 12 of 30\W", capsys.readouterr().out)
 
     def test_json(self, shell: Shell, cloud: BlockingCloud) -> None:
         cloud.link(EAST, WEST).delay(0.5, name="slow")

@@ -305,8 +305,8 @@ class NamespaceOverview(_message.Message):
     name: str
     operation: OperationView
     regions: _containers.RepeatedCompositeFieldContainer[_region_admin_pb2.NamespaceStatusResponse]
-    replicas: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., failback_region: _Optional[str] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ..., replicas: _Optional[_Iterable[str]] = ...) -> None: ...
+    replicas: _containers.RepeatedCompositeFieldContainer[ReplicaOverview]
+    def __init__(self, name: _Optional[str] = ..., endpoint: _Optional[str] = ..., active_region: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[_region_admin_pb2.NamespaceStatusResponse, _Mapping]]] = ..., failback_region: _Optional[str] = ..., operation: _Optional[_Union[OperationView, _Mapping]] = ..., replicas: _Optional[_Iterable[_Union[ReplicaOverview, _Mapping]]] = ...) -> None: ...
 
 class Notification(_message.Message):
     __slots__ = ["body", "delivery", "id", "namespace", "problem", "recipients", "sent_time", "subject", "time"]
@@ -391,6 +391,14 @@ class RemoveFaultRequest(_message.Message):
 class RemoveFaultResponse(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
+
+class ReplicaOverview(_message.Message):
+    __slots__ = ["region", "state"]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    state: str
+    def __init__(self, region: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
 
 class ReportRequest(_message.Message):
     __slots__ = ["name"]
