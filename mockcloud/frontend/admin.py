@@ -254,7 +254,11 @@ class RegionAdmin:
                 admin.NamespaceLag(
                     namespace=namespace.name,
                     region=self._region.name,
-                    peers=await self._peers(namespace),
+                    peers=[
+                        peer
+                        for peer in await self._peers(namespace)
+                        if peer.tasks or not namespace.record.deleted_time
+                    ],
                 )
                 for namespace in wanted
             ]

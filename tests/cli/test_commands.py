@@ -73,9 +73,9 @@ def until(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
-def start_workflow(cloud: BlockingCloud, workflow_id: str) -> None:
+def start_workflow(cloud: BlockingCloud, workflow_id: str, namespace: str = "default") -> None:
     async def start() -> None:
-        client = await Client.connect(cloud.namespace("default").endpoint)
+        client = await Client.connect(cloud.namespace(namespace).endpoint, namespace=namespace)
         await client.start_workflow("any", id=workflow_id, task_queue="nobody")
 
     asyncio.run(start())
@@ -210,6 +210,23 @@ class TestLag:
 
     def test_an_unknown_namespace(self, shell: Shell) -> None:
         assert "nothing" in shell.error("lag", "nothing")
+
+    def test_a_deleted_namespace_is_told_for_as_long_as_it_replicates(
+        self, shell: Shell, cloud: BlockingCloud
+    ) -> None:
+        cloud.create_namespace("orders")
+        cut = cloud.link(EAST, WEST).partition()
+        start_workflow(cloud, "w1", "orders")
+        cloud.delete_namespace("orders")
+
+        def names() -> list[str]:
+            return [row["namespace"] for row in shell.json("lag")]
+
+        assert [re.sub("-deleted-.*", "-deleted", name) for name in names() if name != "default"] == [
+            "orders-deleted"
+        ]
+        cut.remove()
+        until(lambda: names() == ["default", "default"])
 
     def test_of_a_namespace_that_is_not_everywhere(self, shell: Shell, cloud: BlockingCloud) -> None:
         cloud.create_namespace("orders", [WEST])
