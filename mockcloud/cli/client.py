@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+
+from mockcloud.cli.tls import ClientTls
 
 if TYPE_CHECKING:
     import grpc
@@ -17,6 +18,7 @@ M = TypeVar("M", bound=Message)
 
 # A failover takes its graceful ten seconds at the most; killing and starting a region a moment.
 TIMEOUT_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
 
 
 class NoCloud(click.ClickException):
@@ -24,19 +26,9 @@ class NoCloud(click.ClickException):
 
 
 class Connection:
-    """A running cloud by its Cloud Ops address, and how answers are printed.
+    """A running cloud by its Cloud Ops address, and how answers are printed."""
 
-    `tls` are files in PEM: the CA that is trusted, certificate and key to show; without the first one there is no TLS.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        api_key: str = "",
-        tls: tuple[str | None, str | None, str | None] = (None, None, None),
-        *,
-        json_output: bool,
-    ) -> None:
+    def __init__(self, address: str, api_key: str, tls: ClientTls, *, json_output: bool) -> None:
         self._address = address
         self._tls = tls
         self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
@@ -59,30 +51,48 @@ class Connection:
                     call(request.SerializeToString(), timeout=TIMEOUT_SECONDS, metadata=self._metadata)
                 )
             except grpc.RpcError as error:
-                code, details = error.code(), error.details() or ""
-                if code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:
-                    raise NoCloud(
-                        f"no cloud answers at {self._address}: start one with `mockcloud up`, or name it with --cloud"
-                    ) from None
-                if code is grpc.StatusCode.CANCELLED:
-                    raise NoCloud(f"the cloud at {self._address} has ended") from None
-                raise click.ClickException(details) from None
+                raise self._explained(channel, error.code(), error.details() or "") from None
+
+    def _explained(self, channel: grpc.Channel, code: grpc.StatusCode, details: str) -> click.ClickException:
+        """What a call failed with, as the user is told."""
+        import grpc
+
+        lost = code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        if lost and "failed to connect" in details:
+            nobody = (
+                f"no cloud answers at {self._address}: start one with `mockcloud up`, or name it with --cloud"
+            )
+            return NoCloud(self._tls.why_unreached(self._address) or nobody)
+        if lost and not _answers(channel):
+            return NoCloud(f"the cloud at {self._address} has ended, before it answered")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in details:  # ours
+            return click.ClickException(
+                f"no answer within {TIMEOUT_SECONDS:g} s; what was asked for goes on: see `mockcloud operations`"
+            )
+        return click.ClickException(details)
 
     def _channel(self, options: list[tuple[str, int]]) -> grpc.Channel:
         import grpc
 
-        try:
-            ca, certificate, key = (Path(name).read_bytes() if name else None for name in self._tls)
-        except OSError as error:
-            raise click.ClickException(f"{error.filename} cannot be read: {error.strerror}") from None
-        if ca is None:
+        credentials = self._tls.credentials()
+        if credentials is None:
             return grpc.insecure_channel(self._address, options=options)
-        credentials = grpc.ssl_channel_credentials(ca, key, certificate)
         return grpc.secure_channel(self._address, credentials, options=options)
 
     def print_json(self, value: object) -> None:
         """One line of JSON on standard output."""
         click.echo(json.dumps(value))
+
+
+def _answers(channel: grpc.Channel) -> bool:
+    """Whether anybody is there still, whatever it says."""
+    import grpc
+
+    try:
+        channel.unary_unary("/grpc.health.v1.Health/Check", None, None)(b"", timeout=_LOOK_SECONDS)
+    except grpc.RpcError as error:
+        return error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    return True
 
 
 def plain(message: Message) -> dict[str, object]:

@@ -35,8 +35,9 @@ def talks_to_cloud(function: F) -> F:
         **arguments: Any,
     ) -> None:
         from mockcloud.cli.client import Connection
+        from mockcloud.cli.tls import ClientTls
 
-        files = (tls_ca, tls_cert, tls_key)
-        function(Connection(cloud, api_key, files, json_output=output == "json"), **arguments)
+        tls = ClientTls(tls_ca, tls_cert, tls_key)
+        function(Connection(cloud, api_key, tls, json_output=output == "json"), **arguments)
 
     return command  # type: ignore[return-value]  # click replaces it by a Command

@@ -307,6 +307,16 @@ class TestFailover:
     def test_what_cannot_be(self, shell: Shell, namespace: str, region: str, words: str) -> None:
         assert words in shell.error("failover", namespace, region)
 
+    def test_one_that_takes_longer_than_the_command_waits(
+        self, shell: Shell, cloud: BlockingCloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mockcloud.cli.client.TIMEOUT_SECONDS", 0.5)
+        cloud.link(EAST, WEST).partition()
+        assert "no answer within 0.5 s; what was asked for goes on" in shell.error(
+            "failover", "default", WEST
+        )
+        assert [each["state"] for each in shell.json("namespace", "failovers", "default")] == ["IN_PROGRESS"]
+
     def test_while_the_control_plane_is_down(self, shell: Shell) -> None:
         shell.text("control", "kill")
         assert "the control plane is down" in shell.error("failover", "default", WEST)

@@ -182,6 +182,23 @@ class TestEnd:
         for address in (addresses["cloud_ops"], *addresses["regions"].values()):
             assert not listens(address)
 
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_under_a_command_that_waits(self, number: signal.Signals) -> None:
+        with started("-o", "json") as process:
+            cloud = ready(process)["cloud_ops"]
+            add = [sys.executable, "-m", "mockcloud", "fault", "add", "partition", EAST, WEST]
+            subprocess.run([*add, "--cloud", cloud], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
+            command = [sys.executable, "-m", "mockcloud", "failover", "default", WEST, "--cloud", cloud]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+                assert process.stderr is not None
+                for line in process.stderr:
+                    if f"FailoverNamespaceRegion of default {WEST}" in line:
+                        break
+                process.send_signal(number)
+                _, errors = waiting.communicate(timeout=SECONDS)
+        assert waiting.returncode == 1
+        assert errors == f"Error: the cloud at {cloud} has ended, before it answered\n"
+
     async def test_what_was_answered_is_there_the_next_time(self, tmp_path: Path) -> None:
         options = ("--data-dir", str(tmp_path / "data"), "-o", "json")
         endpoints = []

@@ -109,8 +109,56 @@ def test_the_command_line_with_certificates(mutual: MockCloud, directory: Path) 
         for name, file in (("ca", "ca.pem"), ("cert", "client.pem"), ("key", "client.key"))
     ]
     assert run(*files)[0] == 0
-    assert run(files[0])[0] == 1
     assert run("--tls-ca=/none") == (1, "Error: /none cannot be read: No such file or directory\n")
+
+
+class TestWhatACloudWantsOfTheCommandLine:
+    """Each time the library only says that it could not connect."""
+
+    def error(self, cloud: MockCloud, *options: str) -> str:
+        result = CliRunner().invoke(main, ["lag", "--cloud", cloud.cloud_ops, *options])
+        assert (result.exit_code, result.stdout) == (1, "")
+        return result.stderr.removeprefix("Error: ").rstrip("\n").replace(cloud.cloud_ops, "ADDRESS")
+
+    def test_without_tls(self, cloud: MockCloud) -> None:
+        assert self.error(cloud) == "the cloud at ADDRESS speaks TLS: name its CA with --tls-ca"
+
+    def test_with_another_ca(self, cloud: MockCloud, tmp_path: Path) -> None:
+        development_ca.provide(tmp_path, [])
+        assert self.error(cloud, f"--tls-ca={tmp_path / 'ca.pem'}").startswith(
+            "the certificate of the cloud at ADDRESS is not to be trusted: "
+        )
+
+    def test_without_a_certificate(self, mutual: MockCloud, directory: Path) -> None:
+        shown = "a certificate, by --tls-cert and --tls-key"
+        assert self.error(mutual).endswith(f"name its CA with --tls-ca, and show {shown}")
+        assert self.error(mutual, f"--tls-ca={directory / 'ca.pem'}") == (
+            f"the cloud at ADDRESS wants to be shown {shown}"
+        )
+
+    def test_with_a_certificate_of_another_ca(
+        self, mutual: MockCloud, directory: Path, tmp_path: Path
+    ) -> None:
+        development_ca.provide(tmp_path, [])
+        strange = [f"--tls-cert={tmp_path / 'client.pem'}", f"--tls-key={tmp_path / 'client.key'}"]
+        assert self.error(mutual, f"--tls-ca={directory / 'ca.pem'}", *strange) == (
+            f"the cloud at ADDRESS does not take the certificate in {tmp_path / 'client.pem'}"
+        )
+
+    def test_tls_where_there_is_none(self, mockcloud: MockCloud, tmp_path: Path) -> None:
+        development_ca.provide(tmp_path, [])
+        assert self.error(mockcloud, f"--tls-ca={tmp_path / 'ca.pem'}") == (
+            "the cloud at ADDRESS speaks no TLS: leave out --tls-ca"
+        )
+
+    def test_files_that_make_no_sense(self, cloud: MockCloud, directory: Path) -> None:
+        ca, certificate, key = directory / "ca.pem", directory / "client.pem", directory / "server.key"
+        assert self.error(cloud, f"--tls-ca={key}") == f"{key} is no certificate"
+        assert "shown with its key" in self.error(cloud, f"--tls-ca={ca}", f"--tls-cert={certificate}")
+        assert "with --tls-ca" in self.error(cloud, f"--tls-cert={certificate}", f"--tls-key={key}")
+        assert self.error(cloud, f"--tls-ca={ca}", f"--tls-cert={certificate}", f"--tls-key={key}") == (
+            f"{certificate} and {key} are no certificate and its key"
+        )
 
 
 class TestDevelopmentCa:
