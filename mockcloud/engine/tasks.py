@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from mockcloud.core.errors import RegionKilled
+from mockcloud.core.errors import RegionKilled, ServiceError
 
 T = TypeVar("T")
 
@@ -51,11 +51,15 @@ class Tasks:
         return task
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, which goes on when the caller is cancelled. Raises RegionKilled when it was ended."""
+        """The result of `work`, which goes on when the caller is cancelled. Raises RegionKilled when it was ended.
+
+        With the caller gone, a ServiceError is told to nobody; any other error is logged.
+        """
         task = self.spawn(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            task.add_done_callback(_report_fault)
             caller = asyncio.current_task()
             if self._ended and caller is not None and not caller.cancelling():
                 raise RegionKilled from None
@@ -77,9 +81,15 @@ class Tasks:
             await asyncio.wait(others)
 
 
-def _report(task: asyncio.Task[None]) -> None:
+def _report(task: asyncio.Task[Any]) -> None:
     if task.cancelled():
         return
     error = task.exception()
     if error is not None and not isinstance(error, RegionKilled):
         log.error("%s failed", task.get_name(), exc_info=error)
+
+
+def _report_fault(task: asyncio.Task[Any]) -> None:
+    """Log what is no answer to a call."""
+    if not task.cancelled() and not isinstance(task.exception(), ServiceError):
+        _report(task)

@@ -58,7 +58,7 @@ def play(seed: int, steps: Sequence[Step], regions: tuple[str, ...] = ("A", "B")
     )
     namespaces = sorted({namespace_of(step.workflow_id) for step in steps} | {NAMESPACE})
     failure = ""
-    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory, _silence(), _limited():
+    with tempfile.TemporaryDirectory(prefix="mockcloud-sim-") as directory, _faults_to(errors), _limited():
         world = World(Path(directory), seed, loop, regions, tuple(namespaces))
         try:
             run(_play(world, steps), loop)
@@ -90,14 +90,24 @@ def _limited() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """What goes wrong on purpose is not told."""
+def _faults_to(errors: list[str]) -> Iterator[None]:
+    """Keep what is logged to itself, but for errors that somebody's own work ended with: a list of those."""
+
+    class Faults(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.exc_info and record.exc_info[1] is not None:
+                errors.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
+
     logger = logging.getLogger("mockcloud")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    level, handler = logger.level, Faults()
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    logger.addHandler(handler)
     try:
         yield
     finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
         logger.setLevel(level)
 
 
