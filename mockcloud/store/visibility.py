@@ -23,12 +23,19 @@ from mockcloud.store.visibility_terms import division_of, terms_of
 
 _OPEN_ORDER = (1 << 63) - 1  # open runs sort as if they closed last
 
+# Set again is what may change: also when a run began, where a replica hears late of the reset that made it. SQLite
+# leaves the indexes of the rest alone.
 _PUT = (
-    "INSERT OR REPLACE INTO visibility (run_key, namespace_id, workflow_id, run_id, order_time,"
+    "INSERT INTO visibility (run_key, namespace_id, workflow_id, run_id, order_time,"
     " workflow_type, task_queue, status, start_time, execution_time, close_time, history_length,"
     " history_size, state_transitions, memo, search_attributes, parent_workflow_id, parent_run_id,"
     " root_workflow_id, root_run_id, division)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (run_key) DO UPDATE SET order_time = excluded.order_time, status = excluded.status,"
+    " start_time = excluded.start_time, execution_time = excluded.execution_time,"
+    " close_time = excluded.close_time, history_length = excluded.history_length,"
+    " history_size = excluded.history_size, state_transitions = excluded.state_transitions,"
+    " memo = excluded.memo, search_attributes = excluded.search_attributes, division = excluded.division"
 )
 _COLUMNS = (
     "v.workflow_id, v.run_id, v.order_time, v.workflow_type, v.task_queue, v.status, v.start_time,"

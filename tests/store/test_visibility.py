@@ -7,6 +7,7 @@ import pytest
 from temporalio.api.common.v1 import SearchAttributes
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.core.derived import VisibilityRow
 from mockcloud.core.search_attribute_values import INT, KEYWORD, KEYWORD_LIST, encode
 from mockcloud.core.visibility_filter import Filter
 from mockcloud.core.visibility_query import parse
@@ -192,12 +193,50 @@ def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: 
         assert not any(step.startswith("SCAN v") for step in plan), plan
 
 
+def rewritten(connection: sqlite3.Connection, before: VisibilityRow, after: VisibilityRow) -> set[str]:
+    """The indexes of the lists from which entries may be taken when a run's row changes; the change is made."""
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", before)
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    details = before._replace(memo=after.memo, search_attributes=after.search_attributes)
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=after != details)
+    connection.set_trace_callback(None)
+    (run,) = list_runs(connection, NAMESPACE, wanted("RunId = 'run-1'"))[0]
+    assert run.row == after
+
+    indexes = dict(
+        connection.execute(
+            "SELECT rootpage, name FROM sqlite_master WHERE tbl_name = 'visibility'"
+        ).fetchall()
+    )
+    found = set[str]()
+    for statement in statements:
+        program = connection.execute(f"EXPLAIN {statement}").fetchall()
+        opened = {step[2]: step[3] for step in program if step[1] == "OpenWrite"}
+        pages = {opened[step[2]] for step in program if step[1] == "IdxDelete"}
+        found |= {name for page, name in indexes.items() if page in pages}
+    return found
+
+
+def test_a_close_leaves_the_indexes_of_what_stays_alone(connection: sqlite3.Connection) -> None:
+    found = rewritten(connection, visibility_row(10), visibility_row(10, 90))
+
+    assert "visibility_all" in found
+    assert found.isdisjoint({"visibility_run", "visibility_parent"})
+
+
 def test_an_upsert_leaves_the_lists_indexes_alone(connection: sqlite3.Connection) -> None:
     row = visibility_row(10)
-    put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
     after = row._replace(memo=b"m", search_attributes=attributes(Customer="a"))
 
-    put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=False)
+    assert rewritten(connection, row, after) <= {"visibility_division"}
+    assert found(connection, "Customer = 'a'") == ["run-1"]
 
-    (run,) = list_runs(connection, NAMESPACE, wanted("Customer = 'a'"))[0]
-    assert run.row == after
+
+def test_a_replica_may_hear_late_when_a_run_was_reset(connection: sqlite3.Connection) -> None:
+    put(connection, 1, start=10)
+
+    put(connection, 1, start=30)
+
+    (run,) = list_runs(connection, NAMESPACE)[0]
+    assert run.row == visibility_row(30)
