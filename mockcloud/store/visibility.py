@@ -42,7 +42,8 @@ _COLUMNS = (
     " v.execution_time, v.close_time, v.history_length, v.history_size, v.state_transitions, v.memo,"
     " v.search_attributes, v.parent_workflow_id, v.parent_run_id, v.root_workflow_id, v.root_run_id"
 )
-_PUT_DETAILS = "UPDATE visibility SET memo = ?, search_attributes = ?, division = ? WHERE run_key = ?"
+# The division is in the indexes of the lists, and hardly ever changes.
+_PUT_DETAILS = "UPDATE visibility SET memo = ?, search_attributes = ? WHERE run_key = ? AND division IS ?"
 _ORDER = "v.order_time DESC, v.start_time DESC, v.run_id"
 _PUT_TERM = (
     "INSERT INTO search_attribute (run_key, name, ordinal, namespace_id, text, number)"
@@ -98,12 +99,12 @@ def put_visibility(
         connection.execute("DELETE FROM visibility WHERE run_key = ?", (run_key,))
         connection.execute(_DELETE_TERMS, (run_key,))
         return
+    division = division_of(row.search_attributes)
     if not columns_changed:
-        connection.execute(
-            _PUT_DETAILS, (row.memo, row.search_attributes, division_of(row.search_attributes), run_key)
-        )
-        _put_terms(connection, run_key, namespace_id, row)
-        return
+        details = (row.memo, row.search_attributes, run_key, division)
+        if connection.execute(_PUT_DETAILS, details).rowcount:
+            _put_terms(connection, run_key, namespace_id, row)
+            return
     connection.execute(
         _PUT,
         (
@@ -127,7 +128,7 @@ def put_visibility(
             row.parent_run_id,
             row.root_workflow_id,
             row.root_run_id,
-            division_of(row.search_attributes),
+            division,
         ),
     )
     if attributes_changed:

@@ -111,7 +111,7 @@ def test_runs_that_start_between_two_pages_do_not_shift_the_second(listed: sqlit
 
 
 def attributes(**values: object) -> bytes:
-    types = {"Customer": KEYWORD, "Count": INT, "Tags": KEYWORD_LIST}
+    types = {"Customer": KEYWORD, "Count": INT, "Tags": KEYWORD_LIST, "TemporalNamespaceDivision": KEYWORD}
     fields = {name: encode(value, types[name]) for name, value in values.items()}  # type: ignore[arg-type]
     return SearchAttributes(indexed_fields=fields).SerializeToString()
 
@@ -193,6 +193,18 @@ def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: 
         assert not any(step.startswith("SCAN v") for step in plan), plan
 
 
+def test_counting_what_is_in_no_division_needs_no_rows(listed: sqlite3.Connection) -> None:
+    statements: list[str] = []
+    listed.set_trace_callback(statements.append)
+    count_runs(listed, NAMESPACE, wanted(""))
+    count_by_status(listed, NAMESPACE, wanted(""))
+    listed.set_trace_callback(None)
+
+    for statement in statements:
+        (step,) = [row[3] for row in listed.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert step.startswith("SEARCH v USING COVERING INDEX "), step
+
+
 def rewritten(connection: sqlite3.Connection, before: VisibilityRow, after: VisibilityRow) -> set[str]:
     """The indexes of the lists from which entries may be taken when a run's row changes; the change is made."""
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", before)
@@ -229,8 +241,19 @@ def test_an_upsert_leaves_the_lists_indexes_alone(connection: sqlite3.Connection
     row = visibility_row(10)
     after = row._replace(memo=b"m", search_attributes=attributes(Customer="a"))
 
-    assert rewritten(connection, row, after) <= {"visibility_division"}
+    assert rewritten(connection, row, after) == set()
     assert found(connection, "Customer = 'a'") == ["run-1"]
+
+
+def test_an_upsert_can_move_a_run_to_another_division(connection: sqlite3.Connection) -> None:
+    row = visibility_row(10)
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
+    after = row._replace(search_attributes=attributes(TemporalNamespaceDivision="mine", Customer="a"))
+
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=False)
+
+    assert found(connection, "") == []
+    assert found(connection, "TemporalNamespaceDivision = 'mine' AND Customer = 'a'") == ["run-1"]
 
 
 def test_a_replica_may_hear_late_when_a_run_was_reset(connection: sqlite3.Connection) -> None:
