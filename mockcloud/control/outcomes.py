@@ -47,12 +47,17 @@ class _Told(NamedTuple):
 def add_events(
     runs: dict[tuple[str, str], cloud.RunReport], found: Iterable[admin.RunEvents], *, after_switch: bool
 ) -> None:
-    """Add events to the runs that they belong to, joined with those before them."""
+    """Add events to the runs that they belong to, joined with those before them.
+
+    A log has some a second time: what a region that joins is filled with.
+    """
     for events in found:
         key = (events.workflow_id, events.run_id)
         run = runs.get(key)
         if run is None:
             run = runs[key] = cloud.RunReport(workflow_id=key[0], run_id=key[1])
+        if any(_holds(left, events) for left in run.left):
+            continue
         last = run.left[-1] if run.left else None
         if (
             last is not None
@@ -69,6 +74,12 @@ def add_events(
                 names=events.names,
                 after_switch=after_switch,
             )
+
+
+def _holds(left: cloud.LeftEvents, events: admin.RunEvents) -> bool:
+    """Whether the first of these events, which come in whole batches, is among those that are known."""
+    place = events.first_event_id - left.first_event_id
+    return left.version == events.version and 0 <= place < len(left.types)
 
 
 def sum_up(runs: Iterable[cloud.RunReport], summary: cloud.Unreplicated) -> None:

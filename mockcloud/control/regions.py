@@ -5,7 +5,7 @@ Time-outs are nanoseconds. Whatever a region answers, or that it cannot be reach
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Final, TypeVar
 
 from google.protobuf.message import Message
@@ -104,10 +104,17 @@ class RegionClient:
         method = f"/{WORKFLOW_SERVICE}/GetSystemInfo"
         await self._call(method, GetSystemInfoRequest(), GetSystemInfoResponse, timeout)
 
-    async def applied(self, namespace: str, source: str, timeout: int) -> int:
-        """How far this region has made the log of `source` durable."""
+    async def applied(self, namespace: str, source: str, timeout: int) -> admin.GetAppliedResponse:
+        """How far this region has made the log of `source` durable, and what it has of histories."""
         request = admin.GetAppliedRequest(namespace=namespace, source=source)
-        return (await self.ask(request, admin.GetAppliedResponse, timeout)).position
+        return await self.ask(request, admin.GetAppliedResponse, timeout)
+
+    async def find_missing(
+        self, namespace: str, events: Iterable[admin.RunEvents], last_node: int, timeout: int
+    ) -> list[admin.RunEvents]:
+        """Those of `events` that this region did not have when its last batch was `last_node`."""
+        request = admin.FindMissingRequest(namespace=namespace, events=events, last_node=last_node)
+        return list((await self.ask(request, admin.FindMissingResponse, timeout)).events)
 
     async def read_tail(self, request: admin.ReadTailRequest, timeout: int) -> admin.ReadTailResponse:
         """A page of what a peer has not acknowledged."""

@@ -1,7 +1,7 @@
 """What forced failovers left unreplicated: taken at the switch, told again when the regions have agreed, kept on disk.
 
-    taken     beside the switch, never in its way: which events the target had not acknowledged, from the old region's
-              log; where that region is down, from its database file
+    taken     beside the switch, never in its way: which events the target does not have of the old region's log, or of
+              its database file where that region is down
     settled   when the old region has learnt of the switch and the target has all that it wrote, up to then and since:
               each of these events is recovered, reapplied or lost, and by which rule
 
@@ -177,11 +177,13 @@ class Reports:
             self._settle_later(operation, summary)
 
     async def _read(self, operation: Operation, summary: cloud.Unreplicated, runs: Runs) -> None:
-        source, timeout = self._regions[operation.source], self._settings.call_timeout
-        # The target knows best what it has: what the source has stored of that is a little behind.
-        has = await self._regions[operation.region].applied(operation.namespace, source.name, timeout)
+        source, target = self._regions[operation.source], self._regions[operation.region]
+        timeout = self._settings.call_timeout
+        # The target knows best what it has: what the source has stored of that is a little behind, and what comes
+        # after a task that takes longer is not acknowledged.
+        has = await target.applied(operation.namespace, source.name, timeout)
         request = admin.ReadTailRequest(
-            namespace=operation.namespace, peer=operation.region, after_position=has
+            namespace=operation.namespace, peer=operation.region, after_position=has.position
         )
         while True:
             try:
@@ -197,7 +199,8 @@ class Reports:
             if not summary.failover_version:
                 summary.last_node, summary.failover_version = page.last_node, page.failover_version
                 request.up_to_position = page.last_position
-            outcomes.add_events(runs, page.events, after_switch=False)
+            missing = await target.find_missing(operation.namespace, page.events, has.last_node, timeout)
+            outcomes.add_events(runs, missing, after_switch=False)
             summary.other_changes += page.other_changes
             for kind, count in page.other_kinds.items():
                 summary.other_kinds[kind] += count

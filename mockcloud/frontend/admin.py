@@ -32,7 +32,7 @@ from mockcloud.frontend.health import Health
 from mockcloud.replication.lag import LagReport
 from mockcloud.replication.waiting import subject
 from mockcloud.rpc.transport import Handlers, Stream
-from mockcloud.store import dead_letters, fills, log, parked, positions, visibility
+from mockcloud.store import dead_letters, fills, history, log, parked, positions, visibility
 from mockcloud.store.database import Store
 from mockcloud.store.dead_letters import DeadLetter
 from mockcloud.store.fills import Fill
@@ -104,6 +104,7 @@ class RegionAdmin:
         _serve(handlers, "HistoryTree", admin.HistoryTreeRequest, self._history_tree)
         _serve(handlers, "GetApplied", admin.GetAppliedRequest, self._get_applied)
         _serve(handlers, "ReadTail", admin.ReadTailRequest, self._read_tail)
+        _serve(handlers, "FindMissing", admin.FindMissingRequest, self._find_missing)
         _serve(handlers, "ReadWritten", admin.ReadWrittenRequest, self._read_written)
         _serve(handlers, "ListParked", admin.ListParkedRequest, self._list_parked)
         _serve(handlers, "ListDeadLetters", admin.ListDeadLettersRequest, self._list_dead_letters)
@@ -280,14 +281,22 @@ class RegionAdmin:
 
     async def _get_applied(self, request: admin.GetAppliedRequest) -> Message:
         namespace_id = self._find(request.namespace).id
-        position = await self._region.store.read(
-            lambda connection: positions.applied(connection, namespace_id, request.source)
+        return await self._region.store.read(
+            lambda connection: admin.GetAppliedResponse(
+                position=positions.applied(connection, namespace_id, request.source),
+                last_node=history.last_node(connection),
+            )
         )
-        return admin.GetAppliedResponse(position=position)
 
     async def _read_tail(self, request: admin.ReadTailRequest) -> Message:
         record = self._find(request.namespace).record
         return await self._region.store.read(lambda connection: tail.read_tail(connection, record, request))
+
+    async def _find_missing(self, request: admin.FindMissingRequest) -> Message:
+        record = self._find(request.namespace).record
+        return await self._region.store.read(
+            lambda connection: tail.find_missing(connection, record, request)
+        )
 
     async def _read_written(self, request: admin.ReadWrittenRequest) -> Message:
         record = self._find(request.namespace).record

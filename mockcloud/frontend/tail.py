@@ -1,4 +1,4 @@
-"""Which events of a region its peers do not have: read beside the engine, or from the file of a region that is down.
+"""Which events of a region a peer does not have: read beside the engine, or from the file of a region that is down.
 
 It reads the replication log after the acknowledged position, and histories after a mark; a page at a time, because
 functions on the database run in the event loop's thread and nobody's write shall wait for a report.
@@ -7,6 +7,8 @@ functions on the database run in the event loop's thread and nobody's write shal
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from temporalio.api.history.v1 import History
@@ -71,6 +73,41 @@ def read_written(
     if up_to < history.last_node(connection):
         answer.next_after_node = up_to
     return answer
+
+
+def find_missing(
+    connection: sqlite3.Connection, record: NamespaceRecord, request: admin.FindMissingRequest
+) -> admin.FindMissingResponse:
+    """Those of `request.events` that were not here at the mark `request.last_node`."""
+    return admin.FindMissingResponse(
+        events=[
+            part
+            for events in request.events
+            for part in _missing(connection, record.id, events, request.last_node)
+        ]
+    )
+
+
+def _missing(
+    connection: sqlite3.Connection, namespace_id: str, events: admin.RunEvents, last_node: int
+) -> Iterator[admin.RunEvents]:
+    first = events.first_event_id
+    event_ids = range(first, first + len(events.types))
+    held = history.held(
+        connection, namespace_id, events.workflow_id, events.run_id, events.version, event_ids, last_node
+    )
+    for is_held, group in groupby(event_ids, held.__contains__):
+        if not is_held:
+            part = list(group)
+            begin, end = part[0] - first, part[-1] + 1 - first
+            yield admin.RunEvents(
+                workflow_id=events.workflow_id,
+                run_id=events.run_id,
+                version=events.version,
+                first_event_id=part[0],
+                types=events.types[begin:end],
+                names=events.names[begin:end],
+            )
 
 
 def _add_batch(answer: admin.ReadTailResponse, batch: HistoryBatch) -> None:

@@ -43,6 +43,16 @@ _WRITTEN = (
     " ORDER BY nodes.node_id"
 )
 
+# From the first batch on that may hold event `?5`, wherever in it that lies.
+_HELD = (
+    "SELECT nodes.first_event_id, nodes.last_event_id FROM runs"
+    " JOIN branches ON branches.run_key = runs.run_key JOIN nodes ON nodes.branch_id = branches.branch_id"
+    " WHERE runs.namespace_id = ?1 AND runs.workflow_id = ?2 AND runs.run_id = ?3 AND nodes.version = ?4"
+    " AND nodes.first_event_id >= coalesce((SELECT max(before.first_event_id) FROM nodes AS before"
+    " WHERE before.branch_id = branches.branch_id AND before.first_event_id <= ?5), ?5)"
+    " AND nodes.first_event_id <= ?6 AND nodes.node_id <= ?7"
+)
+
 
 def add_forks(connection: sqlite3.Connection, run_key: int, forks: Iterable[Fork]) -> None:
     """Make branches of a run; root ones have parent 0."""
@@ -68,6 +78,23 @@ def written(
 ) -> list[tuple[str, str, int, bytes]]:
     """(workflow id, run id, version, History) of the batches between two marks that have that version."""
     return connection.execute(_WRITTEN, (after_node, up_to_node, version, namespace_id)).fetchall()
+
+
+def held(
+    connection: sqlite3.Connection,
+    namespace_id: str,
+    workflow_id: str,
+    run_id: str,
+    version: int,
+    event_ids: range,
+    up_to_node: int,
+) -> set[int]:
+    """Which of these events of a run, of that version, some branch of it had at a mark."""
+    first, last = event_ids[0], event_ids[-1]
+    batches = connection.execute(
+        _HELD, (namespace_id, workflow_id, run_id, version, first, last, up_to_node)
+    ).fetchall()
+    return {event_id for begin, end in batches for event_id in range(max(begin, first), min(end, last) + 1)}
 
 
 def read_branch(

@@ -51,6 +51,8 @@ def test_pages_are_joined_and_what_came_after_the_switch_stays_apart() -> None:
     assert (first.first_event_id, list(first.types), first.after_switch) == (5, [SIGNALED, TASK], False)
     assert (second.first_event_id, list(second.types), second.after_switch) == (7, [SIGNALED], True)
 
+    # What a region that joins is filled with comes a second time.
+    outcomes.add_events(runs, [events(5, SIGNALED, TASK)], after_switch=False)
     summary = cloud.Unreplicated()
     outcomes.sum_up(runs.values(), summary)
     assert (summary.events, summary.workflows) == (3, 1)

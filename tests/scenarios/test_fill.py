@@ -157,6 +157,23 @@ async def test_what_was_there_arrives_and_can_be_failed_over_to(stage: Stage) ->
     assert (run.status, signals(run.events)) == ("COMPLETED", ["s1"])
 
 
+async def test_what_one_is_filled_with_was_not_left_to_another(stage: Stage) -> None:
+    """What the south is given goes through the log that the west does not get, which has or awaits the same events."""
+    east = stage.at(EAST)
+    await east.start("w1")
+    await east.start("w2")
+    await stage.namespace.replicated()
+    stage.cloud.link(EAST, WEST).partition()
+    await east.signal("w1", "of the east")
+    await join(east, EAST, WEST, SOUTH)
+    await filled(stage, "w1", "w2")
+
+    operation = await stage.failover(WEST, forced=True)
+
+    assert operation.unreplicated is not None
+    assert operation.unreplicated.kinds == {"signals": 1}
+
+
 async def test_while_work_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are signalled and started while the fill writes slice after slice."""
     monkeypatch.setattr(fills, "_RUNS_AT_ONCE", 2)

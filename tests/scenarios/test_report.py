@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from temporalio.api.namespace.v1 import UpdateNamespaceInfo
@@ -12,11 +13,13 @@ from temporalio.api.workflowservice.v1 import (
     UpdateNamespaceRequest,
 )
 
+from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.cloud.facade import MockCloud
 from mockcloud.cloud.failover_views import FailoverReport, Operation
 from mockcloud.core import fates
-from mockcloud.core.errors import NotFound
+from mockcloud.core.errors import NotFound, Unavailable
 from mockcloud.frontend import tail
+from mockcloud.replication.plan import TaskPlan
 from tests.scenarios.invariants import check_branch
 from tests.scenarios.sides import (
     EAST,
@@ -201,6 +204,62 @@ async def test_changes_without_events_are_told_by_kind(mockcloud: MockCloud) -> 
     assert operation.unreplicated.other_kinds == {"activity states": 1, "namespace settings": 1}
     text = await command(mockcloud, "report", NAMESPACE)
     assert "unreplicated: 2 changes without events (1 activity state, 1 namespace setting)" in text
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
+async def test_what_was_applied_out_of_order_was_not_left(
+    mockcloud: MockCloud, monkeypatch: pytest.MonkeyPatch, *, down: bool
+) -> None:
+    """The west cannot apply one run yet, and acknowledges nothing from there on; it has what came of others."""
+    add, stuck = TaskPlan.add, True
+
+    async def fails(plan: TaskPlan, task: ReplicationTask, **how: Any) -> None:
+        if stuck and task.history.workflow_id == "stuck":
+            raise Unavailable("not yet")
+        await add(plan, task, **how)
+
+    monkeypatch.setattr(TaskPlan, "add", fails)
+    east, west = await started(mockcloud)
+    await east.start("stuck")
+    await east.signal("w1", "came")
+    await east.start("came")
+
+    async def there() -> bool:
+        w1, came = [await mockcloud.namespace(NAMESPACE).history(run) for run in ("w1", "came")]
+        return len(w1[WEST][0].events) == 6 and WEST in came
+
+    await until(there)
+    mockcloud.link(EAST, WEST).partition()
+    await east.signal("w1", "lost")
+    await east.start("lost")
+    if down:
+        await mockcloud.region(EAST).kill()
+
+    operation = await mockcloud.namespace(NAMESPACE).failover(WEST, forced=True)
+
+    left = operation.unreplicated
+    assert left is not None
+    assert (left.problem, left.from_file) == ("", down)
+    report = await mockcloud.namespace(NAMESPACE).report()
+    assert {run.workflow_id: [event.event_id for event in run.events] for run in report.runs} == {
+        "lost": [1, 2],
+        "stuck": [1, 2],
+        "w1": [7],
+    }
+    assert dict(left.kinds) == {"starts": 2, "signals": 1, "workflow tasks": 2}
+    assert (left.events, left.workflows) == (5, 3)
+
+    await west.signal("w1", "of the west")
+    stuck = False
+    mockcloud.link(EAST, WEST).heal()
+    if down:
+        await mockcloud.region(EAST).start()
+    report = await settled(mockcloud)
+    assert set(outcomes(report, "stuck").values()) == {"recovered"}
+    assert set(outcomes(report, "lost").values()) == {"recovered"}
+    assert outcomes(report, "w1") == {7: "reapplied"}
+    assert report.operation.unreplicated is not None
+    assert report.operation.unreplicated.events == 5
 
 
 class TestAfterHealing:

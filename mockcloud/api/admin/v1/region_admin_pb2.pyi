@@ -152,6 +152,22 @@ class FillProgress(_message.Message):
     runs_given: int
     def __init__(self, peers: _Optional[_Iterable[str]] = ..., runs_given: _Optional[int] = ..., runs: _Optional[int] = ...) -> None: ...
 
+class FindMissingRequest(_message.Message):
+    __slots__ = ["events", "last_node", "namespace"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_NODE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[RunEvents]
+    last_node: int
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ..., events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ..., last_node: _Optional[int] = ...) -> None: ...
+
+class FindMissingResponse(_message.Message):
+    __slots__ = ["events"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[RunEvents]
+    def __init__(self, events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ...) -> None: ...
+
 class ForgetNamespaceRequest(_message.Message):
     __slots__ = ["namespace_id"]
     NAMESPACE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -171,10 +187,12 @@ class GetAppliedRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
 class GetAppliedResponse(_message.Message):
-    __slots__ = ["position"]
+    __slots__ = ["last_node", "position"]
+    LAST_NODE_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
+    last_node: int
     position: int
-    def __init__(self, position: _Optional[int] = ...) -> None: ...
+    def __init__(self, position: _Optional[int] = ..., last_node: _Optional[int] = ...) -> None: ...
 
 class GetHealthRequest(_message.Message):
     __slots__ = []
