@@ -32,6 +32,7 @@ from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSettings
 from mockcloud.cloud.timeline import Timeline
 from mockcloud.cloud.views import RegionStatus, Status
+from mockcloud.core import enums
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
     FailedPrecondition,
@@ -109,6 +110,7 @@ class Cloud:
             StartupError: a port is taken, or the data directory cannot be used or misses a database.
         """
         self._warn_of_strangers()
+        enums.settle_values()
         try:
             self._files = Files.of(self.settings)
             if self.settings.port and self.settings.namespaces:

@@ -120,7 +120,7 @@ class RunCache:
         self._max_weight = max_weight
         self._entries: OrderedDict[RunKey, tuple[Entry, int]] = OrderedDict()
         self._weight = 0
-        self._currents: OrderedDict[tuple[str, str], CurrentRun] = OrderedDict()
+        self._currents: OrderedDict[tuple[str, str], CurrentRun | None] = OrderedDict()
         # Told of a run that leaves with something that is in memory only; the run has forgotten it. Its state
         # may be that of a change that failed. Must not raise or wait.
         self.on_loss: Callable[[Entry], None] = lambda _: None
@@ -175,15 +175,12 @@ class RunCache:
             self.on_loss(entry)
 
     def current(self, namespace_id: str, workflow_id: str) -> CurrentRun | None:
-        """The current-run row of a workflow id, if it is known here; None says nothing."""
-        key = (namespace_id, workflow_id)
-        found = self._currents.get(key)
-        if found is not None:
-            self._currents.move_to_end(key)
-        return found
+        """The current-run row of a workflow id; None: it has no such row. KeyError: nothing is known of it here."""
+        self._currents.move_to_end((namespace_id, workflow_id))
+        return self._currents[namespace_id, workflow_id]
 
-    def put_current(self, namespace_id: str, workflow_id: str, current: CurrentRun) -> None:
-        """Keep a current-run row, as committed."""
+    def put_current(self, namespace_id: str, workflow_id: str, current: CurrentRun | None) -> None:
+        """Keep a current-run row, as committed, or that there is none."""
         self._currents[namespace_id, workflow_id] = current
         self._currents.move_to_end((namespace_id, workflow_id))
         if len(self._currents) > 4 * self._max_runs:

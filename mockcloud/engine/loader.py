@@ -6,6 +6,7 @@ A fold is cut into slices, so that a long history holds up nobody else. The call
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 
 from temporalio.api.history.v1 import History
@@ -53,8 +54,7 @@ class Loader:
             return row, current, history.read_branch(connection, branch_id, max_events=_PAGE_EVENTS)
 
         row, current, batches = await self._store.read(read)
-        if current is not None:
-            self._cache.put_current(key.namespace_id, key.workflow_id, current)
+        self._cache.put_current(key.namespace_id, key.workflow_id, current)
         if row is None:
             return None
         record = RunRecord.FromString(row.record)
@@ -76,23 +76,21 @@ class Loader:
 
     async def deleted(self, key: RunKey) -> VersionHistories | None:
         """The branches of a run that a user deleted, see `store.deletions`."""
-        return await self._store.read(lambda connection: deletions.deleted_histories(connection, *key))
+        return await self._store.read_one(lambda connection: deletions.deleted_histories(connection, *key))
 
     async def histories_of(self, key: RunKey) -> VersionHistories | None:
         """The branches of a run as stored by now, whoever holds its lock; None: there is no such run."""
-        row = await self._store.read(lambda connection: runs.load_run(connection, *key))
+        row = await self._store.read_one(lambda connection: runs.load_run(connection, *key))
         return RunRecord.FromString(row.record).version_histories if row else None
 
     async def current(self, namespace_id: str, workflow_id: str) -> CurrentRun | None:
         """The current-run row of a workflow id; None: it never had a run, or all are deleted."""
-        found = self._cache.current(namespace_id, workflow_id)
-        if found is not None:
-            return found
-        found = await self._store.read(
+        with contextlib.suppress(KeyError):
+            return self._cache.current(namespace_id, workflow_id)
+        found = await self._store.read_one(
             lambda connection: runs.load_current(connection, namespace_id, workflow_id)
         )
-        if found is not None:
-            self._cache.put_current(namespace_id, workflow_id, found)
+        self._cache.put_current(namespace_id, workflow_id, found)
         return found
 
     async def read_branch(

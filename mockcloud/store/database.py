@@ -111,6 +111,12 @@ class Store:
         finally:
             self._reader.execute("COMMIT")
 
+    async def read_one(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """`read` of a function with a single statement, which is a snapshot by itself: it needs no transaction."""
+        if self._fenced:
+            raise RegionKilled
+        return fn(self._reader)
+
     def kill(self) -> None:
         """The fence, at once: what is queued is dropped, what runs commits or not, answers are RegionKilled.
 
