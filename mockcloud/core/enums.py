@@ -14,4 +14,5 @@ def settle_values() -> None:
     """Give every enum of `temporalio.api.enums.v1` its values as attributes. For the whole process."""
     for enum in vars(v1).values():
         if isinstance(enum, EnumTypeWrapper):
-            vars(enum).update(enum.items())
+            for name, value in enum.items():
+                setattr(enum, name, value)

@@ -321,16 +321,18 @@ class Run:
     @property
     def last_write_version(self) -> int:
         """Version of the current branch's last event; 0 before the first one."""
-        histories = self.record.version_histories.histories
-        items = self.version_history.items if histories else []
-        return items[-1].version if items else 0
+        histories = self.record.version_histories
+        try:
+            return histories.histories[histories.current_index].items[-1].version
+        except IndexError:
+            return 0
 
     def dump(self) -> bytes:
         """The record as stored, with the activities' part brought up to date; no speculative task is in it."""
-        del self.record.activities[:]
-        self.record.activities.extend(activity.record for activity in self.activities.values())
-        speculative = self.speculative_task
-        if speculative is None:
+        if self.activities or self.record.activities:
+            del self.record.activities[:]
+            self.record.activities.extend(activity.record for activity in self.activities.values())
+        if self.speculative_task is None:
             return self.record.SerializeToString()
         stored = RunRecord()
         stored.CopyFrom(self.record)

@@ -42,38 +42,33 @@ class Rate:
 class Flow:
     """Tasks that came and tasks that workers took, by level of priority."""
 
-    _added: dict[int, Rate] = field(default_factory=dict)
-    _dispatched: dict[int, Rate] = field(default_factory=dict)
+    # (added, dispatched) of each level, made together, so that their windows are the same.
+    _levels: dict[int, tuple[Rate, Rate]] = field(default_factory=dict)
 
     def added(self, level: int, now: int) -> None:
         """A task came."""
-        self._both(level, now)
-        self._added[level].count(now)
+        (self._levels.get(level) or self._open(level, now))[0].count(now)
 
     def dispatched(self, level: int, now: int) -> None:
         """A worker took one."""
-        self._both(level, now)
-        self._dispatched[level].count(now)
+        (self._levels.get(level) or self._open(level, now))[1].count(now)
 
     def rates(self, level: int, now: int) -> tuple[float, float]:
         """(added, dispatched) a second."""
-        if level not in self._added:
+        if level not in self._levels:
             return 0.0, 0.0
-        return self._added[level].per_second(now), self._dispatched[level].per_second(now)
+        added, dispatched = self._levels[level]
+        return added.per_second(now), dispatched.per_second(now)
 
     def all_rates(self, now: int) -> tuple[float, float]:
         """(added, dispatched) a second, of all levels together."""
-        added = dispatched = 0.0
-        for level, rate in self._added.items():
-            added += rate.per_second(now)
-            dispatched += self._dispatched[level].per_second(now)
-        return added, dispatched
+        of_levels = [self.rates(level, now) for level in self._levels]
+        return sum(added for added, _ in of_levels), sum(dispatched for _, dispatched in of_levels)
 
     def levels(self) -> set[int]:
         """Those that tasks came for."""
-        return set(self._added)
+        return set(self._levels)
 
-    def _both(self, level: int, now: int) -> None:
-        if level not in self._added:  # made together, so that their windows are the same
-            self._added[level] = Rate(now)
-            self._dispatched[level] = Rate(now)
+    def _open(self, level: int, now: int) -> tuple[Rate, Rate]:
+        self._levels[level] = rates = Rate(now), Rate(now)
+        return rates
