@@ -188,6 +188,22 @@ class TestFaults:
 
             assert await asyncio.wait_for(waiting, 20) == ["hello w2"]
 
+    async def test_a_worker_without_a_way_to_the_active_region_works_through_its_own(
+        self, mockcloud: MockCloud
+    ) -> None:
+        namespace = mockcloud.namespace("default")
+        client = await namespace.client(region=EAST)
+        async with Worker(client, task_queue=QUEUE, workflows=[Inbox], activities=[greet]):
+            mockcloud.region(WEST).endpoint.partition()
+            await namespace.failover(WEST)
+            async with dial(mockcloud.region(WEST).address) as cut:
+                assert await refused(cut) is CUT
+
+            assert await _greeted(client, "w") == ["hello w"]
+
+        versions = {event.version for event in (await namespace.history("w"))[WEST][0].events}
+        assert versions == {2}, "the active region wrote it, and forwarded calls brought it there"
+
     @pytest.mark.serial
     async def test_a_slow_way_is_slow_there_and_back(self, mockcloud: MockCloud) -> None:
         namespace = mockcloud.namespace("default")
