@@ -155,6 +155,7 @@ def plans(connection: sqlite3.Connection, query: str) -> list[list[str]]:
         ("ExecutionStatus = 'Running'", "visibility_status"),
         ("WorkflowId = 'order-1'", "visibility_workflow"),
         ("WorkflowType = 'Order'", "visibility_type"),
+        ("TemporalNamespaceDivision = 'd'", "visibility_all"),
         ("Customer = 'a'", "visibility_all"),
         ("Customer != 'a' AND Count > 3", "visibility_all"),
     ],
@@ -183,7 +184,7 @@ def test_long_lists_are_read_in_their_order(
         ("BuildIds = 'b'", "search_attribute_text"),
         ("RunId = 'r'", "visibility_run"),
         ("ParentWorkflowId = 'p'", "visibility_parent"),
-        ("TemporalNamespaceDivision = 'd'", "visibility_division"),
+        ("TemporalNamespaceDivision = 'd'", "visibility_all"),
     ],
 )
 def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: str) -> None:
