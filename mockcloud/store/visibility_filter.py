@@ -59,6 +59,8 @@ _INDEXED: Final[Mapping[str, str]] = {
     "ParentWorkflowId": "parent_workflow_id",
     DIVISION: "division",
 }
+# Of these the indexes that have the rows with one value in a list's order.
+_ORDERED: Final = frozenset({"WorkflowId", "WorkflowType", "ExecutionStatus"})
 _COMPARED: Final = frozenset({"=", "<", "<=", ">", ">="})
 
 
@@ -107,7 +109,7 @@ def sources(wanted: Filter, namespace_id: str) -> list[Source]:
                 return []
             # Of a text only the first word of a phrase is looked up.
             sure = None if wanted.field.value_type == TEXT else wanted
-            return [Source(source, sure, ordered=wanted.field.system and wanted.operator == "=")]
+            return [Source(source, sure, ordered=wanted.field.name in _ORDERED and wanted.operator == "=")]
 
 
 def _joined(word: str, parts: Iterable[Sql]) -> Sql:

@@ -194,6 +194,20 @@ def test_rare_runs_are_looked_up(listed: sqlite3.Connection, query: str, index: 
         assert not any(step.startswith("SCAN v") for step in plan), plan
 
 
+@pytest.mark.parametrize(
+    ("query", "looked_up"), [("ParentWorkflowId = 'p'", True), ("WorkflowType = 'Order'", False)]
+)
+def test_many_runs_are_looked_up_where_no_index_has_them_in_order(
+    listed: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, query: str, *, looked_up: bool
+) -> None:
+    monkeypatch.setattr(visibility, "_VERY_FEW", -1)
+    monkeypatch.setattr(visibility, "_FEW_ORDERED", -1)
+
+    page = plans(listed, query)[-1]
+
+    assert (page[-1] == "USE TEMP B-TREE FOR ORDER BY") is looked_up, page
+
+
 def test_counting_what_is_in_no_division_needs_no_rows(listed: sqlite3.Connection) -> None:
     statements: list[str] = []
     listed.set_trace_callback(statements.append)
