@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from mockcloud.cli.tls import ClientTls
+from mockcloud.core import times
 
 if TYPE_CHECKING:
     import grpc
@@ -95,8 +97,28 @@ def _answers(channel: grpc.Channel) -> bool:
     return True
 
 
-def plain(message: Message) -> dict[str, object]:
-    """A message as JSON has it, with all fields and snake-case names."""
-    return dict(
-        MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+def plain(message: Message) -> dict[str, Any]:
+    """A message as JSON has it, with all fields and snake-case names: numbers, and moments as RFC 3339 or null."""
+    values = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    fields = cast("Descriptor", message.DESCRIPTOR).fields_by_name  # of either implementation
+    return {name: _readable(value, fields[name]) for name, value in values.items()}
+
+
+def _readable(value: Any, field: FieldDescriptor) -> Any:
+    """What `MessageToDict` gives has 64-bit numbers as strings, and our messages have moments as such numbers."""
+    if isinstance(value, list):
+        return [_readable(each, field) for each in value]
+    if isinstance(value, dict):
+        kind = field.message_type
+        assert kind is not None, "only messages and maps become objects"
+        if kind.GetOptions().map_entry:
+            return {key: _readable(each, kind.fields_by_name["value"]) for key, each in value.items()}
+        return {name: _readable(each, kind.fields_by_name[name]) for name, each in value.items()}
+    if field.cpp_type != FieldDescriptor.CPPTYPE_INT64:
+        return value
+    number = int(value)
+    if field.name == "time" or field.name.endswith(("_time", "_at")):
+        return times.timestamp(number).ToJsonString() if number else None
+    return number

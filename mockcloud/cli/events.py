@@ -58,10 +58,9 @@ def line(event: TimelineEvent) -> str:
 def _operation(data: Mapping[str, Any]) -> str:
     reason = f" ({data['reason']})" if data["reason"] else ""
     state = data["state"] if data["step"] == "ended" else data["step"]
-    return (
-        f"{data['operation']} of {data['namespace']} {data['region']}: {state} {data['mode']}".rstrip()
-        + reason
-    )
+    how = f"failover {data['after_id']}" if data["after_id"] else data["mode"]
+    of = f"{data['namespace']} {data['region']}".rstrip()
+    return f"{data['operation']} of {of}: {state} {how}".rstrip() + reason
 
 
 def _namespace(data: Mapping[str, Any]) -> str:

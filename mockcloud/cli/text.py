@@ -118,7 +118,12 @@ def operation_line(operation: OperationView) -> str:
     """A failover in one line."""
     seconds = max(0, operation.finished_time - operation.started_time) / times.SECOND
     reason = f": {operation.reason}" if operation.reason else ""
-    return f"{operation.state} {operation.namespace} to {operation.region}, {operation.mode}, {seconds:.3f} s{reason}"
+    how = operation.mode
+    if operation.after_id:
+        how = f"by failover {operation.after_id} that ran already"
+    elif operation.mode == "none":
+        how = "active there already"
+    return f"{operation.state} {operation.namespace} to {operation.region}, {how}, {seconds:.3f} s{reason}"
 
 
 def print_failovers(failovers: Iterable[OperationView]) -> None:
@@ -133,7 +138,7 @@ def print_failovers(failovers: Iterable[OperationView]) -> None:
             failover.who,
             failover.source,
             failover.region,
-            failover.mode or failover.step,
+            "joined another" if failover.after_id else failover.mode or failover.step,
             f"{took:.3f}" if failover.finished_time else "",
             left.problem or f"{left.events} events" if failover.HasField("unreplicated") else "",
             failover.cause or failover.reason,

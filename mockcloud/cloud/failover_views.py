@@ -35,13 +35,14 @@ class Operation:
     region: str
     state: str  # FULFILLED, FAILED, …
     reason: str  # why it failed; empty otherwise
-    mode: str  # graceful, forced, or none when the region was active already
+    mode: str  # graceful, forced, or none where another one did it, or it was so already
     started: float  # seconds since the epoch
     seconds: float
     unreplicated: Unreplicated | None  # None: it was not forced
     trigger: str  # user, automatic, temporal (its engineers), failback
     cause: str  # of one that happened by itself
     failback_region: str  # where the namespace goes back to when that is healthy again; empty: nowhere
+    after_id: str  # the failover that did the work: one to the same region ran already; empty: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def operation(view: admin.OperationView) -> Operation:
         trigger=view.trigger,
         cause=view.cause,
         failback_region=view.failback_region,
+        after_id=view.after_id,
     )
 
 

@@ -174,6 +174,7 @@ class Operation:
             "trigger": self.trigger,
             "cause": self.cause,
             "version": self.version,
+            "after_id": self.after_id,
         }
 
     def message(self, check_after: int) -> AsyncOperation:

@@ -150,6 +150,7 @@ def operation_view(operation: Operation) -> admin.OperationView:
         trigger=operation.trigger if operation.kind is Kind.FAILOVER else "",
         cause=operation.cause,
         failback_region=operation.failback,
+        after_id=operation.after_id,
     )
 
 

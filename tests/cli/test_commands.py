@@ -6,8 +6,11 @@ import asyncio
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client
 
-from mockcloud.api.admin.v1.cloud_admin_pb2 import StatusResponse, TimelineEvent
+from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoverRequest, StatusResponse, TimelineEvent
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.cli import events, text
 from mockcloud.cli.main import main
@@ -65,6 +68,12 @@ def shell(mockcloud: MockCloud, monkeypatch: pytest.MonkeyPatch) -> Shell:
 @pytest.fixture
 def cloud(mockcloud: MockCloud) -> BlockingCloud:
     return mockcloud.blocking
+
+
+def moment(text: str) -> datetime:
+    """A time of the JSON output: RFC 3339 in UTC."""
+    assert re.fullmatch(r"[\d-]{10}T[\d:]{8}(\.\d+)?Z", text)
+    return datetime.fromisoformat(text)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -185,6 +194,8 @@ class TestNotifications:
         assert shell.text("notifications") == ""
         cloud.namespace("default").failover(WEST)
         (notification,) = shell.json("notifications")
+        assert moment(notification["time"]) < datetime.now(UTC)
+        assert notification["sent_time"] is None
         assert notification["subject"] == f"Failover of namespace default to {WEST} has completed"
         assert (notification["delivery"], notification["recipients"]) == ("kept", [])
         assert shell.text("notifications").endswith(f"  {notification['subject']}: kept\n")
@@ -296,6 +307,29 @@ class TestFailover:
 
     def test_to_the_region_that_is_active(self, shell: Shell) -> None:
         assert shell.json("failover", "default", EAST)["mode"] == "none"
+        assert f"FULFILLED default to {EAST}, active there already, " in shell.text(
+            "failover", "default", EAST
+        )
+
+    def test_while_another_one_runs_to_the_same_region(
+        self, shell: Shell, cloud: BlockingCloud, mockcloud: MockCloud
+    ) -> None:
+        cut = cloud.link(EAST, WEST).partition()
+        request = FailoverRequest(namespace="default", region=WEST, no_wait=True)
+        first = mockcloud.wait(mockcloud.cloud.failover_message(request))
+        command = [sys.executable, "-m", "mockcloud", "failover", "default", WEST, "--forced"]
+        with subprocess.Popen(
+            [*command, "--cloud", cloud.cloud_ops], stdout=subprocess.PIPE, text=True
+        ) as second:
+            until(lambda: shell.json("operations")[0]["step"] == "following")
+            assert f"{WEST}: following failover {first.id}\n" in shell.text("events")
+            cut.remove()
+            line, _ = second.communicate(timeout=10)
+        by = f"by failover {first.id} that ran already"
+        assert re.fullmatch(rf"FULFILLED default to {WEST}, {by}, \d+\.\d{{3}} s\n", line)
+        last, before = shell.json("namespace", "failovers", "default")
+        assert (last["mode"], last["after_id"], before["id"]) == ("none", first.id, first.id)
+        assert re.search(rf"{WEST}\W+joined another\W", shell.text("namespace", "failovers", "default"))
 
     @pytest.mark.parametrize(
         ("namespace", "region", "words"),
@@ -334,7 +368,8 @@ class TestFailovers:
             "graceful",
         )
         assert (last["trigger"], last["mode"], last["failback_region"]) == ("temporal", "forced", WEST)
-        assert int(last["unreplicated"]["events"]) == 0
+        assert last["unreplicated"]["events"] == 0
+        assert moment(first["started_time"]) < moment(first["finished_time"]) < moment(last["started_time"])
         text = shell.text("namespace", "failovers", "default")
         assert re.search(
             rf"temporal\W+mockcloud failover\W+{WEST}\W+{EAST}\W+forced\W+[\d.]+\W+0 events", text
@@ -528,7 +563,7 @@ class TestDeadLetters:
         assert 'workflow_id: "w1"' in text
         shown = shell.json("dlq", "show", WEST, str(letter))
         assert shown["task"]["history"]["workflow_id"] == "w1"
-        assert shell.json("status")["namespaces"][0]["regions"][1]["dead_letters"] == "1"
+        assert shell.json("status")["namespaces"][0]["regions"][1]["dead_letters"] == 1
 
     def test_what_is_about_no_run_is_named(self, shell: Shell, mockcloud: MockCloud) -> None:
         task = ReplicationTask(position=5)
@@ -544,7 +579,8 @@ class TestDeadLetters:
         assert result.stdout.startswith("0 applied, 1 failed\n")
         assert "a batch without events or version history" in result.stdout
         (listed,) = shell.json("dlq", "list")
-        assert (listed["id"], listed["attempts"]) == (str(letter), 9)
+        assert (listed["id"], listed["attempts"]) == (letter, 9)
+        assert moment(listed["failed_at"]) > moment("2020-01-01T00:00:00Z")
         assert "a batch without events" in listed["reason"]
 
     def test_replay_after_repair(self, shell: Shell, letter: int, mockcloud: MockCloud) -> None:

@@ -331,7 +331,8 @@ class Notification(_message.Message):
     def __init__(self, id: _Optional[str] = ..., time: _Optional[int] = ..., namespace: _Optional[str] = ..., subject: _Optional[str] = ..., body: _Optional[str] = ..., recipients: _Optional[_Iterable[str]] = ..., delivery: _Optional[str] = ..., sent_time: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class OperationView(_message.Message):
-    __slots__ = ["cause", "failback_region", "fill", "finished_time", "id", "kind", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "trigger", "unreplicated", "version", "who"]
+    __slots__ = ["after_id", "cause", "failback_region", "fill", "finished_time", "id", "kind", "mode", "namespace", "reason", "region", "source", "started_time", "state", "step", "trigger", "unreplicated", "version", "who"]
+    AFTER_ID_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     FAILBACK_REGION_FIELD_NUMBER: _ClassVar[int]
     FILL_FIELD_NUMBER: _ClassVar[int]
@@ -350,6 +351,7 @@ class OperationView(_message.Message):
     UNREPLICATED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WHO_FIELD_NUMBER: _ClassVar[int]
+    after_id: str
     cause: str
     failback_region: str
     fill: _region_admin_pb2.FillProgress
@@ -368,7 +370,7 @@ class OperationView(_message.Message):
     unreplicated: Unreplicated
     version: int
     who: str
-    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., kind: _Optional[str] = ..., fill: _Optional[_Union[_region_admin_pb2.FillProgress, _Mapping]] = ..., trigger: _Optional[str] = ..., cause: _Optional[str] = ..., failback_region: _Optional[str] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., region: _Optional[str] = ..., source: _Optional[str] = ..., state: _Optional[str] = ..., step: _Optional[str] = ..., mode: _Optional[str] = ..., reason: _Optional[str] = ..., who: _Optional[str] = ..., started_time: _Optional[int] = ..., finished_time: _Optional[int] = ..., version: _Optional[int] = ..., kind: _Optional[str] = ..., fill: _Optional[_Union[_region_admin_pb2.FillProgress, _Mapping]] = ..., trigger: _Optional[str] = ..., cause: _Optional[str] = ..., failback_region: _Optional[str] = ..., after_id: _Optional[str] = ..., unreplicated: _Optional[_Union[Unreplicated, _Mapping]] = ...) -> None: ...
 
 class RegionState(_message.Message):
     __slots__ = ["address", "conditions", "name", "up"]
