@@ -182,6 +182,26 @@ class TestEnd:
         for address in (addresses["cloud_ops"], *addresses["regions"].values()):
             assert not listens(address)
 
+    @pytest.mark.parametrize("module", ["click", "mockcloud.cli.up", "grpc", "mockcloud.cloud.composition"])
+    def test_an_interrupt_in_the_middle_of_imports(self, module: str) -> None:
+        code = f"""
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(name, path, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting)
+sys.argv = ["mockcloud", "up", "--port", "0"]
+from mockcloud.__main__ import main
+main()
+"""
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, timeout=SECONDS, check=False
+        )
+        assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_under_a_command_that_waits(self, number: signal.Signals) -> None:
         with started("-o", "json") as process:
