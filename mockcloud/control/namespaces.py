@@ -88,6 +88,12 @@ class KnownNamespace:
         return tuple(self.record.clusters)
 
     @property
+    def handover(self) -> bool:
+        """Whether the active region holds calls for a switch; no record tells that to another region."""
+        view = self.views.get(self.active_region)
+        return view is not None and view.handover
+
+    @property
     def endpoint(self) -> str:
         """HOST:PORT; empty while it has none."""
         return f"{self.host}:{self.port}" if self.host else ""
@@ -100,7 +106,7 @@ class KnownNamespace:
             "active_region": self.active_region,
             "regions": list(self.regions),
             "failover_version": self.record.failover_version,
-            "handover": self.record.handover,
+            "handover": self.handover,
             "endpoint": self.endpoint,
             "deleted": bool(self.record.deleted_time),
         }
@@ -256,9 +262,12 @@ class Directory:
             task = asyncio.create_task(self._open_new(known), name=f"open {known.name}")
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # it is logged
             self._opening[known.id] = task
+            known.views[region] = record
         else:
-            self._merge(known, record)
-        known.views[region] = record
+            before = known.handover
+            known.views[region] = record
+            if not self._merge(known, record) and known.handover != before:
+                self._tell("namespace", known.told())
         return known
 
     def switched(self, known: KnownNamespace, region: str, version: int) -> None:
@@ -297,11 +306,12 @@ class Directory:
             task.cancel()
         return tasks
 
-    def _merge(self, known: KnownNamespace, record: NamespaceRecord) -> None:
+    def _merge(self, known: KnownNamespace, record: NamespaceRecord) -> bool:
+        """Take over what is newer in a record; whether there is something."""
         active, regions = known.active_region, known.regions
         update = namespace_rules.receive(known.record, record)
         if not update.changed:
-            return
+            return False
         name = known.name
         known.record = update.record
         if known.record.deleted_time and self._by_name.get(name) is known:
@@ -313,6 +323,7 @@ class Directory:
             if region not in known.regions:
                 self.leave(known, region)
         self._save(known)
+        return True
 
     def _publish(self, known: KnownNamespace) -> None:
         if known.host:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,30 @@ async def test_a_failover_to_another_region_waits_its_turn_outside(tmp_path: Pat
         with pytest.raises(FailedPrecondition, match=operation.id):
             await cloud.plane.failover(admin.FailoverRequest(namespace="wide", region=SOUTH))
         gate.open()
+
+
+async def test_the_timeline_tells_for_how_long_calls_are_held(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        gate = Gate()
+        cloud.east.hooks["drained"] = gate
+        cloud.told.clear()
+        operation = await cloud.plane.failover(
+            admin.FailoverRequest(namespace="orders", region=WEST, no_wait=True)
+        )
+        held = [(EAST, True)]
+        async with asyncio.timeout(PATIENCE):
+            while _held(cloud) != held:  # noqa: ASYNC110 nobody tells when something is told
+                await asyncio.sleep(0)
+        await gate.reached.wait()
+        gate.open()
+        await _ended(cloud, operation.id)
+        assert _held(cloud) == [*held, (WEST, False)]
+
+
+def _held(cloud: World) -> list[tuple[str, bool]]:
+    """Where the namespace was active and whether it was in HANDOVER, whenever either changed."""
+    states = [(data["active_region"], data["handover"]) for kind, data in cloud.told if kind == "namespace"]
+    return [state for state, _ in itertools.groupby(states)]
 
 
 @pytest.mark.parametrize("step", ["caught-up", "handover", "drained", "switch", "adopt"])
