@@ -89,7 +89,7 @@ def failovers(connection: Any, name: str) -> None:
 @click.option("--limit", default=20, show_default=True, help="How many.")
 @talks_to_cloud
 def operations(connection: Any, name: str, *, limit: int) -> None:
-    """The latest asynchronous operations of a namespace, or of all, the last one first; how far they are."""
+    """The latest asynchronous operations of a namespace, also a deleted one, or of all; how far they are."""
     from mockcloud.api.admin.v1.cloud_admin_pb2 import ListOperationsRequest, ListOperationsResponse
     from mockcloud.cli import text
     from mockcloud.cli.client import plain

@@ -124,6 +124,11 @@ class Operation:
         return self.finished != 0
 
     @property
+    def subject(self) -> str:
+        """What it is done to, in words: the namespace, and the region where there is one."""
+        return f"{self.namespace} {self.region}".rstrip()
+
+    @property
     def adds_region(self) -> bool:
         """Whether a replica is added, in `region`: by the RPC for that, or by an update that lists one more."""
         return self.kind is Kind.ADD_REGION or (self._places_a_replica and self.region in self._wanted)
@@ -211,7 +216,7 @@ _OF_REGIONS: Final = f"{_SELECT} WHERE kind IN (?, ?, ?) AND region != '' AND fi
 _FAILOVERS: Final = f"{_SELECT} WHERE kind = ? AND namespace_id = ? ORDER BY number DESC LIMIT ?"
 _LAST: Final = "SELECT max(number) FROM operations WHERE kind = ? AND state = ? GROUP BY namespace_id"
 _LAST_FAILOVERS: Final = f"{_SELECT} WHERE number IN ({_LAST})"
-_LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace_id) ORDER BY number DESC LIMIT ?"
+_LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace) ORDER BY number DESC LIMIT ?"
 
 
 Also: TypeAlias = Callable[[aiosqlite.Connection], Awaitable[None]]
@@ -272,9 +277,9 @@ class Operations:
         if self._last_failovers.get(failover.namespace_id) is failover:
             self._last_failovers[failover.namespace_id] = dataclasses.replace(failover, failback="")
 
-    async def latest(self, namespace_id: str, most: int) -> Sequence[Operation]:
-        """The latest operations of a namespace, or of all, the last accepted one first."""
-        return await self._query(_LIST, namespace_id, most)
+    async def latest(self, namespace: str, most: int) -> Sequence[Operation]:
+        """The latest operations of namespaces of a name, deleted ones too, or of all; the last accepted one first."""
+        return await self._query(_LIST, namespace, most)
 
     def running(self, namespace_id: str) -> list[Operation]:
         """What runs for a namespace now, in the order in which it was accepted."""

@@ -165,15 +165,9 @@ class Runner:
                 if not operation.ended:
                     operation = dataclasses.replace(operation, state=State.IN_PROGRESS)
                 await self._operations.save(operation)
-                _logger.info(
-                    "%s of %s %s: %s → %s %s",
-                    operation.kind,
-                    operation.namespace,
-                    operation.region,
-                    before,
-                    operation.step,
-                    operation.reason,
-                )
+                reason = f" ({operation.reason})" if operation.reason else ""
+                to = operation.state if operation.ended else operation.step
+                _logger.info("%s of %s: %s → %s%s", operation.kind, operation.subject, before, to, reason)
         except Closed:
             return
 

@@ -105,10 +105,14 @@ class Tools:
         return await self.view(operation) if request.no_wait else await self._end(operation)
 
     async def operations(self, request: admin.ListOperationsRequest) -> admin.ListOperationsResponse:
-        """The latest operations of a namespace, or of all, the last one first. NamespaceNotFound."""
-        context = self._context
-        namespace_id = context.directory.by_name(request.namespace).id if request.namespace else ""
-        found = await context.operations.latest(namespace_id, request.limit or _MOST)
+        """The latest operations of a namespace, or of all, the last one first.
+
+        Raises NamespaceNotFound where there has never been one of that name: a deleted one is known by its operations.
+        """
+        context, name = self._context, request.namespace
+        found = await context.operations.latest(context.directory.plain_name(name), request.limit or _MOST)
+        if name and not found:
+            context.directory.by_name(name)
         return admin.ListOperationsResponse(operations=[await self.view(each) for each in found])
 
     async def view(self, operation: Operation) -> admin.OperationView:

@@ -273,6 +273,10 @@ class TestNamespaces:
         ]
         assert [each.kind for each in cloud.operations()] == [each["kind"] for each in listed]
         assert len(shell.json("operations", "default")) == 1
+        assert [each["kind"] for each in shell.json("operations", "orders")] == [
+            each["kind"] for each in listed[:-1]
+        ], "a deleted one is known by them"
+        assert "DeleteNamespace of orders: FULFILLED\n" in shell.text("events")
         assert len(shell.json("operations", "--limit", "2")) == 2
 
     def test_refused(self, shell: Shell) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,10 @@ async def test_everything_that_was_done_the_last_first(tmp_path: Path) -> None:
             "AddNamespaceRegion",
             "CreateNamespace",
         ]
+        assert await _kinds(cloud, "billing") == [
+            ("DeleteNamespace", "", "FULFILLED"),
+            ("CreateNamespace", EAST, "FULFILLED"),
+        ], "a deleted one is known by its operations"
         few = await cloud.plane.tools.operations(admin.ListOperationsRequest(limit=1))
         assert len(few.operations) == 1
         with pytest.raises(NamespaceNotFound):
@@ -82,3 +88,18 @@ async def test_what_is_refused(tmp_path: Path) -> None:
         with pytest.raises(NamespaceNotFound):
             await tools.delete_namespace(admin.DeleteNamespaceRequest(namespace="nobody"))
         assert cloud.journal == []
+
+
+async def test_a_line_of_the_log_for_each_step(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mockcloud.control.runner")
+    async with world(tmp_path) as cloud:
+        caplog.clear()
+        cloud.down(EAST)
+        await cloud.plane.failover(admin.FailoverRequest(namespace="orders", region=WEST))
+        cloud.up(EAST)
+        await cloud.plane.tools.delete_namespace(admin.DeleteNamespaceRequest(namespace="orders"))
+    lines = [record.getMessage() for record in caplog.records]
+    failover = f"FailoverNamespaceRegion of orders {WEST}"
+    assert lines[0] == f"{failover}: accepted → catching up"
+    assert re.fullmatch(rf"{failover}: catching up → forcing \(catching up: .+\)", lines[1])
+    assert lines[-1] == "DeleteNamespace of orders: telling → FULFILLED"
