@@ -85,7 +85,7 @@ def _changing(namespace: NamespaceOverview, region: str) -> str:
     state = states.get(region, "")
     if state not in {"adding", "removing", "failed"}:
         return ""
-    fills = (entry.fill for entry in namespace.regions if region in entry.fill.peers)
+    fills = (entry.fill for entry in namespace.regions if region in entry.fill.peers and entry.fill.runs)
     given = next((f", {fill.runs_given} of {fill.runs}" for fill in fills), "")
     return f"{state}{given}"
 
