@@ -6,7 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from temporalio.api.cloud.namespace.v1 import Endpoints, Namespace, NamespaceRegionStatus, Replica
+from temporalio.api.cloud.namespace.v1 import (
+    Capacity,
+    CapacitySpec,
+    Endpoints,
+    Namespace,
+    NamespaceRegionStatus,
+    Replica,
+)
 from temporalio.api.cloud.region.v1 import Region
 from temporalio.api.cloud.resource.v1 import ResourceState
 
@@ -100,9 +107,18 @@ def namespace_message(
         ],
         tags=known.tags,
     )
+    if spec.HasField("capacity_spec"):
+        message.capacity.CopyFrom(_capacity(spec.capacity_spec))
     if known.modified:
         message.last_modified_time.CopyFrom(times.timestamp(known.modified))
     return message
+
+
+def _capacity(spec: CapacitySpec) -> Capacity:
+    """What a namespace has of the capacity that is asked for: all of it, at once. Nothing is limited by it here."""
+    if spec.HasField("provisioned"):
+        return Capacity(provisioned=Capacity.Provisioned(current_value=spec.provisioned.value))
+    return Capacity(on_demand=Capacity.OnDemand())
 
 
 def region_statuses(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -128,8 +129,8 @@ def check(spec: NamespaceSpec, replicas: Sequence[str], longest_retention: int =
         raise InvalidArgument("a codec server needs an endpoint")
     for rule in spec.connectivity_rule_ids:
         raise InvalidArgument(f"connectivity rule {rule!r} not found")
-    if spec.capacity_spec.HasField("provisioned") and not spec.capacity_spec.provisioned.value > 0:
-        raise InvalidArgument("provisioned capacity must be greater than 0")
+    if spec.capacity_spec.HasField("provisioned") and not 0 < spec.capacity_spec.provisioned.value < math.inf:
+        raise InvalidArgument("provisioned capacity must be finite and greater than 0")
     if spec.high_availability.disable_managed_failover and same_region(replicas):
         raise InvalidArgument(
             "managed failover cannot be disabled for a namespace with same-region replication"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateNamespaceTagsRequest,
 )
 from temporalio.api.cloud.namespace.v1 import (
+    Capacity,
+    CapacitySpec,
     CertificateFilterSpec,
     CodecServerSpec,
     HighAvailabilitySpec,
@@ -145,6 +148,21 @@ async def test_an_update_changes_what_it_says_and_nothing_else(tmp_path: Path) -
         assert (record.retention, dict(record.custom_search_attributes)) == (30 * times.DAY, {"Amount": 4})
         await cloud.restart()
         assert (await shown(cloud, "orders")).spec == spec
+
+
+async def test_capacity_is_there_as_soon_as_it_is_asked_for(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        assert not (await shown(cloud, "orders")).HasField("capacity")
+        for spec, capacity in (
+            (_capacity(4.0), Capacity(provisioned=Capacity.Provisioned(current_value=4.0))),
+            (CapacitySpec(on_demand=CapacitySpec.OnDemand()), Capacity(on_demand=Capacity.OnDemand())),
+        ):
+            wanted = (await shown(cloud, "orders")).spec
+            wanted.capacity_spec.CopyFrom(spec)
+            await _update(cloud, wanted)
+
+            namespace = await shown(cloud, "orders")
+            assert (namespace.spec.capacity_spec, namespace.capacity) == (spec, capacity)
 
 
 async def test_what_an_older_client_cannot_say_stays(tmp_path: Path) -> None:
@@ -331,6 +349,10 @@ async def test_the_same_id_finds_the_same_operation_and_no_other(tmp_path: Path,
         assert len(cloud.journal) == count
 
 
+def _capacity(value: float) -> CapacitySpec:
+    return CapacitySpec(provisioned=CapacitySpec.Provisioned(value=value))
+
+
 _CERTIFICATE = MtlsAuthSpec(enabled=True, accepted_client_ca=b"-----BEGIN CERTIFICATE-----\nno\n")
 
 
@@ -360,6 +382,8 @@ _CERTIFICATE = MtlsAuthSpec(enabled=True, accepted_client_ca=b"-----BEGIN CERTIF
         (_spec(custom_search_attributes={"Customer": "colour"}), "unknown type 'colour'"),
         (_spec(codec_server=CodecServerSpec(endpoint="http://codec.example")), "https://"),
         (_spec(codec_server=CodecServerSpec(pass_access_token=True)), "needs an endpoint"),
+        (_spec(capacity_spec=_capacity(0.0)), "finite and greater than 0"),
+        (_spec(capacity_spec=_capacity(math.inf)), "finite and greater than 0"),
         (_spec(mtls_auth=MtlsAuthSpec(enabled=True)), "needs an accepted_client_ca"),
         (_spec(mtls_auth=_CERTIFICATE), "not a PEM encoded certificate"),
         (_spec(mtls_auth=MtlsAuthSpec(accepted_client_ca_deprecated="%")), "not base64"),
