@@ -369,7 +369,13 @@ class Failovers:
     # Values
 
     def _ended(self, operation: Operation, mode: Mode, version: int) -> Operation:
-        return dataclasses.replace(self._runner.fulfilled(operation), mode=mode, version=version)
+        known = self._directory.find_id(operation.namespace_id)
+        # Who has disabled managed failover meanwhile has said that the namespace shall stay.
+        stays = known is not None and known.spec.high_availability.disable_managed_failover
+        failback = "" if stays else operation.failback
+        return dataclasses.replace(
+            self._runner.fulfilled(operation), mode=mode, version=version, failback=failback
+        )
 
     def _forced(self, operation: Operation, step: Step, reason: str) -> Operation:
         return dataclasses.replace(operation, step=step, reason=reason)

@@ -96,7 +96,7 @@ class Managed:
             next_look = loop.time() + self._settings.interval
             try:
                 await asyncio.gather(*(self._look(region) for region in self._context.regions.values()))
-                await self._decide()
+                self._decide()
             except Closed:
                 return
             except Exception:
@@ -130,27 +130,19 @@ class Managed:
 
     # Deciding
 
-    async def _decide(self) -> None:
+    def _decide(self) -> None:
         for known in self._context.directory.all():
             if known.id in self._moving or self._context.operations.running(known.id):
                 continue
             if self._not_before.get(known.id, 0) > self._now():
                 continue
-            failback = await self._failback(known)
-            move = due(known, failback, self._health, self._now(), self._settings)
+            last = self._context.operations.last_failover(known.id)
+            move = due(
+                known, last.failback if last is not None else "", self._health, self._now(), self._settings
+            )
             if move is not None:
                 self._moving.add(known.id)
                 self._context.runner.spawn(self._move(known, move), f"move {known.name}")
-
-    async def _failback(self, known: KnownNamespace) -> str:
-        """Where the namespace shall go back to. Who has disabled managed failover goes nowhere, for good."""
-        last = self._context.operations.last_failover(known.id)
-        if last is None or not last.failback:
-            return ""
-        if known.spec.high_availability.disable_managed_failover:
-            await self._context.operations.forget_failback(last)
-            return ""
-        return last.failback
 
     async def _move(self, known: KnownNamespace, move: Move) -> None:
         request = FailoverNamespaceRegionRequest(namespace=known.name, region=move.region)

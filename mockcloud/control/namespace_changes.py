@@ -159,6 +159,9 @@ class Changes:
     async def _store(self, operation: Operation) -> Operation:
         known, wanted = self._context.known(operation), NamespaceSpec.FromString(operation.effect)
         await self._context.directory.describe(known, spec=specs.stored_part(wanted))
+        if wanted.high_availability.disable_managed_failover:
+            # Here and not when it is looked at: the next update may enable it again before that.
+            await self._context.operations.forget_failback(known.id)
         if operation.adds_region:
             return dataclasses.replace(operation, step=ReplicaStep.CLEARING)
         if operation.deletes_region:

@@ -267,15 +267,19 @@ class Operations:
         """The last failover of a namespace that was fulfilled, also one to where it was active already."""
         return self._last_failovers.get(namespace_id)
 
-    async def forget_failback(self, failover: Operation) -> None:
-        """The namespace stays where the failover has brought it."""
+    async def forget_failback(self, namespace_id: str) -> None:
+        """The namespace stays where its last failover has brought it. So already: nothing."""
+        failover = self.last_failover(namespace_id)
+        if failover is None or not failover.failback:
+            return
+        failover_id = failover.id
 
         async def work(connection: aiosqlite.Connection) -> None:
-            await connection.execute("UPDATE operations SET failback = '' WHERE id = ?", (failover.id,))
+            await connection.execute("UPDATE operations SET failback = '' WHERE id = ?", (failover_id,))
 
         await self._database.transact(work)
-        if self._last_failovers.get(failover.namespace_id) is failover:
-            self._last_failovers[failover.namespace_id] = dataclasses.replace(failover, failback="")
+        if self._last_failovers.get(namespace_id) is failover:
+            self._last_failovers[namespace_id] = dataclasses.replace(failover, failback="")
 
     async def latest(self, namespace: str, most: int) -> Sequence[Operation]:
         """The latest operations of namespaces of a name, deleted ones too, or of all; the last accepted one first."""

@@ -29,6 +29,7 @@ from temporalio.api.cloud.namespace.v1 import (
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.api.cloud.resource.v1 import ResourceState
 
+from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.control.operations import Kind
 from mockcloud.core import times
 from mockcloud.core.errors import Code, NamespaceAlreadyExists, ServiceError, Unavailable
@@ -163,6 +164,43 @@ async def test_capacity_is_there_as_soon_as_it_is_asked_for(tmp_path: Path) -> N
 
             namespace = await shown(cloud, "orders")
             assert (namespace.spec.capacity_spec, namespace.capacity) == (spec, capacity)
+
+
+async def test_disabling_managed_failover_cancels_a_failback_at_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        away = admin.FailoverRequest(namespace="orders", region=WEST, by_temporal=True)
+        await cloud.plane.failover(away)
+        (failover,) = await cloud.plane.failovers("orders")
+        assert failover.failback_region == EAST
+        for disabled in (True, False):
+            spec = (await shown(cloud, "orders")).spec
+            spec.high_availability.disable_managed_failover = disabled
+            await _update(cloud, spec)
+
+            (failover,) = await cloud.plane.failovers("orders")
+            assert failover.failback_region == ""
+        await cloud.restart()
+        (failover,) = await cloud.plane.failovers("orders")
+        assert failover.failback_region == ""
+
+
+async def test_disabling_managed_failover_cancels_the_failback_of_one_that_runs(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        gate = cloud.east.hooks["caught-up"] = Gate()
+        away = admin.FailoverRequest(namespace="orders", region=WEST, by_temporal=True, no_wait=True)
+        running = await cloud.plane.failover(away)
+        await gate.reached.wait()
+        spec = (await shown(cloud, "orders")).spec
+        spec.high_availability.disable_managed_failover = True
+        await _update(cloud, spec)
+
+        gate.open()
+
+        await cloud.plane._running.operations.end_of(running.id)
+        assert (running.failback_region, (await cloud.plane.operation(running.id)).failback_region) == (
+            EAST,
+            "",
+        )
 
 
 async def test_what_an_older_client_cannot_say_stays(tmp_path: Path) -> None:
