@@ -14,8 +14,8 @@ outcome: it is derived from the state after the change (`core.derived`), so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,7 +24,6 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import EventType, SuggestContinueAsNewReason
 from temporalio.api.history.v1 import (
-    History,
     HistoryEvent,
     WorkflowTaskScheduledEventAttributes,
     WorkflowTaskStartedEventAttributes,
@@ -37,6 +36,7 @@ from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import NamespaceNotActive
 from mockcloud.core.event_kinds import ATTRIBUTES_FIELD, CLOSING, FLUSHED_LAST, NEVER_BUFFERED
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Batch, Fork, Outcome
 from mockcloud.core.ports import Ids
 from mockcloud.core.run import BUFFERED_EVENT_ID, Activity, Child, Run, RunKey, Timer
 from mockcloud.core.update_state import FoldedUpdate, PendingUpdate, Rejected, UpdateEnd, UpdateStage
@@ -73,54 +73,6 @@ class Context(NamedTuple):
     def active(self) -> bool:
         """Whether this region is the namespace's active one."""
         return self.namespace.active_cluster == self.region
-
-
-class Batch(NamedTuple):
-    """Events of one branch that were committed together; replicated and read back as one."""
-
-    branch_id: int
-    first_event_id: int
-    last_event_id: int
-    version: int
-    data: bytes  # temporal.api.history.v1.History
-
-    @classmethod
-    def of(cls, branch_id: int, events: Sequence[HistoryEvent]) -> Batch:
-        assert events, "a batch has events"
-        assert events[0].version == events[-1].version, "a batch has one version; versions only rise"
-        data = History(events=events).SerializeToString()
-        return cls(branch_id, events[0].event_id, events[-1].event_id, events[0].version, data)
-
-
-class Fork(NamedTuple):
-    """A new branch: it shares its parent's events up to and including `last_shared_event_id`."""
-
-    branch_id: int
-    parent_id: int = 0  # 0: the root branch of a run
-    last_shared_event_id: int = 0
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one change of one run leaves to be committed. All of it is durable, or none."""
-
-    run: Run  # after the change
-    created: bool = False
-    forks: list[Fork] = field(default_factory=list)
-    copies: Sequence[Batch] = ()  # of another run: what a reset run begins with; its replicas make their own
-    batches: list[Batch] = field(default_factory=list)  # of any branch
-    becomes_current: bool = False  # of its workflow id: set for new runs and by conflict resolution
-    # Only commits made as the active region replicate; nothing echoes.
-    replicate: bool = False
-    activity_states: list[int] = field(default_factory=list)  # Scheduled event ids whose record replicates
-    request_ids: list[str] = field(
-        default_factory=list
-    )  # of the signals in the batch, for de-duplication elsewhere
-    replicate_run_state: bool = False  # what `RunStateRecord` carries changed
-    deleted: bool = False  # a user asked for it: so do the replicas
-    successor: Outcome | None = None  # the run that continues this one, committed with it
-    # Of updates that ended without an event, by id: for those who wait for them.
-    update_ends: Mapping[str, UpdateEnd] = field(default_factory=dict)
 
 
 # What of a run is a plain value: saved and restored by assignment.

@@ -29,8 +29,9 @@ from mockcloud.api.state.v1.state_pb2 import (
     VersionHistory,
 )
 from mockcloud.core import failover, fold, version_history
-from mockcloud.core.change import Batch, Context, Fork, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.conflict import Existing, Missing, Target
+from mockcloud.core.outcome import Batch, Fork, Outcome
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.update_state import Forgotten, UpdateEnd
 from mockcloud.core.version_history import Item

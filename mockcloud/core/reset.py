@@ -33,9 +33,10 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from mockcloud.api.state.v1.state_pb2 import WorkflowTaskRecord
 from mockcloud.core import execution_options, reapply, signals, task_state, version_history
-from mockcloud.core.change import Batch, Context, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.errands import RESETTER
 from mockcloud.core.errors import Internal, InvalidArgument
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run
 from mockcloud.core.task_start import add_started_event
 from mockcloud.core.version_history import Item

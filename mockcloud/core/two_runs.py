@@ -16,7 +16,8 @@ Real: service/history/ndc/workflow.go, transaction_manager_new_workflow.go, tran
 from __future__ import annotations
 
 from mockcloud.core import conflict, signals, task_state
-from mockcloud.core.change import Context, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.run import Run
 
 REASON = "Terminate Workflow Due To Version Conflict."

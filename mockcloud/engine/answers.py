@@ -18,8 +18,8 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueResponse
 
 from mockcloud.core import times
-from mockcloud.core.change import Batch
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.task_start import StartedTask
 from mockcloud.core.tokens import HistoryPageToken, QueryToken

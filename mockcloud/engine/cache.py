@@ -14,9 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mockcloud.core.change import Batch
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derived import Derived
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run, RunKey
 
 _TAIL_EVENTS = 256

@@ -19,10 +19,10 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     RunStateRecord,
 )
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, TaskProblems, VersionHistoryItem
-from mockcloud.core.change import Batch, Outcome
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive, derive_live
 from mockcloud.core.derived import NO_ERRANDS, Derived, Errand, Offer, VisibilityRow
+from mockcloud.core.outcome import Batch, Outcome
 from mockcloud.core.run import RUNNING, Run
 from mockcloud.core.update_state import UpdateEnd
 from mockcloud.store.log import LogWrite, NodeRef

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mockcloud.core.change import Outcome
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive_live
 from mockcloud.core.derived import Derived
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.ports import Clock
 from mockcloud.core.run import RunKey
 from mockcloud.core.update_state import UpdateEnd

@@ -24,9 +24,9 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.core import version_history
-from mockcloud.core.change import Batch
 from mockcloud.core.errors import CurrentBranchChanged
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.task_start import transient_events
 from mockcloud.core.tokens import HistoryPageToken

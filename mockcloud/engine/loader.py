@@ -13,9 +13,9 @@ from temporalio.api.history.v1 import History
 
 from mockcloud.api.state.v1.state_pb2 import RunRecord, VersionHistories
 from mockcloud.core import fold
-from mockcloud.core.change import Batch
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.cache import Entry, RunCache, Tail
 from mockcloud.store import deletions, history, runs

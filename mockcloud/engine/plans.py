@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mockcloud.api.state.v1.state_pb2 import VersionHistories
-from mockcloud.core.change import Batch, Context, Outcome
+from mockcloud.core.change import Context
 from mockcloud.core.current import CurrentRun
+from mockcloud.core.outcome import Batch, Outcome
 from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.loader import Loader
 from mockcloud.engine.namespaces import Namespace

@@ -13,8 +13,9 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from mockcloud.core import failover, reapply, reset
-from mockcloud.core.change import Batch, Context, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.errors import workflow_not_found
+from mockcloud.core.outcome import Batch, Outcome
 from mockcloud.core.run import Run
 from mockcloud.core.task_state import schedule_workflow_task
 from mockcloud.engine.changes import Changes

@@ -18,9 +18,10 @@ from temporalio.api.workflowservice.v1 import (
 from mockcloud.core import signals
 from mockcloud.core import start as start_rules
 from mockcloud.core.attach import attach
-from mockcloud.core.change import Context, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.errors import ServiceError, Unavailable
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.run import RUNNING, Run, RunKey
 from mockcloud.core.start import AttachTo, StartNew, TerminateAndStart, UseExisting
 from mockcloud.core.task_start import StartedTask

@@ -28,9 +28,10 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times, updates
-from mockcloud.core.change import Batch, RunChange
+from mockcloud.core.change import RunChange
 from mockcloud.core.errors import DeadlineExceeded, NotFound, ServiceError, Unavailable
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.update_state import Refused, Rejected, UpdateEnd, UpdateStage
 from mockcloud.engine.answers import Answers

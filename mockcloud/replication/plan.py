@@ -25,7 +25,7 @@ from mockcloud.api.replication.v1.replication_pb2 import (
 )
 from mockcloud.api.state.v1.state_pb2 import RunAt, VersionHistories, VersionHistoryItem
 from mockcloud.core import conflict, fold, passive, reapply, reset, two_runs, version_history
-from mockcloud.core.change import Outcome, RunChange
+from mockcloud.core.change import RunChange
 from mockcloud.core.conflict import (
     Append,
     Backfill,
@@ -37,6 +37,7 @@ from mockcloud.core.conflict import (
     Switch,
     UnknownRun,
 )
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.version_history import Item
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated

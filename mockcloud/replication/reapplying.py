@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from temporalio.api.history.v1 import HistoryEvent
 
 from mockcloud.core import failover, reapply, version_history
-from mockcloud.core.change import Outcome, RunChange
+from mockcloud.core.change import RunChange
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.run import Run
 from mockcloud.core.version_history import Item
 from mockcloud.engine.plans import Loaded

@@ -21,8 +21,8 @@ from mockcloud.api.replication.v1.replication_pb2 import (
 )
 from mockcloud.api.state.v1.state_pb2 import RunRecord, VersionHistory
 from mockcloud.core import conflict, version_history
-from mockcloud.core.change import Batch
 from mockcloud.core.errors import FailedPrecondition, workflow_not_found
+from mockcloud.core.outcome import Batch
 from mockcloud.core.version_history import Item
 from mockcloud.store import history, runs
 from mockcloud.store.database import Store

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from temporalio.api.history.v1 import History
 
-from mockcloud.core.change import Batch, Fork
+from mockcloud.core.outcome import Batch, Fork
 
 _LAST_EVENT_ID = (1 << 63) - 1
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
-from mockcloud.core.change import Batch, Fork
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derived import Offer, VisibilityRow
+from mockcloud.core.outcome import Batch, Fork
 from mockcloud.store import history, log, offers, visibility
 
 _INSERT = (

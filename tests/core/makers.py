@@ -16,9 +16,10 @@ from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord
 from mockcloud.core import failover, fold, start, times
-from mockcloud.core.change import Context, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.ports import SeededIds
 from mockcloud.core.run import Run, RunKey
 

@@ -6,7 +6,7 @@ from temporalio.api.enums.v1 import CommandType, ContinueAsNewInitiator, Workflo
 from temporalio.api.history.v1 import History, HistoryEvent
 
 from mockcloud.core import times
-from mockcloud.core.change import Outcome
+from mockcloud.core.outcome import Outcome
 from tests.core.makers import Life, World, payloads, same_state, short, start_request
 from tests.core.test_workflow_task import complete, take
 

@@ -22,7 +22,6 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.core import times, updates, workflow_task
-from mockcloud.core.change import Outcome as ChangeOutcome
 from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive, derive_live
 from mockcloud.core.derived import TaskKind
@@ -35,6 +34,7 @@ from mockcloud.core.errors import (
     ServiceError,
 )
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Outcome as ChangeOutcome
 from mockcloud.core.task_completion import start_speculative_task
 from mockcloud.core.task_start import StartedTask
 from mockcloud.core.update_state import Forgotten, Rejected, UpdateEnd, UpdateStage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.api.update.v1 import Request
 
-from mockcloud.core.change import Batch
+from mockcloud.core.outcome import Batch
 from mockcloud.core.run import Run, RunKey
 from mockcloud.core.update_state import PendingUpdate
 from mockcloud.engine.cache import Entry, RunCache, Tail

@@ -19,7 +19,6 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, UpdateNa
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord, RunRecord, VersionHistories
 from mockcloud.core import times
-from mockcloud.core.change import Fork
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
     DeadlineExceeded,
@@ -30,6 +29,7 @@ from mockcloud.core.errors import (
     NotFound,
 )
 from mockcloud.core.limits import Limits
+from mockcloud.core.outcome import Fork
 from mockcloud.core.ports import Ports
 from mockcloud.core.version_history import Item, branch
 from mockcloud.engine.region import Region

@@ -9,7 +9,7 @@ import pytest
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core.change import Fork
+from mockcloud.core.outcome import Fork
 from mockcloud.frontend import tail
 from mockcloud.store import history, schema
 from mockcloud.store.runs import write_run

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from mockcloud.api.replication.v1.replication_pb2 import FromSender
 from mockcloud.core import children, conflict, passive, reapply, signals, two_runs, version_history
-from mockcloud.core.change import Context, Outcome, RunChange
+from mockcloud.core.change import Context, RunChange
 from mockcloud.core.conflict import Backfill, Switch
 from mockcloud.core.errors import NotFound
+from mockcloud.core.outcome import Outcome
 from mockcloud.core.run import Run, Timer
 from mockcloud.core.version_history import Item
 from mockcloud.engine.loader import Loader

@@ -5,9 +5,9 @@ from __future__ import annotations
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 
-from mockcloud.core.change import Batch, Fork
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derived import Offer, TaskKind, VisibilityRow
+from mockcloud.core.outcome import Batch, Fork
 from mockcloud.store.log import LogWrite
 from mockcloud.store.runs import RunWrite
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.api.history.v1 import History
 
-from mockcloud.core.change import Batch, Fork
+from mockcloud.core.outcome import Batch, Fork
 from mockcloud.store import history, schema
 from tests.store.builders import batch
 

@@ -9,7 +9,7 @@ from mockcloud.api.replication.v1.replication_pb2 import (
     RunDeletion,
 )
 from mockcloud.api.state.v1.state_pb2 import ActivityRecord, VersionHistoryItem
-from mockcloud.core.change import Fork
+from mockcloud.core.outcome import Fork
 from mockcloud.store import history, log, runs
 from mockcloud.store.log import LogWrite, NodeRef
 from tests.store.builders import NAMESPACE, batch, entry, new_run

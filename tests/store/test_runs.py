@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
-from mockcloud.core.change import Fork
 from mockcloud.core.derived import TaskKind
+from mockcloud.core.outcome import Fork
 from mockcloud.store import history, log, offers, parked, runs, visibility
 from mockcloud.store.log import LogWrite, NodeRef
 from mockcloud.store.parked import ParkedTask
