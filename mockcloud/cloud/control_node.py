@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from google.protobuf.message import Message
 
@@ -188,3 +188,7 @@ class ControlNode:
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of CloudService, however it came. Raises ServiceError."""
         return await self.plane.dispatch(call)
+
+    async def refuse(self, call: Call, error: ServiceError) -> NoReturn:
+        """Answer one call of CloudService whose request cannot be read: raises the error, or one that comes first."""
+        await self.plane.refuse(call, error)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def application(cloud: Cloud) -> ASGIApp:
     """Everything that a cloud serves over HTTP."""
     limit = cloud.settings.limits.message_bytes
-    gateway = Gateway(CLOUD_SERVICE, cloud.control.dispatch, message_bytes=limit)
+    gateway = Gateway(CLOUD_SERVICE, cloud.control.dispatch, cloud.control.refuse, message_bytes=limit)
 
     async def events(request: Request) -> Response:
         if cloud.guards is not None:

@@ -6,7 +6,7 @@ Here it is asked who calls and whether they may; what changes something, and wha
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, NoReturn
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -36,7 +36,10 @@ class Door:
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call. Raises ServiceError."""
         rpc = CLOUD_SERVICE.methods_by_name[call.method]
-        request = parse(GetMessageClass(rpc.input_type), call.request)
+        try:
+            request = parse(GetMessageClass(rpc.input_type), call.request)
+        except ServiceError as error:
+            await self.refuse(call, error)
         principal, operation = UNKNOWN, operation_name(rpc)
         try:
             identity = self._known.of(call.metadata)
@@ -57,6 +60,21 @@ class Door:
             if task.cancelled():  # by `stop`: the client still waits
                 raise Closed from None
             raise
+
+    async def refuse(self, call: Call, error: ServiceError) -> NoReturn:
+        """Answer a call whose request cannot be read because of `error`: raises that, or Unauthenticated."""
+        rpc = CLOUD_SERVICE.methods_by_name[call.method]
+        operation = operation_name(rpc) if call.method in SERVED else ""
+        principal = UNKNOWN
+        try:
+            principal = self._known.of(call.metadata).principal
+        except ServiceError as unauthenticated:
+            operation, error = operation or rpc.name, unauthenticated
+        if not operation:
+            raise error
+        request = GetMessageClass(rpc.input_type)()
+        async with self._audit.attempt(operation, principal, request, forwarded_for(call)):
+            raise error
 
     def stop(self) -> list[asyncio.Task[bytes]]:
         """Cancel what runs, without waiting. What was cancelled."""
@@ -80,6 +98,8 @@ class Door:
         asked: str = getattr(request, "namespace", "")
         namespace = self._directory.full_name(self._directory.plain_name(asked)) if asked else ""
         access.check_call(identity, method, namespace, asked)
+        if isinstance(request, CreateNamespaceRequest) and request.tags and not identity.is_admin:
+            raise access.denied()  # tags of a namespace are for admins, from its beginning on
 
 
 def forwarded_for(call: Call) -> str:

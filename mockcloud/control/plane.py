@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from google.protobuf.message import Message
 from temporalio.api.cloud.auditlog.v1 import Principal
@@ -204,6 +204,10 @@ class ControlPlane:
     async def dispatch(self, call: Call) -> bytes:
         """Answer one call of CloudService."""
         return await self._running.door.dispatch(call)
+
+    async def refuse(self, call: Call, error: ServiceError) -> NoReturn:
+        """Answer one call of CloudService whose request cannot be read: `Door.refuse`."""
+        await self._running.door.refuse(call, error)
 
     async def refused(self, method: str, principal: Principal, request: Message, error: ServiceError) -> None:
         """Write down that a method of the tools' own service was refused, and raise the error."""

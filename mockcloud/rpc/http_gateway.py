@@ -7,10 +7,11 @@ loaded when the first request comes may import this.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NoReturn, TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -43,6 +44,13 @@ _STATUS: Final[Mapping[Code, int]] = {
 }
 
 
+# How much of a body over the limit is read, in limits: many clients see no answer before all is sent.
+_PATIENCE: Final = 16
+
+Refuse: TypeAlias = Callable[[Call, ServiceError], Awaitable[NoReturn]]
+"""Answers a call whose request cannot be read because of this error: raises that, or another one that comes first."""
+
+
 class TooLarge(ResourceExhausted):
     """A body over the limit, in grpc-go's words; HTTP has a status of its own for it, which nobody retries."""
 
@@ -53,12 +61,16 @@ class Gateway:
     Args:
         service: whose annotations are the routes.
         dispatch: answers its calls.
+        refuse: answers those that cannot be read; their request is empty.
         message_bytes: the limit of a body.
     """
 
-    def __init__(self, service: ServiceDescriptor, dispatch: Dispatch, *, message_bytes: int) -> None:
+    def __init__(
+        self, service: ServiceDescriptor, dispatch: Dispatch, refuse: Refuse, *, message_bytes: int
+    ) -> None:
         self._routes: Final = Routes(service)
         self._dispatch: Final = dispatch
+        self._refuse: Final = refuse
         self._message_bytes: Final = message_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,8 +86,7 @@ class Gateway:
             return self._no_route(path)
         name = full_name(found.route.rpc)
         try:
-            body = await self._body(request)
-            message = http_json.request_message(found, request.query_params.multi_items(), body)
+            message = await self._message(found, name, request)
             raw = await self._dispatch(_call(found, name, message.SerializeToString(), request))
             answer = GetMessageClass(found.route.rpc.output_type).FromString(raw)
             return _json(200, await http_json.response_json(answer))
@@ -95,15 +106,27 @@ class Gateway:
         error.detail = None  # it is not the service that answers
         return error_response(error)
 
+    async def _message(self, found: Found, name: str, request: Request) -> Message:
+        try:
+            body = await self._body(request)
+            return http_json.request_message(found, request.query_params.multi_items(), body)
+        except ServiceError as error:
+            return await self._refuse(_call(found, name, b"", request), error)
+
     async def _body(self, request: Request) -> bytes:
         told = request.headers.get("content-length", "")
-        if told.isdecimal() and int(told) > self._message_bytes:
-            raise self._too_large(int(told))
-        body = bytearray()
+        size = int(told) if told.isdecimal() else 0
+        if size > self._message_bytes and "expect" in request.headers:
+            raise self._too_large(size)  # who asks first has not sent it yet
+        body, read = bytearray(), 0
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._message_bytes:
-                raise self._too_large(len(body))
+            read += len(chunk)
+            if read <= self._message_bytes:
+                body += chunk
+            elif read > _PATIENCE * self._message_bytes:
+                break
+        if read > self._message_bytes:
+            raise self._too_large(size or read)
         return bytes(body)
 
     def _too_large(self, size: int) -> TooLarge:

@@ -60,6 +60,7 @@ def request_message(found: Found, query: Iterable[tuple[str, str]], body: bytes)
         value = {}
     if not isinstance(value, dict):
         raise InvalidArgument("the body is not a JSON object")
+    _check_names(value, kind)
     message = GetMessageClass(kind)()
     _merge(value, message)
     _merge(_nested(kind, parameters), message)
@@ -145,11 +146,47 @@ def _merge(value: dict[str, Any], message: Message) -> None:
     try:
         json_format.ParseDict(value, message)
     except json_format.ParseError as error:
-        text = str(error).partition("\n")[0]
+        text = str(error).partition("\n")[0].rstrip(".")
         unknown = _UNKNOWN.search(text)
         if unknown:
             _unknown(unknown[1])
         raise InvalidArgument(text) from None
+
+
+def _check_names(value: dict[str, Any], kind: Descriptor) -> None:
+    """Raises InvalidArgument for what the library lets pass: a field by both its names, a message that is a list."""
+    seen: set[str] = set()
+    for name, item in value.items():
+        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
+        if field is None:
+            continue  # the library tells of it
+        if field.name in seen:
+            raise InvalidArgument(f"duplicate field {name!r}")
+        seen.add(field.name)
+        part = _value_type(field)
+        if part is None:
+            continue
+        for each in _parts(field, item):
+            if not isinstance(each, dict):
+                raise InvalidArgument(f"field {name!r} is not a JSON object")
+            _check_names(each, part)
+
+
+def _value_type(field: FieldDescriptor) -> Descriptor | None:
+    """The type of the messages in a field, if these are JSON objects."""
+    kind = field.message_type
+    if kind is not None and kind.GetOptions().map_entry:
+        kind = kind.fields_by_name["value"].message_type
+    return None if kind is None or kind.full_name.startswith("google.protobuf.") else kind
+
+
+def _parts(field: FieldDescriptor, value: Any) -> list[Any]:
+    """What the JSON of a field has of messages; null is none. What has another form the library tells of."""
+    if not field.is_repeated:
+        return [] if value is None else [value]
+    if _is_map(field):
+        return list(value.values()) if isinstance(value, dict) else []
+    return value if isinstance(value, list) else []
 
 
 def _unknown(name: str) -> NoReturn:

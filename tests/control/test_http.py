@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import grpc
@@ -20,8 +21,9 @@ from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest,
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.control.cloud_ops import CLOUD_SERVICE, SERVED
-from mockcloud.core.errors import Unavailable
-from mockcloud.rpc.http_gateway import Gateway
+from mockcloud.control.settings import ControlSettings
+from mockcloud.core.errors import ServiceError, Unavailable
+from mockcloud.rpc.http_gateway import _PATIENCE, Gateway
 from mockcloud.rpc.http_routes import Route, Routes
 from mockcloud.rpc.http_server import HttpServer
 from mockcloud.rpc.methods import Call, full_name, serve_services
@@ -58,13 +60,16 @@ class Ways:
 
 
 @asynccontextmanager
-async def ways(directory: Path) -> AsyncIterator[Ways]:
-    async with world(directory) as cloud:
+async def ways(directory: Path, settings: ControlSettings | None = None) -> AsyncIterator[Ways]:
+    async with world(directory, settings) as cloud:
 
         async def dispatch(call: Call) -> bytes:
             return await cloud.plane.dispatch(call)
 
-        http = HttpServer(lambda: Gateway(CLOUD_SERVICE, dispatch, message_bytes=LIMIT))
+        async def refuse(call: Call, error: ServiceError) -> NoReturn:
+            await cloud.plane.refuse(call, error)
+
+        http = HttpServer(lambda: Gateway(CLOUD_SERVICE, dispatch, refuse, message_bytes=LIMIT))
         http.bind("127.0.0.1", 0)
         server = Server([serve_services([CLOUD_SERVICE], dispatch)])
         server.bind()
@@ -79,6 +84,10 @@ async def ways(directory: Path) -> AsyncIterator[Ways]:
         finally:
             await http.stop()
             await server.stop(0)
+
+
+async def refuse(_call: Call, error: ServiceError) -> NoReturn:
+    raise error
 
 
 def fits(answer: httpx.Response, name: str) -> bool:
@@ -225,11 +234,79 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(tmp_path: Path) 
     assert (answer.status_code, answer.json()["code"]) == (413, 8)
 
 
+@pytest.mark.parametrize(("offered", "taken"), [(10, 10), (1000, _PATIENCE + 1)])
+async def test_what_is_too_long_is_taken_for_a_while_so_that_its_sender_hears_why(
+    offered: int, taken: int
+) -> None:
+    """A client that sends on to where nobody reads is reset, and sees no answer."""
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < offered:
+            sent += 1
+            yield b" " * LIMIT
+
+    async def never(call: Call) -> bytes:
+        raise AssertionError("it was not dispatched")
+
+    app = Gateway(CLOUD_SERVICE, never, refuse, message_bytes=LIMIT)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        answer = await client.post(FAILOVER, content=body())
+    assert (answer.status_code, answer.json()["code"], sent) == (413, 8, taken)
+
+
+async def test_who_asks_before_sending_too_much_need_not_send_it(tmp_path: Path) -> None:
+    async with ways(tmp_path) as both:
+        reader, writer = await asyncio.open_connection(both.http.base_url.host, both.http.base_url.port)
+        head = (
+            f"POST {FAILOVER} HTTP/1.1\r\nhost: here\r\nexpect: 100-continue\r\ncontent-length: {LIMIT + 1}"
+        )
+        writer.write(head.encode() + b"\r\n\r\n")
+        status = await reader.readline()
+        writer.close()
+    assert status.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "operation"),
+    [
+        ("POST", FAILOVER, b"{nope", "FailoverNamespace"),
+        ("POST", FAILOVER, b'{"regio": "x"}', "FailoverNamespace"),
+        ("POST", FAILOVER, b" " * (LIMIT + 1), "FailoverNamespace"),
+        ("DELETE", "/cloud/namespaces/orders?bogus=1", b"", "DeleteNamespaceAPI"),
+        ("GET", "/cloud/namespaces?pageSize=x", b"", ""),
+        ("POST", "/cloud/nexus/endpoints", b"{nope", ""),
+    ],
+)
+async def test_what_cannot_be_read_is_audited_as_what_is_refused(
+    tmp_path: Path, verb: str, path: str, body: bytes, operation: str
+) -> None:
+    async with ways(tmp_path, ControlSettings(owner_key="key")) as both:
+        owner = {"authorization": "Bearer key"}
+        refused = await both.http.request(verb, path, content=body, headers=owner)
+        unknown = await both.http.request(verb, path, content=body)
+        logs = (await both.http.get("/cloud/audit-logs", headers=owner)).json()["logs"]
+
+    assert refused.status_code in {400, 413}
+    assert (unknown.status_code, unknown.json()["message"][:18]) == (401, "API key is missing")
+    entries = [
+        (log["operation"], log["principal"]["id"], log["rawDetails"]["error"])
+        for log in logs
+        if log["status"] == "ERROR"
+    ]
+    told = {"code": {3: "INVALID_ARGUMENT", 8: "RESOURCE_EXHAUSTED"}[refused.json()["code"]]}
+    if operation:
+        assert entries.pop(0) == (operation, "owner", told | {"message": refused.json()["message"]})
+    ((_, who, error),) = entries
+    assert (who, error["code"]) == ("", "UNAUTHENTICATED")
+
+
 async def test_a_defect_is_internal_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(call: Call) -> bytes:
         raise LookupError("of the inside")
 
-    app = Gateway(CLOUD_SERVICE, broken, message_bytes=LIMIT)
+    app = Gateway(CLOUD_SERVICE, broken, refuse, message_bytes=LIMIT)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         answer = await client.get("/cloud/namespaces")
     assert answer.status_code == 500
@@ -244,7 +321,7 @@ async def test_headers_are_the_metadata_of_the_call() -> None:
         calls.append(call)
         raise Unavailable("noted")
 
-    app = Gateway(CLOUD_SERVICE, note, message_bytes=LIMIT)
+    app = Gateway(CLOUD_SERVICE, note, refuse, message_bytes=LIMIT)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         await client.get(
             "/cloud/namespaces",
@@ -264,10 +341,10 @@ async def test_headers_are_the_metadata_of_the_call() -> None:
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_whatever_is_asked_has_an_answer(verb: str, path: str, body: bytes) -> None:
-    async def refuse(call: Call) -> bytes:
+    async def unavailable(call: Call) -> bytes:
         raise Unavailable("no")
 
-    app = Gateway(CLOUD_SERVICE, refuse, message_bytes=LIMIT)
+    app = Gateway(CLOUD_SERVICE, unavailable, refuse, message_bytes=LIMIT)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         answer = await client.request(verb, path, content=body)
     assert answer.status_code in {400, 404, 405, 503}

@@ -62,6 +62,12 @@ def test_a_path_binds_a_field_of_a_message() -> None:
     )
 
 
+def test_keys_of_a_map_are_no_names_of_fields() -> None:
+    body = b'{"tags": {"team_a": "1", "teamA": "2"}, "spec": null}'
+    request = asked("POST", "/cloud/namespaces", body)
+    assert request == CreateNamespaceRequest(tags={"team_a": "1", "teamA": "2"})
+
+
 def test_an_empty_body_is_an_empty_request() -> None:
     assert asked("POST", "/cloud/namespaces") == CreateNamespaceRequest()
 
@@ -142,6 +148,19 @@ def test_a_delete_takes_its_fields_from_the_query() -> None:
         (lambda: asked("POST", FAILOVER, b"null"), "the body is not a JSON object"),
         (lambda: asked("POST", FAILOVER, b'{"region": 1}'), "Failed to parse region field"),
         (lambda: asked("POST", FAILOVER, b'{"region": "a", "region": "b"}'), "duplicate field 'region'"),
+        (
+            lambda: asked("POST", FAILOVER, b'{"asyncOperationId": "a", "async_operation_id": "b"}'),
+            "duplicate field 'async_operation_id'",
+        ),
+        (lambda: asked("POST", "/cloud/namespaces", b'{"spec": []}'), "field 'spec' is not a JSON object"),
+        (
+            lambda: asked("POST", "/cloud/namespaces", b'{"spec": {"replicas": [[]]}}'),
+            "field 'replicas' is not a JSON object",
+        ),
+        (
+            lambda: asked("POST", "/cloud/namespaces", b'{"spec": {"mtls_auth": {}, "mtlsAuth": null}}'),
+            "duplicate field 'mtlsAuth'",
+        ),
         (lambda: asked("POST", FAILOVER, b'{"asyncOperatioId": "x"}'), "unknown field 'asyncOperatioId'"),
         (lambda: asked("POST", "/cloud/namespaces", b'{"spec": {"nme": "x"}}'), "unknown field 'nme'"),
         (lambda: asked("POST", FAILOVER, b"{}", {"region": "x"}), "unknown field 'region'"),
