@@ -11,6 +11,14 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
+from temporalio.api.cloud.identity.v1 import (
+    AccountAccess,
+    ApiKey,
+    ApiKeySpec,
+    NamespaceAccess,
+    ServiceAccount,
+    User,
+)
 from temporalio.api.cloud.namespace.v1 import (
     CodecServerSpec,
     HighAvailabilitySpec,
@@ -50,7 +58,26 @@ def _until(minor: int) -> _Life:
     return _Life(last=Version(0, minor, 0))
 
 
+def _enumerated(field: str) -> dict[str, _Life]:
+    """What was a word until v0.3.0, and is an enum since."""
+    return {f"{field}_deprecated": _until(3), field: _since(3)}
+
+
+_ENUMERATED: Final[Mapping[type[Message], str]] = {
+    NamespaceRegionStatus: "state",
+    AsyncOperation: "state",
+    Region: "cloud_provider",
+    User: "state",
+    ServiceAccount: "state",
+    ApiKey: "state",
+    ApiKeySpec: "owner_type",
+    AccountAccess: "role",
+    NamespaceAccess: "permission",
+}
+
 _LIVES: Final[Mapping[str, Mapping[str, _Life]]] = {
+    kind.DESCRIPTOR.full_name: _enumerated(field) for kind, field in _ENUMERATED.items()
+} | {
     kind.DESCRIPTOR.full_name: lives
     for kind, lives in (
         (
@@ -81,15 +108,11 @@ _LIVES: Final[Mapping[str, Mapping[str, _Life]]] = {
         (
             Namespace,
             {
-                "state_deprecated": _until(3),
-                "state": _since(3),
+                **_enumerated("state"),
                 "region_status": _until(15),
                 "replicas": _since(13),
             },
         ),
-        (NamespaceRegionStatus, {"state_deprecated": _until(3), "state": _since(3)}),
-        (AsyncOperation, {"state_deprecated": _until(3), "state": _since(3)}),
-        (Region, {"cloud_provider_deprecated": _until(3), "cloud_provider": _since(3)}),
     )
 }
 

@@ -57,9 +57,12 @@ class Identities:
             resource_version="1",
             spec=UserSpec(
                 email=f"owner@{account}.invalid",
-                access=Access(account_access=AccountAccess(role=AccountAccess.ROLE_OWNER)),
+                access=Access(
+                    account_access=AccountAccess(role=AccountAccess.ROLE_OWNER, role_deprecated="owner")
+                ),
             ),
             state=ResourceState.RESOURCE_STATE_ACTIVE,
+            state_deprecated="active",
         )
         self.users: Final[dict[str, User]] = {OWNER: owner}
         self.service_accounts: Final[dict[str, ServiceAccount]] = {}

@@ -22,6 +22,7 @@ from mockcloud.control import identities
 from mockcloud.control.access import Identity
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.identities import Identities, Record
+from mockcloud.control.identity_specs import namespace_access
 from mockcloud.control.operations import ENDED, Kind, Operation, State
 from mockcloud.core import times
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -55,7 +56,8 @@ class IdentityChanges:
             owner = self._known.owner(identity.id)
             assert owner is not None, "it was the identity of a call"
             after = copy.deepcopy(owner)
-            after.spec.access.namespace_accesses[namespace].permission = NamespaceAccess.PERMISSION_ADMIN
+            admin = namespace_access(NamespaceAccess(permission=NamespaceAccess.PERMISSION_ADMIN))
+            after.spec.access.namespace_accesses[namespace].CopyFrom(admin)
             await self._context.database.transact(lambda connection: identities.put(connection, after))
             self._known.take(after)
 

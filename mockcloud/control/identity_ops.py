@@ -12,6 +12,7 @@ from typing import Final
 from google.protobuf.message import Message
 from temporalio.api.cloud.cloudservice import v1 as api
 from temporalio.api.cloud.identity.v1 import (
+    AccountAccess,
     ApiKey,
     ApiKeySpec,
     OwnerType,
@@ -94,6 +95,8 @@ class IdentityOps:
             spec = self._specs.user(request.spec)
             if spec.email != user.spec.email:
                 raise InvalidArgument("the email of a user cannot be changed")
+            if user.id == OWNER and spec.access.account_access.role != AccountAccess.ROLE_OWNER:
+                raise FailedPrecondition("the owner of the account keeps that role")
             return self._changes.changed(user, User(spec=spec))
 
         return api.UpdateUserResponse(
@@ -202,6 +205,7 @@ class IdentityOps:
             for key in self._known.keys.values()
             if request.owner_id in {"", key.spec.owner_id}
             and request.owner_type in {OwnerType.OWNER_TYPE_UNSPECIFIED, key.spec.owner_type}
+            and request.owner_type_deprecated in {"", key.spec.owner_type_deprecated}
             and _owns(caller.identity, key)
         ]
         page, token = page_of(found, request.page_size, request.page_token)

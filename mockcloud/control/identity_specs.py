@@ -73,7 +73,7 @@ class Specs:
         else:
             scoped = spec.namespace_scoped_access
             checked.namespace_scoped_access.namespace = self.namespace_id(scoped.namespace)
-            checked.namespace_scoped_access.access.CopyFrom(_namespace_access(scoped.access))
+            checked.namespace_scoped_access.access.CopyFrom(namespace_access(scoped.access))
         return checked
 
     def key(self, spec: ApiKeySpec, identity: Identity) -> ApiKeySpec:
@@ -100,13 +100,15 @@ class Specs:
 
     def _access(self, access: Access) -> Access:
         given = access.account_access
+        for custom in (*given.custom_roles, *access.custom_roles_deprecated):
+            raise InvalidArgument(f"custom role {custom!r} not found")
         role = given.role or _OLD_ROLES.get(given.role_deprecated, AccountAccess.ROLE_UNSPECIFIED)
         if role not in _OLD_ROLES.values():
             raise InvalidArgument(f"access.account_access.role must be one of {', '.join(_OLD_ROLES)}")
         return Access(
-            account_access=AccountAccess(role=role),
+            account_access=AccountAccess(role=role, role_deprecated=_word(_OLD_ROLES, role)),
             namespace_accesses={
-                self.namespace_id(name): _namespace_access(each)
+                self.namespace_id(name): namespace_access(each)
                 for name, each in access.namespace_accesses.items()
             },
         )
@@ -117,7 +119,7 @@ class Specs:
         changed.CopyFrom(access)
         namespace_id = self.namespace_id(namespace)
         if wanted.permission or wanted.permission_deprecated:
-            changed.namespace_accesses[namespace_id].CopyFrom(_namespace_access(wanted))
+            changed.namespace_accesses[namespace_id].CopyFrom(namespace_access(wanted))
         elif namespace_id in changed.namespace_accesses:
             del changed.namespace_accesses[namespace_id]
         return changed
@@ -134,10 +136,15 @@ def check_name(field: str, value: str) -> None:
         raise InvalidArgument(f"{field} must have between 1 and {_LONGEST_NAME} characters")
 
 
-def _namespace_access(access: NamespaceAccess) -> NamespaceAccess:
+def namespace_access(access: NamespaceAccess) -> NamespaceAccess:
+    """What somebody is given for a namespace. Raises InvalidArgument for no permission, and for an unknown one."""
     permission = access.permission or _OLD_PERMISSIONS.get(
         access.permission_deprecated, NamespaceAccess.PERMISSION_UNSPECIFIED
     )
     if permission not in _OLD_PERMISSIONS.values():
         raise InvalidArgument(f"the permission of a namespace must be one of {', '.join(_OLD_PERMISSIONS)}")
-    return NamespaceAccess(permission=permission)
+    return NamespaceAccess(permission=permission, permission_deprecated=_word(_OLD_PERMISSIONS, permission))
+
+
+def _word(words: Mapping[str, int], number: int) -> str:
+    return next(word for word, known in words.items() if known == number)

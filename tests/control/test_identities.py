@@ -233,6 +233,9 @@ class TestRoles:
             _, reader = await account(cloud, "reader", role(AccountAccess.ROLE_READ))
             with pytest.raises(PermissionDenied):
                 await asked(cloud, api.CreateNamespaceRequest(spec=spec), reader)
+            tagged = api.CreateNamespaceRequest(spec=spec, tags={"team": "payments"})
+            with pytest.raises(PermissionDenied):
+                await asked(cloud, tagged, developer)
             made = await asked(cloud, api.CreateNamespaceRequest(spec=spec), developer)
             await cloud.plane.operation(made.async_operation.id)
             found = await asked(cloud, api.GetServiceAccountRequest(service_account_id=account_id))
@@ -249,6 +252,9 @@ class TestRoles:
             assert len(keys) == 2
             every = (await asked(cloud, api.GetApiKeysRequest())).api_keys
             (other,) = [key for key in every if key.spec.owner_id == theirs]
+            for old, count in (("service-account", 3), ("user", 0)):
+                typed = api.GetApiKeysRequest(owner_type_deprecated=old)
+                assert len((await asked(cloud, typed)).api_keys) == count
             with pytest.raises(NotFound):
                 await asked(cloud, api.GetApiKeyRequest(key_id=other.id), me)
             with pytest.raises(NotFound):
@@ -309,6 +315,12 @@ class TestRoles:
             assert list((await asked(cloud, api.GetApiKeysRequest())).api_keys) == []
 
 
+def _with_custom_role() -> Access:
+    return Access(
+        account_access=AccountAccess(role=AccountAccess.ROLE_READ, custom_roles=["auditor"]),
+    )
+
+
 FUTURE = Timestamp(seconds=4_000_000_000)
 
 
@@ -329,6 +341,20 @@ FUTURE = Timestamp(seconds=4_000_000_000)
         (api.CreateUserRequest(spec=UserSpec(email="a@b", access=role(77))), InvalidArgument, "role"),  # type: ignore[arg-type]
         (api.UpdateUserRequest(user_id="owner"), InvalidArgument, "resource_version is required"),
         (api.DeleteUserRequest(user_id="owner", resource_version="1"), FailedPrecondition, "owner"),
+        (
+            api.UpdateUserRequest(
+                user_id="owner",
+                spec=UserSpec(email="owner@local.invalid", access=role(AccountAccess.ROLE_READ)),
+                resource_version="1",
+            ),
+            FailedPrecondition,
+            "the owner of the account keeps that role",
+        ),
+        (
+            api.CreateUserRequest(spec=UserSpec(email="a@b", access=_with_custom_role())),
+            InvalidArgument,
+            "custom role 'auditor' not found",
+        ),
         (api.GetUserRequest(user_id="none"), NotFound, "user 'none' not found"),
         (api.GetUserRequest(), InvalidArgument, "required"),
         (api.CreateServiceAccountRequest(), InvalidArgument, "name must have between"),
