@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -15,7 +16,7 @@ from starlette.routing import Mount, Route
 from mockcloud.cloud import event_stream, metrics
 from mockcloud.control.cloud_ops import CLOUD_SERVICE
 from mockcloud.core.errors import ServiceError
-from mockcloud.rpc.http_gateway import Gateway, error_response
+from mockcloud.rpc.http_gateway import Gateway, error_response, no_route
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -49,8 +50,13 @@ def application(cloud: Cloud) -> ASGIApp:
             Route("/v1/metrics", scrape),  # where Temporal Cloud has it
             Mount("/", gateway),
         ],
-        exception_handlers={ServiceError: _refused},
+        exception_handlers={ServiceError: _refused, HTTPException: _not_routed},
     )
+
+
+async def _not_routed(_request: Request, _error: Exception) -> Response:
+    """What is no path does not come to the gateway: the authority of CONNECT, a whole URL, `*`."""
+    return no_route()
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ loaded when the first request comes may import this.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, NoReturn, TypeAlias
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -83,7 +83,7 @@ class Gateway:
         path = _path(request)
         found = self._routes.find(request.method, path)
         if found is None:
-            return self._no_route(path)
+            return no_route(self._routes.verbs(path))
         name = full_name(found.route.rpc)
         try:
             message = await self._message(found, name, request)
@@ -94,17 +94,6 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001 - the border: whatever it is, it gets a status
             return error_response(service_error(error, name))
-
-    def _no_route(self, path: str) -> Response:
-        """The words of grpc-gateway."""
-        verbs = self._routes.verbs(path)
-        if verbs:
-            response = error_response(Unimplemented("Method Not Allowed"), status=405)
-            response.headers["allow"] = ", ".join(verbs)
-            return response
-        error = NotFound("Not Found")
-        error.detail = None  # it is not the service that answers
-        return error_response(error)
 
     async def _message(self, found: Found, name: str, request: Request) -> Message:
         try:
@@ -133,6 +122,18 @@ class Gateway:
         error = TooLarge(f"grpc: received message larger than max ({size} vs. {self._message_bytes})")
         error.detail = None
         return error
+
+
+def no_route(verbs: Iterable[str] = ()) -> Response:
+    """The words of grpc-gateway where nothing is served, or something by other `verbs`."""
+    allowed = ", ".join(verbs)
+    if allowed:
+        response = error_response(Unimplemented("Method Not Allowed"), status=405)
+        response.headers["allow"] = allowed
+        return response
+    error = NotFound("Not Found")
+    error.detail = None  # it is not the service that answers
+    return error_response(error)
 
 
 def error_response(error: ServiceError, *, status: int | None = None) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import logging
 import socket
 import subprocess
@@ -44,6 +46,18 @@ async def test_it_outlives_the_control_plane(mockcloud: MockCloud) -> None:
     assert dead.json() == {"code": 14, "message": "the control plane is down", "details": []}
     assert unknown.status_code == 404
     assert alive.json()["namespace"]["spec"]["name"] == "default"
+
+
+@pytest.mark.parametrize("line", ["CONNECT x:443", "OPTIONS *", "GET http://x/cloud/regions", "POST /events"])
+async def test_what_no_route_takes(mockcloud: MockCloud, line: str) -> None:
+    url = httpx.URL(mockcloud.http)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    writer.close()
+    assert head.startswith("HTTP/1.1 404 ")
+    assert "\r\ncontent-type: application/json" in head
+    assert json.loads(body) == {"code": 5, "message": "Not Found", "details": []}
 
 
 def test_a_cloud_ends_beside_idle_and_half_open_connections(caplog: pytest.LogCaptureFixture) -> None:
