@@ -14,6 +14,7 @@ from temporalio.api.history.v1 import History, HistoryEvent
 
 from mockcloud.api.admin.v1.cloud_admin_pb2 import HistoryResponse
 from mockcloud.api.admin.v1.region_admin_pb2 import BranchView, EventFate, RunTree
+from mockcloud.cli.reasons import Reasons
 from mockcloud.core.event_kinds import name_of
 
 
@@ -61,7 +62,11 @@ def _branch_values(branch: BranchView) -> dict[str, Any]:
 
 
 def show(answer: HistoryResponse, console: Console) -> None:
-    """Each run with a column for each branch in each region, and below it what became of the losing ones."""
+    """Each run with a column for each branch in each region, and below it what became of the losing ones.
+
+    Why events were lost comes last, each reason once.
+    """
+    reasons = Reasons()
     for tree in answer.regions:
         for run in tree.runs:
             # Not the table's title: that would be broken to the table's width.
@@ -71,8 +76,10 @@ def show(answer: HistoryResponse, console: Console) -> None:
             if not run.status:
                 continue
             console.print(_table(run))
-            for line in _notes(run):
+            for line in _notes(run, reasons):
                 console.print(f"  {line}", soft_wrap=True, highlight=False)
+    for line in reasons.lines():
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def _marks(run: RunTree) -> Iterator[str]:
@@ -124,7 +131,7 @@ def _mark(fate: EventFate | None, run_id: str) -> str:
     return f" → {to}" if fate.run_id == run_id else f" → {to} of run {fate.run_id}"
 
 
-def _notes(run: RunTree) -> Iterator[str]:
+def _notes(run: RunTree, reasons: Reasons) -> Iterator[str]:
     for branch in run.branches:
         fork = _fork(branch)
         if fork:
@@ -135,7 +142,7 @@ def _notes(run: RunTree) -> Iterator[str]:
         by_reason: dict[tuple[str, str], list[int]] = {}
         for fate in branch.fates:
             to = "" if fate.run_id in {"", run.run_id} else f" to run {fate.run_id}"
-            why = f": {fate.reason}" if fate.reason else to
+            why = reasons.mark(fate.reason) if fate.reason else to
             by_reason.setdefault((fate.fate, why), []).append(fate.event_id)
         for (fate_name, why), event_ids in by_reason.items():
             yield f"  {fate_name} {ranges(event_ids)}{why}"

@@ -13,6 +13,7 @@ from mockcloud.api.admin.v1.cloud_admin_pb2 import EventsOutcome, FailoverReport
 from mockcloud.cli import text
 from mockcloud.cli.client import plain
 from mockcloud.cli.history import ranges
+from mockcloud.cli.reasons import Reasons
 from mockcloud.core.event_kinds import kind_of, name_of
 
 _SINGULAR = {"activities": "activity", "children": "child"}
@@ -58,7 +59,7 @@ def values(report: FailoverReport) -> dict[str, Any]:
 
 
 def show(report: FailoverReport, console: Console) -> None:
-    """A line for each run, and below the table what was reapplied, what was lost, and why."""
+    """A line for each run, and below the table what was reapplied, what was lost, and why: each reason once."""
     operation, left = report.operation, report.operation.unreplicated
     console.print(text.operation_line(operation), soft_wrap=True, highlight=False)
     if not operation.HasField("unreplicated"):
@@ -82,12 +83,15 @@ def show(report: FailoverReport, console: Console) -> None:
             *(str(counts[outcome] or "") for outcome in _OUTCOMES),
         )
     console.print(table)
+    reasons = Reasons()
     for run in report.runs:
-        lines = list(_notes(run))
+        lines = list(_notes(run, reasons))
         if lines:
             console.print(f"{run.workflow_id}, run {run.run_id}:", soft_wrap=True, highlight=False)
         for line in lines:
             console.print(f"  {line}", soft_wrap=True, highlight=False)
+    for line in reasons.lines():
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def _standing(report: FailoverReport) -> str:
@@ -118,7 +122,7 @@ def _count(things: str, count: int) -> str:
     return f"{count} {_SINGULAR.get(things, things.removesuffix('s')) if count == 1 else things}"
 
 
-def _notes(run: RunReport) -> Iterator[str]:
+def _notes(run: RunReport, reasons: Reasons) -> Iterator[str]:
     for told in run.outcomes:
         if told.outcome == "recovered" and not told.reason:
             continue  # the event is where it was
@@ -132,7 +136,7 @@ def _notes(run: RunReport) -> Iterator[str]:
             elsewhere = "" if told.run_id == run.run_id else f" of run {told.run_id}"
             yield f"{what} {as_events}{elsewhere}"
         else:
-            yield f"{what}: {told.reason}"
+            yield f"{what}{reasons.mark(told.reason)}"
 
 
 def _named(told: EventsOutcome) -> str:

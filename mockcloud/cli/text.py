@@ -22,8 +22,8 @@ from mockcloud.core import times
 
 def console() -> Console:
     """As wide as the terminal; wide enough for every name when the output goes elsewhere."""
-    terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=200)
+    width = None if Console().is_terminal else 200
+    return Console(width=width, markup=False, emoji=False)  # what users have named is printed as it is
 
 
 def print_status(status: StatusResponse) -> None:

@@ -533,6 +533,17 @@ class TestHistory:
             "EVENT_TYPE_WORKFLOW_TASK_SCHEDULED",
         ]
 
+    def test_names_are_printed_as_they_are(self, shell: Shell, cloud: BlockingCloud) -> None:
+        start_workflow(cloud, "w1")
+        name = "[bold]no markup[/] :smile:"
+
+        async def signal() -> None:
+            client = await Client.connect(cloud.namespace("default").endpoint)
+            await client.get_workflow_handle("w1").signal(name)
+
+        asyncio.run(signal())
+        assert name in shell.text("history", "default", "w1")
+
     def test_of_nothing(self, shell: Shell) -> None:
         for output in ("text", "json"):
             line = shell.error("history", "default", "nothing", "-o", output)

@@ -81,7 +81,9 @@ class TestOneRun:
         assert text.count("v1 activity task scheduled (lost)") == 2
         assert text.count("the branch 9@v1 forks after event 4@v1:") == 2
         assert text.count(f"  reapplied {signal.event_id}\n") == 2
-        assert "lost 6-9: what a worker decided on a losing branch does not count" in text
+        assert text.count("lost 6-9 [1]\n") == 2
+        assert text.count("what a worker decided on a losing branch does not count") == 1
+        assert text.splitlines()[-1].startswith("[1] what a worker decided")
 
         values = json.loads(await command(mockcloud, "history", NAMESPACE, "w1", "-o", "json"))
         for (shown,) in values.values():
@@ -151,7 +153,8 @@ class TestTwoRuns:
             assert loser.branches[0].fates[-1].reason == fates.BY_THE_SERVER
         text = await command(mockcloud, "history", NAMESPACE, "both")
         assert "superseded by another run" in text
-        assert f"lost 1: {fates.LOSING_START}" in text
+        assert "lost 1 [1]\n" in text
+        assert f"[1] {fates.LOSING_START}\n" in text
 
     async def test_a_reset_that_a_user_asked_for_is_no_conflict(self, mockcloud: MockCloud) -> None:
         east, _ = await started(mockcloud)

@@ -136,7 +136,8 @@ class TestAtTheSwitch:
         assert (
             f"not settled: region {EAST} has not returned; what only it has is lost, unless it does" in text
         )
-        assert f"(2 signals, 3 workflow tasks: one, two): only region {EAST} has it" in text
+        assert "(2 signals, 3 workflow tasks: one, two) [1]\n" in text
+        assert text.endswith(f"\n[1] only region {EAST} has it, which has not returned\n")
 
     async def test_a_file_that_is_gone(self, mockcloud: MockCloud) -> None:
         """The failover is done; what it left is said to be not known, and why."""
@@ -302,7 +303,8 @@ class TestAfterHealing:
         assert "settled: both regions have agreed since" in text
         assert "reapplied: event 5, 7 (2 signals: one, two) as event 7-8" in text
         assert "reapplied: event 10 (1 signal: late, written after the switch) as event 9" in text
-        assert "lost: event 6, 8-9 (3 workflow tasks): what a worker decided" in text
+        assert "lost: event 6, 8-9 (3 workflow tasks) [1]\n" in text
+        assert text.splitlines()[-1].startswith("[1] what a worker decided")
         shown = json.loads(await command(mockcloud, "report", report.operation.id, "-o", "json"))
         (values,) = (each for each in shown["runs"] if each["workflow_id"] == "w1")
         assert values["at_switch"] == {"signals": 2, "workflow tasks": 3}
