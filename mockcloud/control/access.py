@@ -36,12 +36,16 @@ _ROLES: Final[Mapping[str, frozenset[int]]] = {
             "GetServiceAccounts",
             "GetUser",
             "GetUsers",
-            # One's own, says `control.identities`.
+            # One's own, says `control.identity_ops`.
             "CreateApiKey",
             "DeleteApiKey",
             "GetApiKey",
             "GetApiKeys",
             "UpdateApiKey",
+            # Those of a namespace that one administers: `check_managing`.
+            "CreateServiceAccount",
+            "DeleteServiceAccount",
+            "UpdateServiceAccount",
         ),
         _EVERYBODY,
     ),
@@ -138,6 +142,19 @@ def check_call(identity: Identity, method: str, namespace: str, asked: str) -> N
     elif identity.role in _ROLES.get(method, _ADMINS):
         return
     raise denied()
+
+
+def check_managing(identity: Identity, namespace: str, asked: str) -> None:
+    """Whether somebody may manage the service accounts of a namespace, or if it is empty, of the account.
+
+    Raises as `check_call`.
+    """
+    if identity.is_admin:
+        return
+    if namespace and not identity.sees(namespace):
+        raise NamespaceNotFound(asked)
+    if not namespace or not identity.may(namespace, Permission.PERMISSION_ADMIN):
+        raise denied()
 
 
 def check_workflow_call(identity: Identity, method: str, namespace: str, asked: str) -> None:

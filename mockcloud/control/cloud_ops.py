@@ -134,7 +134,12 @@ class CloudOps:
 
     @serves(SERVED, CreateNamespaceRequest)
     async def _create_namespace(self, request: CreateNamespaceRequest, caller: Caller) -> Message:
-        operation = await self._creations.request(request, caller)
+        if caller.identity.is_admin:
+            operation = await self._creations.request(request, caller)
+        else:  # who makes a namespace administers it
+            namespace = self._context.directory.full_name(request.spec.name)
+            async with self.identities.granting(caller.identity, namespace) as grant:
+                operation = await self._creations.request(request, caller, also=grant)
         return CreateNamespaceResponse(
             namespace=self._context.directory.full_name(operation.namespace),
             async_operation=self._operation(operation),

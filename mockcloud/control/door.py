@@ -84,10 +84,7 @@ class Door:
 
     async def _change(self, operation: str, call: Call, identity: Identity, request: Message) -> bytes:
         async with self._audit.attempt(operation, identity.principal, request, forwarded_for(call)):
-            answer = await self._service.dispatch(call, identity)
-        if isinstance(request, CreateNamespaceRequest) and not identity.is_admin:
-            await self._service.identities.grant(identity, self._directory.full_name(request.spec.name))
-        return answer
+            return await self._service.dispatch(call, identity)
 
     def _changed(self, task: asyncio.Task[bytes]) -> None:
         self._changing.discard(task)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -23,7 +24,7 @@ from mockcloud.control.access import Identity
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.identities import Identities, Record
 from mockcloud.control.identity_specs import namespace_access
-from mockcloud.control.operations import ENDED, Kind, Operation, State
+from mockcloud.control.operations import ENDED, Also, Kind, Operation, State
 from mockcloud.core import times
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
 
@@ -50,16 +51,26 @@ class IdentityChanges:
         self._known: Final = known
         self._one_by_one: Final = asyncio.Lock()
 
-    async def grant(self, identity: Identity, namespace: str) -> None:
-        """Give somebody all that can be done to a namespace, as to who has made it."""
+    @asynccontextmanager
+    async def granting(self, identity: Identity, namespace: str) -> AsyncIterator[Also]:
+        """Around the transaction in which somebody makes a namespace: with what is given, all of it becomes theirs."""
         async with self._one_by_one:
             owner = self._known.owner(identity.id)
             assert owner is not None, "it was the identity of a call"
             after = copy.deepcopy(owner)
             admin = namespace_access(NamespaceAccess(permission=NamespaceAccess.PERMISSION_ADMIN))
             after.spec.access.namespace_accesses[namespace].CopyFrom(admin)
-            await self._context.database.transact(lambda connection: identities.put(connection, after))
-            self._known.take(after)
+            after.resource_version = _next_version(owner)
+            stored = False
+
+            async def store(connection: aiosqlite.Connection) -> None:
+                nonlocal stored
+                await identities.put(connection, after)
+                stored = True
+
+            yield store
+            if stored:
+                self._known.take(after)
 
     async def create(
         self,
@@ -143,12 +154,16 @@ class IdentityChanges:
         record = type(before)()
         record.CopyFrom(before)
         record.spec.CopyFrom(after.spec)
-        record.resource_version = str(int(before.resource_version) + 1)
+        record.resource_version = _next_version(before)
         record.last_modified_time.CopyFrom(times.timestamp(self._now()))
         return record
 
     def _now(self) -> int:
         return self._context.ports.clock.now()
+
+
+def _next_version(record: Record) -> str:
+    return str(int(record.resource_version) + 1)
 
 
 def found_record(records: dict[str, Rec], record_id: str, what: str) -> Rec:

@@ -7,6 +7,7 @@ all of them; the rest of who may do what is in `control.access`.
 from __future__ import annotations
 
 import secrets
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from google.protobuf.message import Message
@@ -22,13 +23,13 @@ from temporalio.api.cloud.identity.v1 import (
     UserSpec,
 )
 
-from mockcloud.control import identities
+from mockcloud.control import access, identities
 from mockcloud.control.access import Identity
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.identities import OWNER, Identities
 from mockcloud.control.identity_changes import IdentityChanges, check_version, found_record, page_of
 from mockcloud.control.identity_specs import Specs, check_name
-from mockcloud.control.operations import Kind
+from mockcloud.control.operations import Also, Kind
 from mockcloud.control.served import Handler, serves
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
 
@@ -121,8 +122,8 @@ class IdentityOps:
         def change() -> User:
             user = found_record(self._known.users, request.user_id, "user")
             check_version(user.resource_version, request.resource_version)
-            access = self._specs.with_namespace(user.spec.access, request.namespace, request.access)
-            return self._changes.changed(user, User(spec=UserSpec(email=user.spec.email, access=access)))
+            granted = self._specs.with_namespace(user.spec.access, request.namespace, request.access)
+            return self._changes.changed(user, User(spec=UserSpec(email=user.spec.email, access=granted)))
 
         operation = await self._changes.update(Kind.USER_ACCESS, request, caller, change)
         return api.SetUserNamespaceAccessResponse(async_operation=operation)
@@ -142,6 +143,7 @@ class IdentityOps:
     @serves(SERVED, api.CreateServiceAccountRequest)
     async def _create_account(self, request: api.CreateServiceAccountRequest, caller: Caller) -> Message:
         def make(account_id: str) -> ServiceAccount:
+            self._check_managing(caller.identity, request.spec)
             return self._changes.new(
                 ServiceAccount(id=account_id, spec=self._specs.service_account(request.spec))
             )
@@ -155,6 +157,7 @@ class IdentityOps:
             account = found_record(
                 self._known.service_accounts, request.service_account_id, "service account"
             )
+            self._check_managing(caller.identity, account.spec)
             check_version(account.resource_version, request.resource_version)
             spec = self._specs.service_account(request.spec, but=account.id)
             before, after = account.spec.namespace_scoped_access, spec.namespace_scoped_access
@@ -171,6 +174,7 @@ class IdentityOps:
             account = found_record(
                 self._known.service_accounts, request.service_account_id, "service account"
             )
+            self._check_managing(caller.identity, account.spec)
             check_version(account.resource_version, request.resource_version)
             return account
 
@@ -195,6 +199,12 @@ class IdentityOps:
 
         operation = await self._changes.update(Kind.SERVICE_ACCOUNT_ACCESS, request, caller, change)
         return api.SetServiceAccountNamespaceAccessResponse(async_operation=operation)
+
+    def _check_managing(self, identity: Identity, spec: ServiceAccountSpec) -> None:
+        """Accounts of one namespace are for who administers that, the others for admins of the account."""
+        asked = spec.namespace_scoped_access.namespace
+        namespace = self._specs.named(asked) if spec.HasField("namespace_scoped_access") else ""
+        access.check_managing(identity, namespace, asked)
 
     # Keys
 
@@ -268,9 +278,9 @@ class IdentityOps:
             raise NotFound(f"API key {key_id!r} not found")
         return key
 
-    async def grant(self, identity: Identity, namespace: str) -> None:
-        """Give somebody all that can be done to a namespace, as to who has made it."""
-        await self._changes.grant(identity, namespace)
+    def granting(self, identity: Identity, namespace: str) -> AbstractAsyncContextManager[Also]:
+        """Around the transaction in which somebody makes a namespace: `IdentityChanges.granting`."""
+        return self._changes.granting(identity, namespace)
 
 
 def _owns(identity: Identity, key: ApiKey) -> bool:

@@ -126,8 +126,13 @@ class Specs:
 
     def namespace_id(self, namespace: str) -> str:
         """The id of a namespace. NamespaceNotFound."""
+        self._context.directory.by_name(namespace)
+        return self.named(namespace)
+
+    def named(self, namespace: str) -> str:
+        """The id of the namespace of that name, be there one or not."""
         directory = self._context.directory
-        return directory.full_name(directory.by_name(namespace).name)
+        return directory.full_name(directory.plain_name(namespace))
 
 
 def check_name(field: str, value: str) -> None:

@@ -26,7 +26,7 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.control import specs, tags
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.namespaces import KnownNamespace
-from mockcloud.control.operations import ACCEPTED, Kind, Operation
+from mockcloud.control.operations import ACCEPTED, Also, Kind, Operation
 from mockcloud.core import namespace_rules, search_attribute_registry, times
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
@@ -69,11 +69,17 @@ class Creations:
         )
 
     async def request(
-        self, request: CreateNamespaceRequest, caller: Caller, *, as_regions_do: bool = False
+        self,
+        request: CreateNamespaceRequest,
+        caller: Caller,
+        *,
+        as_regions_do: bool = False,
+        also: Also | None = None,
     ) -> Operation:
         """Accept a creation. It goes on by itself.
 
         `as_regions_do`: whether a name and a retention that regions take will do; the Cloud is stricter.
+        `also`: is done in the transaction that accepts it.
 
         Raises:
             InvalidArgument: a name, region, retention or anything else that no namespace can have.
@@ -99,7 +105,7 @@ class Creations:
             region=replicas[0],
         )
         self._record(draft, spec)  # which checks it
-        return await context.runner.accept(draft, self._accepted)
+        return await context.runner.accept(draft, self._accepted, also)
 
     async def _accepted(self, operation: Operation) -> Operation:
         context, name = self._context, operation.namespace

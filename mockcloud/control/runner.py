@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from mockcloud.control.database import Closed
-from mockcloud.control.operations import ENDED, Kind, Operation, Operations, State
+from mockcloud.control.operations import ENDED, Also, Kind, Operation, Operations, State
 from mockcloud.control.settings import ControlSettings
 from mockcloud.control.waiting import wait_for
 from mockcloud.core.errors import Code, ServiceError
@@ -80,11 +80,15 @@ class Runner:
     # Operations
 
     async def accept(
-        self, operation: Operation, check: Callable[[Operation], Awaitable[Operation]]
+        self,
+        operation: Operation,
+        check: Callable[[Operation], Awaitable[Operation]],
+        also: Also | None = None,
     ) -> Operation:
         """Accept an operation, or find the one that the same request made before. It goes on by itself.
 
-        `check` looks at the namespace and says what to accept, one request at a time for each name.
+        `check` looks at the namespace and says what to accept, one request at a time for each name. `also` is done in
+        the transaction that accepts a new one.
 
         Raises:
             AlreadyExists: the operation's id belongs to another request.
@@ -95,7 +99,7 @@ class Runner:
             if known is not None:
                 return known
             checked = await check(operation)
-            accepted = await self._operations.accept(checked)
+            accepted = await self._operations.accept(checked, also)
             if accepted is checked and not accepted.ended:
                 self._start(accepted)
             return accepted
