@@ -22,6 +22,7 @@ from temporalio.api.cloud.cloudservice.v1 import GetAuditLogsRequest, GetAuditLo
 
 from mockcloud.control.audit_file import AuditFile
 from mockcloud.control.database import Closed, Database
+from mockcloud.control.pages import page_size
 from mockcloud.core import times
 from mockcloud.core.errors import InvalidArgument, ServiceError
 from mockcloud.core.ports import Ports
@@ -55,8 +56,6 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 
 _VERSION: Final = 2  # of entries, in the documentation's examples
-_DEFAULT_PAGE: Final = 100
-_LARGEST_PAGE: Final = 1000
 
 
 @dataclass(slots=True)
@@ -189,9 +188,7 @@ class AuditLog:
 
     async def page(self, request: GetAuditLogsRequest) -> GetAuditLogsResponse:
         """Entries of a span of time, the oldest first. InvalidArgument: size or token of the page."""
-        size = request.page_size or _DEFAULT_PAGE
-        if not 0 < size <= _LARGEST_PAGE:
-            raise InvalidArgument(f"page size must be between 1 and {_LARGEST_PAGE}")
+        size = page_size(request.page_size)
         now = self._ports.clock.now()
         start, end = now - RETENTION, now + 1
         if request.HasField("start_time_inclusive"):

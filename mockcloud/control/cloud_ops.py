@@ -54,14 +54,13 @@ from mockcloud.control.namespace_deletion import Deletions
 from mockcloud.control.namespace_replicas import Replicas
 from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import Operation, operation_not_found
+from mockcloud.control.pages import page_of
 from mockcloud.control.served import CLOUD_SERVICE, Handler, serves
 from mockcloud.control.shown import namespace_message, region_message
 from mockcloud.core.errors import InvalidArgument, NotFound, Unimplemented
 from mockcloud.rpc.methods import Call
 
 _WHO: Final = "Cloud Ops API"
-_DEFAULT_PAGE: Final = 100
-_LARGEST_PAGE: Final = 1000
 
 __all__ = ["CLOUD_SERVICE", "SERVED", "CloudOps"]
 
@@ -106,10 +105,7 @@ class CloudOps:
 
     @serves(SERVED, GetNamespacesRequest)
     async def _get_namespaces(self, request: GetNamespacesRequest, caller: Caller) -> Message:
-        """Pages by name; the page token is the last name of the page before."""
-        size = request.page_size or _DEFAULT_PAGE
-        if not 0 < size <= _LARGEST_PAGE:
-            raise InvalidArgument(f"page size must be between 1 and {_LARGEST_PAGE}")
+        """Pages by name."""
         directory = self._context.directory
         name = directory.plain_name(request.name)
         wanted = [
@@ -117,13 +113,9 @@ class CloudOps:
             for known in directory.all()
             if name in {"", known.name} and caller.identity.sees(directory.full_name(known.name))
         ]
-        if request.page_token and not any(known.name == request.page_token for known in wanted):
-            raise InvalidArgument("invalid page token")
-        rest = [known for known in wanted if known.name > request.page_token]
-        page = rest[:size]
+        page, token = page_of(wanted, lambda known: known.name, request.page_size, request.page_token)
         return GetNamespacesResponse(
-            namespaces=[self._namespace(known) for known in page],
-            next_page_token=page[-1].name if len(rest) > size else "",
+            namespaces=[self._namespace(known) for known in page], next_page_token=token
         )
 
     @serves(SERVED, GetNamespaceRequest)

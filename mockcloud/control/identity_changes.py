@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -29,9 +29,6 @@ from mockcloud.core import times
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
 
 Rec = TypeVar("Rec", User, ServiceAccount, ApiKey)
-
-_DEFAULT_PAGE: Final = 100
-_LARGEST_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +170,6 @@ def found_record(records: dict[str, Rec], record_id: str, what: str) -> Rec:
     if found is None:
         raise NotFound(f"{what} {record_id!r} not found")
     return found
-
-
-def page_of(records: Iterable[Rec], size: int, token: str) -> tuple[list[Rec], str]:
-    """A page by id; the token is the last id of the page before."""
-    size = size or _DEFAULT_PAGE
-    if not 0 < size <= _LARGEST_PAGE:
-        raise InvalidArgument(f"page size must be between 1 and {_LARGEST_PAGE}")
-    by_id = {record.id: record for record in records}
-    if token and token not in by_id:
-        raise InvalidArgument("invalid page token")
-    rest = [by_id[key] for key in sorted(by_id) if key > token]
-    return rest[:size], rest[size - 1].id if len(rest) > size else ""
 
 
 def check_version(present: str, asked: str) -> None:

@@ -27,9 +27,10 @@ from mockcloud.control import access, identities
 from mockcloud.control.access import Identity
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.identities import OWNER, Identities
-from mockcloud.control.identity_changes import IdentityChanges, check_version, found_record, page_of
+from mockcloud.control.identity_changes import IdentityChanges, check_version, found_record
 from mockcloud.control.identity_specs import Specs, check_name
 from mockcloud.control.operations import Also, Kind
+from mockcloud.control.pages import page_of
 from mockcloud.control.served import Handler, serves
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
 
@@ -70,7 +71,7 @@ class IdentityOps:
             if request.email in {"", user.spec.email}
             and (not namespace or namespace in user.spec.access.namespace_accesses)
         ]
-        page, token = page_of(found, request.page_size, request.page_token)
+        page, token = page_of(found, _id, request.page_size, request.page_token)
         return api.GetUsersResponse(users=page, next_page_token=token)
 
     @serves(SERVED, api.GetUserRequest)
@@ -132,7 +133,8 @@ class IdentityOps:
 
     @serves(SERVED, api.GetServiceAccountsRequest)
     async def _get_accounts(self, request: api.GetServiceAccountsRequest, _caller: Caller) -> Message:
-        page, token = page_of(self._known.service_accounts.values(), request.page_size, request.page_token)
+        accounts = self._known.service_accounts.values()
+        page, token = page_of(accounts, _id, request.page_size, request.page_token)
         return api.GetServiceAccountsResponse(service_account=page, next_page_token=token)
 
     @serves(SERVED, api.GetServiceAccountRequest)
@@ -218,7 +220,7 @@ class IdentityOps:
             and request.owner_type_deprecated in {"", key.spec.owner_type_deprecated}
             and _owns(caller.identity, key)
         ]
-        page, token = page_of(found, request.page_size, request.page_token)
+        page, token = page_of(found, _id, request.page_size, request.page_token)
         return api.GetApiKeysResponse(api_keys=page, next_page_token=token)
 
     @serves(SERVED, api.GetApiKeyRequest)
@@ -281,6 +283,10 @@ class IdentityOps:
     def granting(self, identity: Identity, namespace: str) -> AbstractAsyncContextManager[Also]:
         """Around the transaction in which somebody makes a namespace: `IdentityChanges.granting`."""
         return self._changes.granting(identity, namespace)
+
+
+def _id(record: User | ServiceAccount | ApiKey) -> str:
+    return record.id
 
 
 def _owns(identity: Identity, key: ApiKey) -> bool:

@@ -107,9 +107,13 @@ async def test_namespaces_come_in_pages(tmp_path: Path) -> None:
         assert [entry.spec.name for entry in second.namespaces] == ["shipping"]
         assert second.next_page_token == ""
         assert [entry.spec.name for entry in named.namespaces] == ["orders"]
-        with pytest.raises(RPCError) as caught:
-            await service.get_namespaces(GetNamespacesRequest(page_token="from elsewhere"))
-        assert caught.value.status is RPCStatusCode.INVALID_ARGUMENT
+        await cloud.plane.tools.delete_namespace(admin.DeleteNamespaceRequest(namespace="orders"))
+        again = await service.get_namespaces(GetNamespacesRequest(page_size=2, page_token=token))
+        assert again == second, "what ended the page before may be gone"
+        for bad in ("from elsewhere", "orders", token[:-3], "ü"):
+            with pytest.raises(RPCError, match="invalid page token") as caught:
+                await service.get_namespaces(GetNamespacesRequest(page_token=bad))
+            assert caught.value.status is RPCStatusCode.INVALID_ARGUMENT
 
 
 async def test_regions(tmp_path: Path) -> None:
