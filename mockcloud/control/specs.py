@@ -13,13 +13,13 @@ import base64
 import binascii
 import math
 import re
-import ssl
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from temporalio.api.cloud.namespace.v1 import CertificateFilterSpec, MtlsAuthSpec, NamespaceSpec, ReplicaSpec
+from temporalio.api.cloud.namespace.v1 import MtlsAuthSpec, NamespaceSpec, ReplicaSpec
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
+from mockcloud.control import client_certificates
 from mockcloud.control.api_versions import Version, knows
 from mockcloud.core import times
 from mockcloud.core.errors import InvalidArgument
@@ -121,7 +121,7 @@ def check(spec: NamespaceSpec, replicas: Sequence[str], longest_retention: int =
         check_search_attribute(name)
         if number not in _TYPE_NAMES.values():
             raise InvalidArgument(f"unknown type {number} of search attribute {name!r}")
-    _check_mtls(spec.mtls_auth)
+    client_certificates.check(spec.mtls_auth)
     codec = spec.codec_server
     if codec.endpoint and not _HOST_AND_PATH.match(codec.endpoint):
         raise InvalidArgument(f"codec server endpoint {codec.endpoint!r} must be an https:// address")
@@ -248,18 +248,3 @@ def _canonical_certificates(mtls: MtlsAuthSpec) -> None:
         raise InvalidArgument("the spec has two different accepted_client_ca")
     mtls.accepted_client_ca = certificates
     mtls.ClearField("accepted_client_ca_deprecated")
-
-
-def _check_mtls(mtls: MtlsAuthSpec) -> None:
-    if mtls.enabled and not mtls.accepted_client_ca:
-        raise InvalidArgument("mTLS needs an accepted_client_ca")
-    if mtls.accepted_client_ca:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(
-                cadata=mtls.accepted_client_ca.decode("ascii")
-            )
-        except (ssl.SSLError, ValueError):
-            raise InvalidArgument("accepted_client_ca is not a PEM encoded certificate") from None
-    for each in mtls.certificate_filters:
-        if each == CertificateFilterSpec():
-            raise InvalidArgument("a certificate filter is empty")
