@@ -22,7 +22,10 @@ def namespace() -> None:
 @click.option("--retention-days", default=0, help="Of closed workflows. [default: the cloud's]")
 @talks_to_cloud
 def create(connection: Any, name: str, *, regions: tuple[str, ...], retention_days: int) -> None:
-    """Make a namespace; prints its endpoint."""
+    """Make a namespace; prints its endpoint.
+
+    Every name and retention that a region takes will do; the Cloud Ops API is as strict as the Cloud.
+    """
     from mockcloud.api.admin.v1.cloud_admin_pb2 import CreateNamespaceRequest, CreateNamespaceResponse
     from mockcloud.cli.client import plain
 

@@ -87,7 +87,11 @@ class Files:
         if known is None:
             return
         if known != list(regions):
-            raise StartupError(f"{what} belongs to a cloud of {', '.join(known)}")
+            options = " ".join(f"--region {name}" for name in known)
+            raise StartupError(
+                f"{what} belongs to a cloud of {', '.join(known)}, not of {', '.join(regions)}: "
+                f"start it with these regions, in this order ({options})"
+            )
         for name in (*known, "control"):
             if not (database := self.database(name)).exists():
                 raise StartupError(f"{database} is missing: {what} belongs to a cloud of {', '.join(known)}")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from temporalio.api.enums.v1 import EventType
@@ -278,6 +279,16 @@ class TestNamespaces:
         ], "a deleted one is known by them"
         assert "DeleteNamespace of orders: FULFILLED\n" in shell.text("events")
         assert len(shell.json("operations", "--limit", "2")) == 2
+
+    def test_a_name_and_a_retention_that_the_cloud_would_refuse(
+        self, shell: Shell, cloud: BlockingCloud
+    ) -> None:
+        shell.text("namespace", "create", "My_Orders", "--retention-days", "365")
+        assert shell.json("failover", "My_Orders", WEST)["state"] == "FULFILLED"
+        spec = {"name": "Other_Orders", "regions": [EAST], "retentionDays": 365}
+        answer = httpx.post(f"{cloud.http}/cloud/namespaces", json={"spec": spec})
+        assert answer.status_code == 400
+        assert "invalid namespace name 'Other_Orders'" in answer.json()["message"]
 
     def test_refused(self, shell: Shell) -> None:
         assert "exists" in shell.error("namespace", "create", "default")

@@ -285,10 +285,15 @@ class TestRefusals:
         assert version_of(tmp_path / file) == 1_000
 
     def test_a_data_directory_of_other_regions(self, tmp_path: Path) -> None:
-        with started("--data-dir", str(tmp_path), "-o", "json") as process:
+        regions = ["--region", EAST, "--region", WEST, "--region", "aws-eu-west-1"]
+        with started("--data-dir", str(tmp_path), "-o", "json", *regions) as process:
             ready(process)
-        line = refused("--data-dir", str(tmp_path), "--region", WEST, "--region", EAST)
-        assert line == f"the data directory {tmp_path} belongs to a cloud of {EAST}, {WEST}"
+        assert refused("--data-dir", str(tmp_path)) == (
+            f"the data directory {tmp_path} belongs to a cloud of {EAST}, {WEST}, aws-eu-west-1, "
+            f"not of {EAST}, {WEST}: start it with these regions, in this order ({' '.join(regions)})"
+        )
+        with started("--data-dir", str(tmp_path), "-o", "json", *regions) as process:
+            assert len(ready(process)["regions"]) == 3
 
     @pytest.mark.parametrize("file", [f"{WEST}.sqlite", "control.sqlite"])
     def test_a_data_directory_that_misses_a_database(self, tmp_path: Path, file: str) -> None:
