@@ -67,6 +67,10 @@ class Connection:
             return NoCloud(self._tls.why_unreached(self._address) or nobody)
         if lost and not _answers(channel):
             return NoCloud(f"the cloud at {self._address} has ended, before it answered")
+        if code is grpc.StatusCode.UNAUTHENTICATED and not self._metadata:
+            return click.ClickException(
+                f"the cloud at {self._address} asks for an API key: --api-key, or MOCKCLOUD_API_KEY"
+            )
         if code is grpc.StatusCode.DEADLINE_EXCEEDED and "Deadline Exceeded" in details:  # ours
             return click.ClickException(
                 f"no answer within {TIMEOUT_SECONDS:g} s; what was asked for goes on: see `mockcloud operations`"

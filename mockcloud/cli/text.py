@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -42,25 +42,12 @@ def print_status(status: StatusResponse) -> None:
             title=f"namespace {namespace.name} at {namespace.endpoint}, active in {namespace.active_region}",
             title_justify="left",
         )
-        for entry in namespace.regions:
-            unreplicated = sum(peer.tasks for peer in entry.peers)
-            numbers = (
-                entry.record.failover_version,
-                entry.open_workflows,
-                unreplicated,
-                entry.parked,
-                entry.dead_letters,
-            )
-            table.add_row(
-                entry.region, _changing(namespace, entry.region) or _role(entry), *map(str, numbers)
-            )
-        members = {
-            *(replica.region for replica in namespace.replicas),
-            *(name for entry in namespace.regions for name in entry.record.clusters),
-        }
-        for name in sorted(members - {entry.region for entry in namespace.regions}):
-            table.add_row(name, _changing(namespace, name) or "down", *"?????")
+        for row in _rows(namespace, [region.name for region in status.regions]):
+            table.add_row(*row)
         output.print(table)
+        if namespace.HasField("operation"):
+            running = namespace.operation
+            output.print(f"{namespace.name} is being failed over to {running.region}: {running.step}")
         if namespace.failback_region:
             output.print(
                 f"{namespace.name} goes back to {namespace.failback_region} when that is healthy again"
@@ -71,6 +58,29 @@ def print_status(status: StatusResponse) -> None:
                 output.print(f"parked in {entry.region}: {run}: {task.reason}", soft_wrap=True)
     for fault in status.faults:
         output.print(f"fault {fault_line(fault)}")
+
+
+def _rows(namespace: NamespaceOverview, regions: Sequence[str]) -> Iterator[list[str]]:
+    """Where the namespace is or is to be, in the order of the cloud's regions."""
+    views = {entry.region: entry for entry in namespace.regions}
+    members = {
+        *(replica.region for replica in namespace.replicas),
+        *(name for entry in namespace.regions for name in entry.record.clusters),
+        *views,
+    }
+    for region in regions:
+        entry = views.get(region)
+        if entry is not None:
+            numbers = (
+                entry.record.failover_version,
+                entry.open_workflows,
+                sum(peer.tasks for peer in entry.peers),
+                entry.parked,
+                entry.dead_letters,
+            )
+            yield [region, _changing(namespace, region) or _role(entry), *map(str, numbers)]
+        elif region in members:
+            yield [region, _changing(namespace, region) or "down", *"?????"]
 
 
 def _role(entry: NamespaceStatusResponse) -> str:

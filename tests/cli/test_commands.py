@@ -20,7 +20,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client
 
-from mockcloud.api.admin.v1.cloud_admin_pb2 import FailoverRequest, StatusResponse, TimelineEvent
+from mockcloud.api.admin.v1.cloud_admin_pb2 import (
+    FailoverRequest,
+    RegionState,
+    StatusResponse,
+    TimelineEvent,
+)
 from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.cli import events, text
 from mockcloud.cli.main import main
@@ -106,8 +111,9 @@ class TestStatus:
 
     def test_regions_that_are_down(self, shell: Shell, cloud: BlockingCloud) -> None:
         cloud.create_namespace("orders", [WEST])
-        for region in (EAST, WEST):
-            cloud.region(region).kill()
+        cloud.region(EAST).kill()
+        assert re.search(rf"{EAST}\W+down\W+\?.*\n.*{WEST}\W+passive\W", shell.text("status")), "in order"
+        cloud.region(WEST).kill()
         rows = [line.split() for line in shell.text("status").splitlines() if "?" in line]
         assert [row[1:4:2] for row in rows] == [[EAST, "down"], [WEST, "down"], [WEST, "down"]]
         namespaces = shell.json("status")["namespaces"]
@@ -128,7 +134,7 @@ class TestStatus:
         assert "adding" not in shell.text("status")
 
     def test_how_far_a_region_is_added(self, capsys: pytest.CaptureFixture[str]) -> None:
-        status = StatusResponse()
+        status = StatusResponse(regions=[RegionState(name=EAST), RegionState(name=WEST)])
         orders = status.namespaces.add(name="orders")
         orders.replicas.add(region=EAST, state="active")
         orders.replicas.add(region=WEST, state="adding")
@@ -338,6 +344,7 @@ class TestFailover:
         ) as second:
             until(lambda: shell.json("operations")[0]["step"] == "following")
             assert f"{WEST}: following failover {first.id}\n" in shell.text("events")
+            assert f"default is being failed over to {WEST}: " in shell.text("status")
             cut.remove()
             line, _ = second.communicate(timeout=10)
         by = f"by failover {first.id} that ran already"

@@ -115,7 +115,10 @@ async def test_metrics_events_and_tools(cloud: MockCloud) -> None:
     def run(*words: str) -> Any:
         return CliRunner().invoke(main, [*words, "--cloud", cloud.cloud_ops])
 
-    for key, text in (("", "API key is missing"), (metrics, "Request unauthorized.")):
+    for key, text in (
+        ("", "asks for an API key: --api-key, or MOCKCLOUD_API_KEY"),
+        (metrics, "Request unauthorized."),
+    ):
         result = run("failover", "orders", WEST, "--api-key", key)
         assert result.exit_code == 1
         assert text in result.stderr
