@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
-from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import times
 from mockcloud.core.cluster import Clusters
-from mockcloud.core.errors import DeadlineExceeded, InvalidArgument, NotFound
+from mockcloud.core.errors import DeadlineExceeded, InvalidArgument
 from mockcloud.core.limits import Limits
 from mockcloud.core.namespace_configuration import Configuration, configure
 from mockcloud.core.run import OPEN_STATUSES
@@ -28,9 +27,9 @@ from mockcloud.engine.namespace_removal import NamespaceRemoval
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.frontend import history_tree, tail
 from mockcloud.frontend.calls import CallMeter
+from mockcloud.frontend.dead_letters import DeadLetters
 from mockcloud.frontend.health import Health
 from mockcloud.replication.lag import LagReport
-from mockcloud.replication.waiting import subject
 from mockcloud.rpc.transport import Handlers, Stream
 from mockcloud.store import dead_letters, fills, history, log, parked, positions, visibility
 from mockcloud.store.database import Store
@@ -88,6 +87,7 @@ class RegionAdmin:
         self._region: Final = region
         self._replication: Final = replication
         self._health: Final = Health(region.store, calls)
+        self._letters: Final = DeadLetters(region.name, region.store, region.namespaces, replication.replay)
 
     def register(self, handlers: Handlers) -> None:
         """Serve every method of the service on `handlers`."""
@@ -107,10 +107,10 @@ class RegionAdmin:
         _serve(handlers, "FindMissing", admin.FindMissingRequest, self._find_missing)
         _serve(handlers, "ReadWritten", admin.ReadWrittenRequest, self._read_written)
         _serve(handlers, "ListParked", admin.ListParkedRequest, self._list_parked)
-        _serve(handlers, "ListDeadLetters", admin.ListDeadLettersRequest, self._list_dead_letters)
-        _serve(handlers, "ShowDeadLetter", admin.ShowDeadLetterRequest, self._show_dead_letter)
-        _serve(handlers, "ReplayDeadLetters", admin.ReplayDeadLettersRequest, self._replay_dead_letters)
-        _serve(handlers, "PurgeDeadLetters", admin.PurgeDeadLettersRequest, self._purge_dead_letters)
+        _serve(handlers, "ListDeadLetters", admin.ListDeadLettersRequest, self._letters.list)
+        _serve(handlers, "ShowDeadLetter", admin.ShowDeadLetterRequest, self._letters.show)
+        _serve(handlers, "ReplayDeadLetters", admin.ReplayDeadLettersRequest, self._letters.replay)
+        _serve(handlers, "PurgeDeadLetters", admin.PurgeDeadLettersRequest, self._letters.purge)
         handlers.stream(f"/{SERVICE.full_name}/WatchNamespaces", self._watch_namespaces)
 
     # Namespaces
@@ -304,7 +304,7 @@ class RegionAdmin:
             lambda connection: tail.read_written(connection, record, request)
         )
 
-    # What waits, and what failed
+    # What waits
 
     async def _list_parked(self, request: admin.ListParkedRequest) -> Message:
         namespace, limit = self._find(request.namespace), request.limit or _PAGE
@@ -313,73 +313,6 @@ class RegionAdmin:
         )
         return admin.ListParkedResponse(
             tasks=map(_parked_task, page), next_after_id=page[-1].parked_id if len(page) == limit else 0
-        )
-
-    async def _list_dead_letters(self, request: admin.ListDeadLettersRequest) -> Message:
-        namespace, limit = self._find(request.namespace), request.limit or _PAGE
-        page = await self._region.store.read(
-            lambda connection: dead_letters.list_dead_letters(
-                connection, namespace.id, request.after_id, limit
-            )
-        )
-        letters = [self._letter(letter, b"") for letter in page]
-        return admin.ListDeadLettersResponse(
-            letters=letters, next_after_id=page[-1].message_id if len(page) == limit else 0
-        )
-
-    async def _show_dead_letter(self, request: admin.ShowDeadLetterRequest) -> Message:
-        letter = await self._dead_letter(request.id)
-        return admin.ShowDeadLetterResponse(letter=self._letter(letter, letter.task))
-
-    async def _replay_dead_letters(self, request: admin.ReplayDeadLettersRequest) -> Message:
-        response = admin.ReplayDeadLettersResponse()
-        for letter in [await self._dead_letter(number) for number in await self._chosen(request.ids)]:
-            if await self._replication.replay(letter):
-                response.applied.append(letter.message_id)
-            else:
-                response.failed.append(self._letter(await self._dead_letter(letter.message_id), b""))
-        return response
-
-    async def _purge_dead_letters(self, request: admin.PurgeDeadLettersRequest) -> Message:
-        numbers = await self._chosen(request.ids)
-        for number in numbers:
-            await self._dead_letter(number)
-
-        def purge(connection: sqlite3.Connection) -> None:
-            for number in numbers:
-                dead_letters.delete_dead_letter(connection, number)
-
-        await self._region.store.transact(purge)
-        return admin.PurgeDeadLettersResponse(purged=numbers)
-
-    async def _chosen(self, numbers: Sequence[int]) -> list[int]:
-        """The dead letters of these numbers, or all."""
-        return list(numbers) or await self._region.store.read(dead_letters.all_ids)
-
-    async def _dead_letter(self, number: int) -> DeadLetter:
-        """Raises NotFound."""
-        letter = await self._region.store.read(
-            lambda connection: dead_letters.get_dead_letter(connection, number)
-        )
-        if letter is None:
-            raise NotFound(f"region {self._region.name} has no dead letter {number}")
-        return letter
-
-    def _letter(self, letter: DeadLetter, task: bytes) -> admin.DeadLetter:
-        namespace = self._region.namespaces.find_id(letter.namespace_id)
-        return admin.DeadLetter(
-            id=letter.message_id,
-            region=self._region.name,
-            namespace=namespace.name if namespace else "",
-            workflow_id=letter.workflow_id,
-            run_id=letter.run_id,
-            source=letter.source,
-            position=letter.position,
-            failed_at=letter.failed_at,
-            attempts=letter.attempts,
-            reason=letter.reason,
-            task=task,
-            subject="" if letter.workflow_id else subject(ReplicationTask.FromString(letter.task)),
         )
 
     def _find(self, name: str) -> Namespace:
