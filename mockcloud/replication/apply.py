@@ -31,6 +31,7 @@ from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
+from mockcloud.replication.batches import continues
 from mockcloud.replication.needs import (
     Helped,
     NeedEarlierError,
@@ -38,7 +39,7 @@ from mockcloud.replication.needs import (
     PlanEndedError,
 )
 from mockcloud.replication.peers import Peers
-from mockcloud.replication.plan import TaskPlan, continues
+from mockcloud.replication.plan import TaskPlan
 from mockcloud.replication.receiver import run_of, workflow_of
 from mockcloud.replication.settings import Settings
 from mockcloud.replication.settling import PASSING, Settler

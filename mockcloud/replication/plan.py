@@ -44,6 +44,7 @@ from mockcloud.engine.plans import InTransaction, Loaded, Replicated
 from mockcloud.engine.resets import reset_closed
 from mockcloud.engine.schedules import Schedules
 from mockcloud.replication import reapplying
+from mockcloud.replication.batches import incoming_of, marked, signal_request_ids, wanted_of
 from mockcloud.replication.needs import (
     Helped,
     NeedAgainError,
@@ -153,7 +154,7 @@ class TaskPlan:
 
     async def _history(self, batch: HistoryBatch, *, fetched: bool = False) -> None:
         events = list(History.FromString(batch.events).events)
-        incoming = _incoming(batch, events)
+        incoming = incoming_of(batch, events)
         record = self._loaded.namespace.record
         if incoming.last.version > record.failover_version and not self._helped.refreshed:
             raise NeedRecordError
@@ -187,7 +188,7 @@ class TaskPlan:
         plan: conflict.Plan,
     ) -> None:
         context = self._context
-        extra = passive.Extra(batch.create_request_id, _signal_request_ids(batch, events))
+        extra = passive.Extra(batch.create_request_id, signal_request_ids(batch, events))
         match plan:
             case Duplicate():
                 return
@@ -205,15 +206,15 @@ class TaskPlan:
             case UnknownRun():
                 if events[0].event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                     raise RefusedError("the first event of a run does not start it")
-                created = _marked(passive.create(key, events, context, extra), batch)
-                await self._rank(created, _wanted(batch, events))
+                created = marked(passive.create(key, events, context, extra), batch)
+                await self._rank(created, wanted_of(batch, events))
                 return
         assert run is not None, "only an unknown run has no branches"
         events = [event for event in events if event.event_id >= plan.first_event_id]
-        wanted = _wanted(batch, events)
+        wanted = wanted_of(batch, events)
         match plan:
             case Append():
-                await self._rank(_marked(passive.append(run, events, context, extra), batch), wanted)
+                await self._rank(marked(passive.append(run, events, context, extra), batch), wanted)
             case Backfill():
                 self._put(passive.backfill(run, plan.target, events, context))
                 await self._reapply(run.key, wanted, incoming.items)
@@ -248,7 +249,7 @@ class TaskPlan:
         run.record.reset_run_id = key.run_id
         self._put(Outcome(run=run))
         created = passive.create_reset(made, copies, events, self._context, extra)
-        await self._rank(created, _wanted(batch, events))
+        await self._rank(created, wanted_of(batch, events))
 
     async def _rank(self, outcome: Outcome, wanted: list[HistoryEvent]) -> None:
         """Put the outcome of a run, and what it does to the order of runs: an older one reapplies what is `wanted`."""
@@ -410,70 +411,3 @@ class TaskPlan:
         store, committed = self._schedules.receive(namespace, message.record)
         self._also.append(store)
         self._then.append(committed)
-
-
-async def continues(loaded: Loaded, task: ReplicationTask) -> bool:
-    """Whether a task only continues the open, current run of its workflow id as it stands here.
-
-    Then nothing before it is missing, and it may be applied ahead of its turn: where it comes again, it is a duplicate.
-    """
-    batch = task.history
-    if task.WhichOneof("task") != "history" or batch.HasField("new_run") or batch.filled:
-        return False
-    current = await loaded.current()
-    if current is None or current.run_id != batch.run_id:
-        return False
-    run = await loaded.look(batch.run_id)
-    if run is None or not run.open or run.record.buffered_events:
-        return False
-    incoming = _incoming(batch, list(History.FromString(batch.events).events))
-    return incoming.last.version <= loaded.namespace.record.failover_version and isinstance(
-        conflict.decide(run.record.version_histories, incoming), Append
-    )
-
-
-def _wanted(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """What is reapplied of the events of a batch if they lose.
-
-    A region that joins reapplies nothing of what it is filled with: those who had it before have done so, and the
-    current run may be a later one by now, which does not know.
-    """
-    return [] if batch.filled else reapply.candidates(events)
-
-
-def _marked(outcome: Outcome, batch: HistoryBatch) -> Outcome:
-    """A run that comes with what a reset copied is marked where the copy ends."""
-    if outcome.batches[-1].last_event_id == batch.base.item.event_id:
-        base = batch.base
-        reset.mark(outcome.run, base.run_id, Item.of(base.item), base.reset_time)
-    return outcome
-
-
-def _incoming(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> Incoming:
-    """The batch as the plan sees it. Raises RefusedError where events and version history disagree."""
-    items = version_history.values(batch.items)
-    if not events or not items:
-        raise RefusedError("a batch without events or version history")
-    first, last = events[0].event_id, items[-1]
-    for event_id, event in enumerate(events, first):
-        if event.event_id != event_id:
-            raise RefusedError("the event ids of a batch must be consecutive")
-        if event.version != last.version:
-            raise RefusedError("the events of a batch must have one version")
-    if event_id != last.event_id:
-        raise RefusedError("a batch ends where its version history ends")
-    return Incoming(items, first)
-
-
-def _signal_request_ids(batch: HistoryBatch, events: Sequence[HistoryEvent]) -> list[str]:
-    """Request ids by which a signal sent twice is known.
-
-    A batch that was fetched again has them in its events.
-    """
-    found = dict.fromkeys(batch.request_ids)
-    for event in events:
-        if event.event_type == reapply.SIGNALED:
-            request_id = event.workflow_execution_signaled_event_attributes.request_id
-            if request_id:
-                found[request_id] = None
-    return list(found)
