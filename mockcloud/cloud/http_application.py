@@ -40,7 +40,8 @@ def application(cloud: Cloud) -> ASGIApp:
         accept = request.headers.get("accept", "")
         status = await cloud.status_message()
         health = await cloud.inquiries.health()
-        text, content_type = metrics.exposition(status, health, cloud.settings.account, accept)
+        queues = await cloud.inquiries.task_queues()
+        text, content_type = metrics.exposition(status, health, queues, cloud.settings.account, accept)
         return Response(text, headers={"content-type": content_type})
 
     return Starlette(

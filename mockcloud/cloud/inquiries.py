@@ -77,6 +77,14 @@ class Inquiries:
                 found[region] = await self._region(region).health(_TIMEOUT)
         return found
 
+    async def task_queues(self) -> dict[str, list[region_admin.TaskQueueSize]]:
+        """What waits in the task queues of each region that is up."""
+        found: dict[str, list[region_admin.TaskQueueSize]] = {}
+        for region in sorted(self._nodes):
+            with contextlib.suppress(Unavailable):
+                found[region] = await self._region(region).task_queues(_TIMEOUT)
+        return found
+
     async def lag_messages(self, namespace: str = "") -> list[region_admin.NamespaceLag]:
         """Replication from each region that is up: of all namespaces, or of one where that is.
 

@@ -6,7 +6,8 @@ are of the last minute and in seconds; the others begin with `mockcloud_`. Loade
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -15,23 +16,33 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from mockcloud.api.admin.v1.cloud_admin_pb2 import NamespaceOverview, StatusResponse
-from mockcloud.api.admin.v1.region_admin_pb2 import GetHealthResponse, NamespaceStatusResponse, PeerLag
+from mockcloud.api.admin.v1.region_admin_pb2 import (
+    GetHealthResponse,
+    NamespaceStatusResponse,
+    PeerLag,
+    TaskQueueSize,
+)
 from mockcloud.core import times
 
 _CLOUD: Final = ("temporal_namespace", "temporal_account", "region")
+_POLLS: Final = {"workflow": "PollWorkflowTaskQueue", "activity": "PollActivityTaskQueue"}
 _NAMESPACE: Final = ("namespace", "region")
 _LINK: Final = ("namespace", "region", "peer")
 
 
 def exposition(
-    status: StatusResponse, health: Mapping[str, GetHealthResponse], account: str, accept: str
+    status: StatusResponse,
+    health: Mapping[str, GetHealthResponse],
+    queues: Mapping[str, Sequence[TaskQueueSize]],
+    account: str,
+    accept: str,
 ) -> tuple[bytes, str]:
     """The metrics of a moment, and their content type: text, or OpenMetrics for who accepts it.
 
-    `health` is what regions that are up have counted since their start.
+    `health` is what regions that are up have counted since their start, `queues` what waits in theirs.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(status, health, account))
+    registry.register(_Snapshot(status, health, queues, account))
     encoder, content_type = choose_encoder(accept)
     return encoder(registry), content_type
 
@@ -39,13 +50,21 @@ def exposition(
 class _Snapshot(Collector):
     """One answer of the cloud."""
 
-    def __init__(self, status: StatusResponse, health: Mapping[str, GetHealthResponse], account: str) -> None:
+    def __init__(
+        self,
+        status: StatusResponse,
+        health: Mapping[str, GetHealthResponse],
+        queues: Mapping[str, Sequence[TaskQueueSize]],
+        account: str,
+    ) -> None:
         self.status: Final = status
         self.health: Final = health
+        self.queues: Final = queues
         self.account: Final = account
 
     def collect(self) -> Iterator[Metric]:
         yield from self._of_temporal_cloud()
+        yield from self._of_task_queues()
         yield from self._of_the_cloud()
         yield from self._of_namespaces()
         yield from self._of_replication()
@@ -72,6 +91,28 @@ class _Snapshot(Collector):
             "The current number of open workflows in a namespace.",
             _CLOUD,
             (((name.name, self.account, view.region), view.open_workflows) for name, view in self._views()),
+        )
+
+    def _of_task_queues(self) -> Iterator[GaugeMetricFamily]:
+        polls: Counter[tuple[str, ...]] = Counter()
+        backlog: dict[tuple[str, ...], int] = {}
+        for region, queues in self.queues.items():
+            for queue in queues:
+                labels = (queue.namespace, self.account, region)
+                polls[*labels, _POLLS[queue.kind]] += queue.polls
+                for priority, count in sorted(queue.backlog.items()):
+                    backlog[*labels, queue.name, queue.kind, str(priority)] = count
+        yield _gauge(
+            "temporal_cloud_v1_service_pending_requests",
+            "The number of pollers that are waiting for a task.",
+            (*_CLOUD, "operation"),
+            polls.items(),
+        )
+        yield _gauge(
+            "temporal_cloud_v1_approximate_backlog_count",
+            "The number of tasks that wait in a task queue.",
+            (*_CLOUD, "temporal_task_queue", "task_type", "task_priority"),
+            backlog.items(),
         )
 
     def _of_the_cloud(self) -> Iterator[GaugeMetricFamily]:

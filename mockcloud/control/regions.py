@@ -99,6 +99,11 @@ class RegionClient:
         request = admin.GetHealthRequest()
         return await self.ask(request, admin.GetHealthResponse, timeout)
 
+    async def task_queues(self, timeout: int) -> list[admin.TaskQueueSize]:
+        """What waits in its task queues."""
+        request = admin.ListTaskQueuesRequest()
+        return list((await self.ask(request, admin.ListTaskQueuesResponse, timeout)).queues)
+
     async def system_info(self, timeout: int) -> None:
         """A call that every client makes."""
         method = f"/{WORKFLOW_SERVICE}/GetSystemInfo"

@@ -83,6 +83,7 @@ class TaskQueue:
         self.flow = Flow()
         self.queries: deque[QueryTask] = deque()
         self.polls: OrderedDict[Poll, None] = OrderedDict()
+        self.sticky = False  # of one worker, as its tasks tell
         self.scaling_ready = 0  # from when on a poll may be told to bring more of its kind
         self._clock = clock
         self._rate_allows = Alarm(clock, self.match)
@@ -95,6 +96,7 @@ class TaskQueue:
         """Add a task."""
         task.queue = self
         task.place = None
+        self.sticky = task.offer.sticky and task.offer.task_queue == self.name
         self.flow.added(task.offer.priority.level, self._clock.now())
         self.backlog.add(task, self.rates.weights)
         self.match()

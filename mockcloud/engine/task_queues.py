@@ -58,9 +58,13 @@ class TaskQueues:
         queue.stop()
         del self._queues[queue.namespace.id, queue.kind, queue.name]
 
+    def all(self) -> tuple[TaskQueue, ...]:
+        """The queues of all namespaces."""
+        return tuple(self._queues.values())
+
     def of(self, namespace: Namespace) -> Iterator[TaskQueue]:
         """The queues of a namespace."""
-        return (queue for queue in tuple(self._queues.values()) if queue.namespace is namespace)
+        return (queue for queue in self.all() if queue.namespace is namespace)
 
     def describe(
         self, namespace: Namespace, name: str, task_queue_type: TaskQueueType.ValueType
@@ -92,7 +96,7 @@ class TaskQueues:
     def _prune(self) -> None:
         """Each worker brings a sticky queue with a name of its own: forget those that nobody uses."""
         now = self._clock.now()
-        for queue in tuple(self._queues.values()):
+        for queue in self.all():
             if not queue.backlog and not queue.queries and not queue.has_poller(now, _UNUSED):
                 self.remove(queue)
         self._prune_at = max(_FEW, 2 * len(self._queues))

@@ -25,6 +25,7 @@ from mockcloud.core.visibility_filter import Field, FieldTest
 from mockcloud.engine.fills import Fills
 from mockcloud.engine.namespace_removal import NamespaceRemoval
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.task_queues import TaskQueues
 from mockcloud.frontend import history_tree, tail
 from mockcloud.frontend.calls import CallMeter
 from mockcloud.frontend.dead_letters import DeadLetters
@@ -60,6 +61,8 @@ class RegionParts(Protocol):
     def fills(self) -> Fills: ...
     @property
     def removal(self) -> NamespaceRemoval: ...
+    @property
+    def task_queues(self) -> TaskQueues: ...
     @property
     def limits(self) -> Limits: ...
 
@@ -98,6 +101,7 @@ class RegionAdmin:
         _serve(handlers, "ConfigureNamespace", admin.ConfigureNamespaceRequest, self._configure)
         _serve(handlers, "ForgetNamespace", admin.ForgetNamespaceRequest, self._forget)
         _serve(handlers, "GetHealth", admin.GetHealthRequest, self._health.get)
+        _serve(handlers, "ListTaskQueues", admin.ListTaskQueuesRequest, self._list_task_queues)
         _serve(handlers, "NamespaceStatus", admin.NamespaceStatusRequest, self._status)
         _serve(handlers, "AwaitReplicated", admin.AwaitReplicatedRequest, self._await_replicated)
         _serve(handlers, "Lag", admin.LagRequest, self._lag)
@@ -225,6 +229,20 @@ class RegionAdmin:
             fill=admin.FillProgress(peers=progress[0].peers, runs_given=progress[1], runs=progress[2])
             if progress is not None
             else None,
+        )
+
+    async def _list_task_queues(self, _request: admin.ListTaskQueuesRequest) -> Message:
+        return admin.ListTaskQueuesResponse(
+            queues=[
+                admin.TaskQueueSize(
+                    namespace=queue.namespace.name,
+                    name=queue.name,
+                    kind=queue.kind.name.lower(),
+                    polls=len(queue.polls),
+                    backlog={} if queue.sticky else queue.backlog.sizes(),
+                )
+                for queue in self._region.task_queues.all()
+            ]
         )
 
     # Replication

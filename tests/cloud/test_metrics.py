@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text_format
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.worker import Worker
 
 from mockcloud import MockCloud
 from tests.control.fakes import EAST, WEST
+
+
+@workflow.defn(name="any", sandboxed=False)
+class Nothing:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -73,10 +84,48 @@ async def test_a_namespace_with_an_open_workflow(mockcloud: MockCloud) -> None:
     assert again.names() == metrics.names()
 
 
-async def until_connected(cloud: MockCloud, value: float, link: dict[str, str]) -> None:
+async def once(cloud: MockCloud, condition: Callable[[Metrics], bool]) -> Metrics:
+    """The metrics when they are so."""
     async with asyncio.timeout(10):
-        while (await scraped(cloud))("mockcloud_replication_connected", **link) != value:
+        while not condition(metrics := await scraped(cloud)):
             pass
+        return metrics
+
+
+async def test_tasks_that_wait_for_workers_and_workers_that_wait_for_tasks(mockcloud: MockCloud) -> None:
+    backlog, pollers = (
+        "temporal_cloud_v1_approximate_backlog_count",
+        "temporal_cloud_v1_service_pending_requests",
+    )
+    base = {
+        "temporal_namespace": "default",
+        "temporal_account": mockcloud.cloud.settings.account,
+        "region": EAST,
+    }
+    queue = base | {"temporal_task_queue": "orders", "task_type": "workflow"}
+    polling = base | {"operation": "PollWorkflowTaskQueue"}
+    client = await mockcloud.namespace("default").client()
+    for number in range(3):
+        urgent = Priority(priority_key=1 if number == 2 else 3)
+        await client.start_workflow("any", id=f"w-{number}", task_queue="orders", priority=urgent)
+
+    def waiting(metrics: Metrics, priority: int) -> float:
+        return metrics(backlog, **queue, task_priority=str(priority))
+
+    metrics = await scraped(mockcloud)
+    assert (waiting(metrics, 1), waiting(metrics, 3)) == (1, 2)
+
+    async with Worker(client, task_queue="orders", workflows=[Nothing]):
+        for number in range(3):
+            await client.get_workflow_handle(f"w-{number}").result()
+        metrics = await once(mockcloud, lambda metrics: metrics(pollers, **polling) > 0)
+    assert (waiting(metrics, 1), waiting(metrics, 3)) == (0, 0)
+    names = {dict(labels)["temporal_task_queue"] for name, labels in metrics.values if name == backlog}
+    assert names == {"orders"}, "sticky queues are not told"
+
+
+async def until_connected(cloud: MockCloud, value: float, link: dict[str, str]) -> None:
+    await once(cloud, lambda metrics: metrics("mockcloud_replication_connected", **link) == value)
 
 
 async def test_a_cut_link_and_a_dead_region(mockcloud: MockCloud) -> None:

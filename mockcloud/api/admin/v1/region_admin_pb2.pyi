@@ -296,6 +296,16 @@ class ListParkedResponse(_message.Message):
     tasks: _containers.RepeatedCompositeFieldContainer[ParkedTask]
     def __init__(self, tasks: _Optional[_Iterable[_Union[ParkedTask, _Mapping]]] = ..., next_after_id: _Optional[int] = ...) -> None: ...
 
+class ListTaskQueuesRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ListTaskQueuesResponse(_message.Message):
+    __slots__ = ["queues"]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    queues: _containers.RepeatedCompositeFieldContainer[TaskQueueSize]
+    def __init__(self, queues: _Optional[_Iterable[_Union[TaskQueueSize, _Mapping]]] = ...) -> None: ...
+
 class NamespaceChange(_message.Message):
     __slots__ = ["complete", "record"]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
@@ -518,6 +528,27 @@ class ShowDeadLetterResponse(_message.Message):
     LETTER_FIELD_NUMBER: _ClassVar[int]
     letter: DeadLetter
     def __init__(self, letter: _Optional[_Union[DeadLetter, _Mapping]] = ...) -> None: ...
+
+class TaskQueueSize(_message.Message):
+    __slots__ = ["backlog", "kind", "name", "namespace", "polls"]
+    class BacklogEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    BACKLOG_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    POLLS_FIELD_NUMBER: _ClassVar[int]
+    backlog: _containers.ScalarMap[int, int]
+    kind: str
+    name: str
+    namespace: str
+    polls: int
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., kind: _Optional[str] = ..., polls: _Optional[int] = ..., backlog: _Optional[_Mapping[int, int]] = ...) -> None: ...
 
 class WatchNamespacesRequest(_message.Message):
     __slots__ = []
