@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.cloud.auditlog.v1 import LogRecord
@@ -107,6 +108,22 @@ async def test_what_reads_or_is_not_served_leaves_no_entry(tmp_path: Path) -> No
             with pytest.raises(ServiceError):
                 await asked(cloud, request)
         assert await entries(cloud) == []
+
+
+async def test_what_is_no_message_is_refused_like_anything_else(tmp_path: Path) -> None:
+    async with world(tmp_path) as cloud:
+        for method in ("FailoverNamespaceRegion", "GetNamespaces", "CreateUserGroup"):
+            name = f"/{CLOUD_SERVICE.full_name}/{method}"
+            with pytest.raises(ServiceError, match="error unmarshalling request"):
+                await cloud.plane.dispatch(Call(CLOUD_SERVICE.full_name, method, name, b"\xff", {}))
+        (entry,) = await entries(cloud)
+        assert (entry.operation, entry.status, entry.principal.name) == (
+            "FailoverNamespace",
+            "ERROR",
+            "anonymous",
+        )
+        error = json_format.MessageToDict(entry.raw_details)["error"]
+        assert error["code"] == "INTERNAL"
 
 
 async def test_the_tools_of_this_cloud_are_in_it_too(tmp_path: Path) -> None:
