@@ -187,7 +187,9 @@ class CloudOps:
         _require("async_operation_id", request.async_operation_id)
         operation = await self._context.operations.get(request.async_operation_id)
         namespace = operation.namespace
-        if namespace and not caller.identity.sees(self._context.directory.full_name(namespace)):
+        # Who deletes a namespace sees how that ends, though not the namespace any more.
+        seen = operation.who == caller.who or not namespace
+        if not seen and not caller.identity.sees(self._context.directory.full_name(namespace)):
             raise operation_not_found(operation.id)
         return GetAsyncOperationResponse(async_operation=self._operation(operation))
 

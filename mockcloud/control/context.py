@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -30,6 +30,10 @@ class Caller:
     who: str
     version: Version | None = None
     identity: Identity = ANYBODY
+
+
+Revoke: TypeAlias = Callable[[str], Awaitable[None]]
+"""Takes everybody's permission for a namespace, by its id."""
 
 
 class NamespaceRequest(Protocol):

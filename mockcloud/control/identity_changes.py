@@ -69,6 +69,29 @@ class IdentityChanges:
             if stored:
                 self._known.take(after)
 
+    async def revoke(self, namespace: str) -> None:
+        """Nobody has a permission for that namespace any more. Accounts of that namespace alone stay as they are."""
+        async with self._one_by_one:
+            owners: list[User | ServiceAccount] = [
+                *self._known.users.values(),
+                *self._known.service_accounts.values(),
+            ]
+            changed = []
+            for owner in owners:
+                if namespace in owner.spec.access.namespace_accesses:
+                    after = copy.deepcopy(owner)
+                    del after.spec.access.namespace_accesses[namespace]
+                    after.resource_version = _next_version(owner)
+                    changed.append(after)
+
+            async def store(connection: aiosqlite.Connection) -> None:
+                for record in changed:
+                    await identities.put(connection, record)
+
+            await self._context.database.transact(store)
+            for record in changed:
+                self._known.take(record)
+
     async def create(
         self,
         kind: Kind,

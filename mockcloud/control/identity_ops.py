@@ -41,10 +41,10 @@ SERVED: Final[dict[str, Handler[IdentityOps]]] = {}
 class IdentityOps:
     """The handlers, over the parts of one control plane."""
 
-    def __init__(self, context: Context, known: Identities) -> None:
+    def __init__(self, context: Context, known: Identities, changes: IdentityChanges) -> None:
         self._known: Final = known
         self._specs: Final = Specs(context, known)
-        self._changes: Final = IdentityChanges(context, known)
+        self._changes: Final = changes
 
     # Who
 

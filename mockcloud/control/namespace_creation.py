@@ -24,7 +24,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.control import specs, tags
-from mockcloud.control.context import Caller, Context
+from mockcloud.control.context import Caller, Context, Revoke
 from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import ACCEPTED, Also, Kind, Operation
 from mockcloud.core import namespace_rules, search_attribute_registry, times
@@ -55,8 +55,9 @@ class Step(StrEnum):
 class Creations:
     """All creations of namespaces."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, revoke: Revoke) -> None:
         self._context: Final = context
+        self._revoke: Final = revoke
         self._clusters: Final = Clusters.of(list(context.regions))
         context.runner.serve(
             Kind.CREATE,
@@ -137,6 +138,7 @@ class Creations:
         try:
             record = await context.runner.insist(operation.region, register)
         except NamespaceAlreadyExists:
+            await self._revoke(context.directory.full_name(known.name))
             await context.directory.withdraw(known)
             raise
         context.directory.observe(operation.region, record)

@@ -1,7 +1,8 @@
 """DeleteNamespace: deleted where it is active, told to its other regions; each removes its runs by itself.
 
     ACCEPTED  what else was being done to the namespace is cancelled, a failover too         → DELETING
-    DELETING  the active region deletes it, as long as it takes to reach that                → TELLING
+    DELETING  permissions for it are taken, and the active region deletes it, as long as it  → TELLING
+              takes to reach that
     TELLING   its other regions are told, those that answer; links tell the rest             → ended
 
 The name is free as soon as the active region has answered.
@@ -18,7 +19,7 @@ from typing import Final
 from temporalio.api.cloud.cloudservice.v1 import DeleteNamespaceRequest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.control.context import Caller, Context
+from mockcloud.control.context import Caller, Context, Revoke
 from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import ACCEPTED, Kind, Operation
 from mockcloud.core import namespace_rules
@@ -38,8 +39,9 @@ class Step(StrEnum):
 class Deletions:
     """All deletions of namespaces."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, revoke: Revoke) -> None:
         self._context: Final = context
+        self._revoke: Final = revoke
         context.runner.serve(
             Kind.DELETE,
             {Step.ACCEPTED: self._begin, Step.DELETING: self._delete, Step.TELLING: self._tell},
@@ -79,6 +81,8 @@ class Deletions:
     async def _delete(self, operation: Operation) -> Operation:
         context, known = self._context, self._known(operation)
         timeout = context.settings.call_timeout
+        # While it has its name: who makes another one of that name gets a permission for it.
+        await self._revoke(context.directory.full_name(known.name))
 
         async def delete(region: str) -> None:
             try:

@@ -30,6 +30,7 @@ from mockcloud.control.door import Door
 from mockcloud.control.events import OperationEvents, Tell, nobody
 from mockcloud.control.failover import Failovers
 from mockcloud.control.identities import Identities
+from mockcloud.control.identity_changes import IdentityChanges
 from mockcloud.control.identity_ops import IdentityOps
 from mockcloud.control.managed import Managed
 from mockcloud.control.namespace_changes import Changes
@@ -363,10 +364,11 @@ class _Parts:
             settings=settings,
         )
         self.failovers: Final = Failovers(context, self.reports)
-        self.creations: Final = Creations(context)
+        changes = IdentityChanges(context, self.identities)
+        self.creations: Final = Creations(context, changes.revoke)
         self.replicas: Final = Replicas(context)
         self.changes: Final = Changes(context, self.replicas)
-        self.deletions: Final = Deletions(context)
+        self.deletions: Final = Deletions(context, changes.revoke)
         self.tools: Final = Tools(context, self.audit, self.creations, self.replicas, self.deletions)
         self.cloud_ops: Final = CloudOps(
             context,
@@ -376,7 +378,7 @@ class _Parts:
             deletions=self.deletions,
             failovers=self.failovers,
             audit=self.audit,
-            identities=IdentityOps(context, self.identities),
+            identities=IdentityOps(context, self.identities, changes),
         )
         self.door: Final = Door(self.cloud_ops, self.audit, self.identities, self.directory)
         self.managed: Final = (

@@ -37,6 +37,7 @@ from mockcloud.core.errors import (
     Code,
     FailedPrecondition,
     InvalidArgument,
+    NamespaceAlreadyExists,
     NamespaceNotFound,
     NotFound,
     PermissionDenied,
@@ -44,7 +45,7 @@ from mockcloud.core.errors import (
     Unauthenticated,
 )
 from mockcloud.rpc.methods import Call
-from tests.control.fakes import EAST, WEST, World, world
+from tests.control.fakes import EAST, WEST, World, raising, world
 
 OWNER_KEY = "the-owners-key"
 SETTINGS = ControlSettings(owner_key=OWNER_KEY)
@@ -292,6 +293,55 @@ class TestRoles:
             )
             with pytest.raises(InvalidArgument, match="cannot be changed"):
                 await asked(cloud, moved)
+
+    async def test_with_a_namespace_go_the_permissions_for_it(self, tmp_path: Path) -> None:
+        async with world(tmp_path, SETTINGS) as cloud:
+            await cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name="billing"))
+            reading = NamespaceAccess.PERMISSION_READ
+            access = role(AccountAccess.ROLE_READ, orders=reading, billing=reading)
+            spec = UserSpec(email="ada@example.com", access=access)
+            user_id = (await asked(cloud, api.CreateUserRequest(spec=spec))).user_id
+            _, key = await account(cloud, "reader", access)
+
+            administering = role(AccountAccess.ROLE_READ, orders=NamespaceAccess.PERMISSION_ADMIN)
+            _, administrator = await account(cloud, "administrator", administering)
+
+            version = (
+                await asked(cloud, api.GetNamespaceRequest(namespace="orders"))
+            ).namespace.resource_version
+            deletion = api.DeleteNamespaceRequest(namespace="orders", resource_version=version)
+            operation = (await asked(cloud, deletion, administrator)).async_operation
+            await cloud.plane._running.operations.end_of(operation.id)
+            asking = api.GetAsyncOperationRequest(async_operation_id=operation.id)
+            ended = (await asked(cloud, asking, administrator)).async_operation
+            assert ended.state == AsyncOperation.STATE_FULFILLED
+            with pytest.raises(NotFound):
+                await asked(cloud, asking, key)
+            await cloud.plane.tools.create_namespace(admin.CreateNamespaceRequest(name="orders"))
+            await cloud.restart()
+
+            shown = (await asked(cloud, api.GetNamespacesRequest(), key)).namespaces
+            assert [each.namespace for each in shown] == ["billing.local"]
+            user = (await asked(cloud, api.GetUserRequest(user_id=user_id))).user
+            assert set(user.spec.access.namespace_accesses) == {"billing.local"}
+            user.spec.access.account_access.role = AccountAccess.ROLE_DEVELOPER
+            update = api.UpdateUserRequest(
+                user_id=user_id, spec=user.spec, resource_version=user.resource_version
+            )
+            await asked(cloud, update)
+
+    async def test_a_name_that_was_taken_gives_no_permission(self, tmp_path: Path) -> None:
+        spec = NamespaceSpec(name="billing", regions=[EAST, WEST], retention_days=3)
+        async with world(tmp_path, SETTINGS) as cloud:
+            account_id, developer = await account(cloud, "developer", role(AccountAccess.ROLE_DEVELOPER))
+            taken = NamespaceAlreadyExists('Namespace "billing" already exists')
+            cloud.east.hooks["create"] = raising(taken)
+            made = await asked(cloud, api.CreateNamespaceRequest(spec=spec), developer)
+            operation = await cloud.plane._running.operations.end_of(made.async_operation.id)
+
+            assert operation.state == "FAILED"
+            found = await asked(cloud, api.GetServiceAccountRequest(service_account_id=account_id))
+            assert not found.service_account.spec.access.namespace_accesses
 
     async def test_who_administers_a_namespace_manages_its_accounts(self, tmp_path: Path) -> None:
         def scoped(namespace: str, name: str = "one") -> ServiceAccountSpec:
