@@ -84,7 +84,10 @@ class Specs:
         if owner.id != identity.id and not identity.is_admin:
             raise denied()
         kind = identities.owner_type(owner)
-        if spec.owner_type not in {OwnerType.OWNER_TYPE_UNSPECIFIED, kind}:
+        word = "user" if isinstance(owner, User) else "service-account"
+        if spec.owner_type not in {OwnerType.OWNER_TYPE_UNSPECIFIED, kind} or (
+            spec.owner_type_deprecated not in {"", word}
+        ):
             raise InvalidArgument(f"the owner {owner.id!r} is of another type")
         if not spec.HasField("expiry_time"):
             raise InvalidArgument("expiry_time is required")
@@ -95,7 +98,7 @@ class Specs:
         checked = ApiKeySpec()
         checked.CopyFrom(spec)
         checked.owner_type = kind
-        checked.owner_type_deprecated = "user" if isinstance(owner, User) else "service-account"
+        checked.owner_type_deprecated = word
         return checked
 
     def _access(self, access: Access) -> Access:

@@ -24,6 +24,7 @@ from temporalio.api.cloud.cloudservice.v1 import (
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
+from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.control import specs, tags
 from mockcloud.control.context import Caller, Context
 from mockcloud.control.namespace_replicas import Replicas
@@ -81,6 +82,7 @@ class Changes:
             before = specs.shown(known.spec, known.record)
             # What it comes to is what is carried out, whatever the caller could say.
             wanted = specs.updated(before, request.spec, caller.version, list(context.regions))
+            _check_added(known.record, wanted)
             region = await self._place(known, set(specs.replicas_of(wanted)))
             return dataclasses.replace(operation, effect=wanted.SerializeToString(), region=region)
 
@@ -175,3 +177,15 @@ class Changes:
         kept = {key: value for key, value in known.tags.items() if key not in gone}
         await self._context.directory.describe(known, tags=kept | dict(request.tags_to_upsert))
         return self._context.runner.fulfilled(operation)
+
+
+def _check_added(record: NamespaceRecord, wanted: NamespaceSpec) -> None:
+    """Raises InvalidArgument for search attributes that the regions would refuse to add."""
+    added = {
+        name: int(number)
+        for name, number in wanted.search_attributes.items()
+        if name not in record.custom_search_attributes
+    }
+    if added:
+        search_attribute_registry.check_added(added)
+        search_attribute_registry.add(record, added)

@@ -495,6 +495,18 @@ FUTURE = Timestamp(seconds=4_000_000_000)
             InvalidArgument,
             "of another type",
         ),
+        (
+            api.CreateApiKeyRequest(
+                spec=ApiKeySpec(
+                    display_name="k",
+                    owner_id="owner",
+                    owner_type_deprecated="service-account",
+                    expiry_time=FUTURE,
+                )
+            ),
+            InvalidArgument,
+            "of another type",
+        ),
         (api.GetApiKeysRequest(page_size=5000), InvalidArgument, "page size"),
         (api.GetApiKeysRequest(page_token="x"), InvalidArgument, "invalid page token"),
     ],

@@ -489,6 +489,18 @@ async def test_updates_that_are_refused(tmp_path: Path) -> None:
                 "is active in region",
             ),
             (changed(search_attributes={}), version, Code.INVALID_ARGUMENT, "'Customer' is missing"),
+            (
+                changed(search_attributes={"Customer": 2, "WorkflowId": 2}),
+                version,
+                Code.INVALID_ARGUMENT,
+                "reserved by system",
+            ),
+            (
+                changed(search_attributes={"Customer": 2} | {f"Many{number}": 2 for number in range(10)}),
+                version,
+                Code.INVALID_ARGUMENT,
+                "cannot have more than 10 search attribute of type Keyword",
+            ),
             (changed(search_attributes={"Customer": 3}), version, Code.INVALID_ARGUMENT, "cannot be changed"),
         ):
             request = UpdateNamespaceRequest(
