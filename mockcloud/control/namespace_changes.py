@@ -33,6 +33,7 @@ from mockcloud.control.namespaces import KnownNamespace
 from mockcloud.control.operations import ACCEPTED, Kind, Operation
 from mockcloud.core import search_attribute_registry, times
 from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.search_attributes import CLOUD_PER_TYPE
 
 
 class Step(StrEnum):
@@ -188,4 +189,4 @@ def _check_added(record: NamespaceRecord, wanted: NamespaceSpec) -> None:
     }
     if added:
         search_attribute_registry.check_added(added)
-        search_attribute_registry.add(record, added)
+        search_attribute_registry.add(record, added, CLOUD_PER_TYPE)

@@ -37,6 +37,7 @@ from mockcloud.core.errors import (
     Unavailable,
 )
 from mockcloud.core.limits import Limits
+from mockcloud.core.search_attributes import CLOUD_PER_TYPE
 
 _logger = logging.getLogger(__name__)
 
@@ -199,7 +200,7 @@ class Creations:
         if spec.search_attributes:
             wanted = {name: int(number) for name, number in spec.search_attributes.items()}
             search_attribute_registry.check_added(wanted)
-            record = search_attribute_registry.add(record, wanted).record
+            record = search_attribute_registry.add(record, wanted, CLOUD_PER_TYPE).record
             record.config_version = 0
         record.disable_passive_poller_forwarding = spec.high_availability.disable_passive_poller_forwarding
         return record

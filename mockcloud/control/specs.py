@@ -30,7 +30,7 @@ LONGEST_RETENTION: Final = 90  # days
 _NAME: Final = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9]))*\Z")
 _NAME_LENGTH: Final = range(2, 40)
 _HOST_AND_PATH: Final = re.compile(r"https://[^\s/]+(?:/\S*)?\Z")
-_SEARCH_ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+_SEARCH_ATTRIBUTE: Final = re.compile(r"[A-Za-z0-9.,:_\\/@ -]{1,64}\Z")
 _CELL: Final = re.compile(r"#\d+\Z")
 
 _TYPES: Final = NamespaceSpec.SearchAttributeType
@@ -139,8 +139,11 @@ def check(spec: NamespaceSpec, replicas: Sequence[str], longest_retention: int =
 
 def check_search_attribute(name: str) -> None:
     """Raises InvalidArgument for what the Cloud does not take as the name of a custom search attribute."""
-    if not _SEARCH_ATTRIBUTE.match(name):
-        raise InvalidArgument(f"invalid search attribute name {name!r}")
+    if not _SEARCH_ATTRIBUTE.match(name) or not name.strip():
+        raise InvalidArgument(
+            f"invalid search attribute name {name!r}: "
+            "it has 1 to 64 letters, digits, blanks, or '.', ',', ':', '-', '_', '\\', '/' or '@'"
+        )
 
 
 def shown(stored: NamespaceSpec, record: NamespaceRecord) -> NamespaceSpec:

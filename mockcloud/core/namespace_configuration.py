@@ -15,6 +15,7 @@ from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import FailedPrecondition, InvalidArgument
 from mockcloud.core.limits import Limits
 from mockcloud.core.namespace_rules import Update
+from mockcloud.core.search_attributes import CLOUD_PER_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def configure(record: NamespaceRecord, wanted: Configuration, clusters: Clusters
         after.retention = wanted.retention
     if wanted.search_attributes:
         search_attribute_registry.check_added(wanted.search_attributes)
-        after = search_attribute_registry.add(after, wanted.search_attributes).record
+        after = search_attribute_registry.add(after, wanted.search_attributes, CLOUD_PER_TYPE).record
     for name, new_name in wanted.renamed_search_attributes.items():
         after = search_attribute_registry.rename(after, name, new_name).record
     if wanted.disable_passive_poller_forwarding is not None:

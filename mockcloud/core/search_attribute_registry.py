@@ -1,8 +1,8 @@
 """The custom search attributes of a namespace: adding, renaming and removing them.
 
-They are part of the namespace's record, so a change is a change of its configuration and replicates as one. As
-many of each type are possible as the real server's SQL stores have columns. What was written under a name that is
-removed stays in histories, and is hidden until the name is added again.
+They are part of the namespace's record, so a change is a change of its configuration and replicates as one. How many of
+each type are possible depends on whom one asks: the real server has as many as its SQL stores have columns. What was
+written under a name that is removed stays in histories, and is hidden until the name is added again.
 
 Real: service/frontend/operator_handler.go (addSearchAttributesSQL, removeSearchAttributesSQL).
 """
@@ -31,8 +31,14 @@ def check_added(wanted: Mapping[str, int]) -> None:
             raise InvalidArgument(f"Unknown search attribute type: {value_type}.")
 
 
-def add(record: NamespaceRecord, wanted: Mapping[str, int]) -> Update:
+def add(
+    record: NamespaceRecord,
+    wanted: Mapping[str, int],
+    per_type: Mapping[IndexedValueType.ValueType, int] = search_attributes.COLUMNS_PER_TYPE,
+) -> Update:
     """The record with the attributes; those that it has already are left as they are, whatever their type.
+
+    `per_type`: how many there can be.
 
     Raises:
         InvalidArgument: there are too many of a type.
@@ -44,7 +50,7 @@ def add(record: NamespaceRecord, wanted: Mapping[str, int]) -> Update:
         if name in custom:
             continue
         value_type = IndexedValueType.ValueType(number)
-        most = search_attributes.COLUMNS_PER_TYPE.get(value_type, 0)
+        most = per_type.get(value_type, 0)
         if sum(each == number for each in custom.values()) >= most:
             raise InvalidArgument(
                 f"Unable to create search attributes: cannot have more than {most} search attribute "

@@ -86,8 +86,8 @@ PREDEFINED: Final[TypeMap] = {
     "TemporalExternalPayloadSizeBytes": INT,
 }
 
-# The columns that the real server keeps for custom attributes, and so how many of each type a namespace can have.
-COLUMNS_PER_TYPE: Final = {
+# The columns that the real server keeps for custom attributes, and so how many of each type a namespace can have there.
+COLUMNS_PER_TYPE: Final[Mapping[IndexedValueType.ValueType, int]] = {
     BOOL: 3,
     INT: 3,
     DOUBLE: 3,
@@ -95,6 +95,16 @@ COLUMNS_PER_TYPE: Final = {
     KEYWORD: 10,
     KEYWORD_LIST: 3,
     TEXT: 3,
+}
+# How many of each type a namespace of the Cloud can have (documentation: cloud/limits).
+CLOUD_PER_TYPE: Final[Mapping[IndexedValueType.ValueType, int]] = {
+    BOOL: 20,
+    INT: 20,
+    DOUBLE: 20,
+    DATETIME: 20,
+    KEYWORD: 40,
+    KEYWORD_LIST: 5,
+    TEXT: 5,
 }
 COLUMNS: Final[TypeMap] = {
     f"{type_name(value_type)}{number:02}": value_type
