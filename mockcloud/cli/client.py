@@ -21,6 +21,10 @@ M = TypeVar("M", bound=Message)
 # A failover takes its graceful ten seconds at the most; killing and starting a region a moment.
 TIMEOUT_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
+_UNREACHED = (
+    "failed to connect",
+    "errors resolving",
+)  # how the library begins what it says of a call that went nowhere
 
 
 class NoCloud(click.ClickException):
@@ -60,7 +64,7 @@ class Connection:
         import grpc
 
         lost = code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-        if lost and "failed to connect" in details:
+        if lost and details.startswith(_UNREACHED):
             nobody = (
                 f"no cloud answers at {self._address}: start one with `mockcloud up`, or name it with --cloud"
             )

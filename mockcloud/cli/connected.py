@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from mockcloud.cli.addresses import address
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CLOUD = "127.0.0.1:7243"
 
 
+def _api_key(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"[!-~]*", value):
+        raise click.BadParameter(
+            "an API key has no blanks and no characters beyond ASCII", context, parameter
+        )
+    return value
+
+
 def talks_to_cloud(function: F) -> F:
     """Give a command `--cloud` and `-o`, and hand it a Connection as its first argument."""
 
     @click.option(
-        "--cloud", envvar="MOCKCLOUD", default=DEFAULT_CLOUD, show_default=True, help="Cloud Ops address."
+        "--cloud",
+        envvar="MOCKCLOUD",
+        default=DEFAULT_CLOUD,
+        show_default=True,
+        callback=address,
+        metavar="HOST:PORT",
+        help="Cloud Ops address.",
     )
-    @click.option("--api-key", envvar="MOCKCLOUD_API_KEY", default="", help="Where the cloud asks for one.")
+    @click.option(
+        "--api-key",
+        envvar="MOCKCLOUD_API_KEY",
+        default="",
+        callback=_api_key,
+        metavar="KEY",
+        help="Where the cloud asks for one.",
+    )
     @click.option("--tls-ca", envvar="MOCKCLOUD_TLS_CA", metavar="FILE", help="Use TLS, and trust this CA.")
     @click.option("--tls-cert", envvar="MOCKCLOUD_TLS_CERT", metavar="FILE", help="Where it asks for one.")
     @click.option("--tls-key", envvar="MOCKCLOUD_TLS_KEY", metavar="FILE", help="Of the certificate.")

@@ -19,9 +19,11 @@ def namespace() -> None:
 @namespace.command("create")
 @click.argument("name")
 @click.option("--region", "regions", multiple=True, help="The first is active. [default: all of the cloud]")
-@click.option("--retention-days", default=0, help="Of closed workflows. [default: the cloud's]")
+@click.option(
+    "--retention-days", type=click.IntRange(1, 36_500), help="Of closed workflows. [default: the cloud's]"
+)
 @talks_to_cloud
-def create(connection: Any, name: str, *, regions: tuple[str, ...], retention_days: int) -> None:
+def create(connection: Any, name: str, *, regions: tuple[str, ...], retention_days: int | None) -> None:
     """Make a namespace; prints its endpoint.
 
     Every name and retention that a region takes will do; the Cloud Ops API is as strict as the Cloud.
@@ -89,7 +91,7 @@ def failovers(connection: Any, name: str) -> None:
 
 @click.command()
 @click.argument("name", default="", metavar="[NAMESPACE]")
-@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 2**31 - 1), default=20, show_default=True, help="How many.")
 @talks_to_cloud
 def operations(connection: Any, name: str, *, limit: int) -> None:
     """The latest asynchronous operations of a namespace, also a deleted one, or of all; how far they are."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockcloud.cli import foreground, logs
+from mockcloud.cli.addresses import host_and_port
 from mockcloud.cli.dynamic_config import dynamic_config_option, parsed
 
 if TYPE_CHECKING:
@@ -48,15 +49,6 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
     if not math.isfinite(value):
         raise click.BadParameter(f"not a number of seconds: {value}", context, parameter)
     return value
-
-
-def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
-    if value is None:
-        return None
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
-        raise click.BadParameter(f"not HOST:PORT: {value!r}", context, parameter)
-    return host, int(port)
 
 
 def _tls(
@@ -132,7 +124,7 @@ def _tls(
     f"[{CLOUD_DNS_TTL:g}, as in the Cloud, if only the flag is given; default: not at all]",
 )
 @click.option(
-    "--smtp", callback=_address, metavar="HOST:PORT", help="Send notifications to this mail server."
+    "--smtp", callback=host_and_port, metavar="HOST:PORT", help="Send notifications to this mail server."
 )
 @click.option("--notify", multiple=True, metavar="ADDRESS", help="Who gets notifications. Repeatable.")
 @click.option(

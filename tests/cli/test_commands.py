@@ -165,6 +165,25 @@ class TestStatus:
         assert result.exit_code == 1
         assert result.stdout == ""
         assert "no cloud answers at 127.0.0.1:1" in result.stderr
+        result = CliRunner().invoke(main, ["status", "--cloud", "nowhere.invalid:7243"])
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "no cloud answers at nowhere.invalid:7243" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("status", "--cloud", "localhost"), "not HOST:PORT: 'localhost'"),
+            (("status", "--cloud", ""), "not HOST:PORT: ''"),
+            (("status", "--cloud", "http://127.0.0.1:8233"), "not HOST:PORT: 'http://127.0.0.1:8233'"),
+            (("status", "--api-key", "a b"), "an API key has no blanks"),
+            (("operations", "--limit", "0"), "0 is not in the range"),
+            (("namespace", "create", "x", "--retention-days", "99999999999"), "is not in the range"),
+        ],
+    )
+    def test_options_that_make_no_sense(self, words: tuple[str, ...], message: str) -> None:
+        result = CliRunner().invoke(main, words, terminal_width=200)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
 
 
 class TestEvents:
