@@ -135,7 +135,7 @@ class RegionNode:
             )
             peer = Server([serve_handlers(handlers)], PEER)
             public.bind(settings.host, 0, settings.tls)
-            peer.bind(settings.host, 0)
+            peer.bind()  # on the loopback address only: it asks nobody for a key
         except BaseException:
             await store.close()
             raise

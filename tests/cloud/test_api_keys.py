@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,6 +58,16 @@ async def test_the_same_refusal_on_both_transports(cloud: MockCloud) -> None:
         assert caught.value.code().value[0] == code
         assert answer.status_code == status
         assert answer.json() == {"code": code, "message": caught.value.details(), "details": []}
+
+
+def test_strangers_do_not_reach_what_asks_nobody() -> None:
+    """Regions talk to each other without keys: not where everybody is listened to. All of 127/8 is this machine."""
+    with MockCloud(settings=CloudSettings(host="0.0.0.0", api_key=KEY)) as cloud:
+        for region in (EAST, WEST):
+            host, port = cloud.asynchronous.cloud.node(region).peer_address.split(":")
+            assert host == "127.0.0.1"
+            with socket.socket() as stranger:
+                assert stranger.connect_ex(("127.0.0.2", int(port))) != 0
 
 
 async def test_regions_ask_for_permissions(cloud: MockCloud) -> None:
