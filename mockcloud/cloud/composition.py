@@ -33,6 +33,7 @@ from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSetting
 from mockcloud.cloud.timeline import Timeline
 from mockcloud.cloud.views import RegionStatus, Status
 from mockcloud.core import enums
+from mockcloud.core.addresses import joined
 from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import (
     FailedPrecondition,
@@ -333,7 +334,7 @@ class Cloud:
     def http_address(self) -> str:
         """The URL of everything that is served over HTTP."""
         scheme = "http" if self.settings.tls is None else "https"
-        return f"{scheme}://{self.settings.host}:{self._http.port}"
+        return f"{scheme}://{joined(self.settings.host, self._http.port)}"
 
     def _http_application(self) -> ASGIApp:
         from mockcloud.cloud.http_application import application

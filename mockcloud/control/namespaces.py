@@ -22,6 +22,7 @@ from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.control.database import Closed, Database
 from mockcloud.control.events import Tell, nobody
 from mockcloud.core import namespace_rules
+from mockcloud.core.addresses import joined
 from mockcloud.core.errors import (
     MockcloudError,
     NamespaceAlreadyExists,
@@ -96,7 +97,7 @@ class KnownNamespace:
     @property
     def endpoint(self) -> str:
         """HOST:PORT; empty while it has none."""
-        return f"{self.host}:{self.port}" if self.host else ""
+        return joined(self.host, self.port) if self.host and self.port else ""
 
     def told(self) -> dict[str, Any]:
         """As the timeline has it."""

@@ -37,6 +37,8 @@ from temporalio.api.errordetails.v1 import (
 )
 from temporalio.api.failure.v1 import MultiOperationExecutionAborted
 
+from mockcloud.core.addresses import joined
+
 
 def _server_detail(name: str, *fields: str) -> type[Message]:
     """A detail message of the server's own that the public API lacks; its fields, numbered from 1, are bytes."""
@@ -317,7 +319,7 @@ def cannot_listen(host: str, port: int, error: OSError) -> StartupError:
     """The one line for a port that cannot be bound."""
     if error.errno == errno.EADDRINUSE:
         return StartupError(f"port {port} on {host} is already in use")
-    return StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}")
+    return StartupError(f"cannot listen on {joined(host, port)}: {error.strerror or error}")
 
 
 def workflow_not_found(workflow_id: str, run_id: str = "") -> NotFound:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from mockcloud.core.addresses import joined
 from mockcloud.core.errors import cannot_listen
 from mockcloud.endpoints.connection import Address, Client
 from mockcloud.endpoints.path import OPEN, Path
@@ -63,7 +64,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        return f"{self._host}:{self._port}"
+        return joined(self._host, self._port)
 
     @property
     def connections(self) -> int:

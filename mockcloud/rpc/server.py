@@ -19,6 +19,7 @@ from typing import Final
 import grpc
 
 from mockcloud.core import times
+from mockcloud.core.addresses import joined
 from mockcloud.core.errors import StartupError, cannot_listen
 from mockcloud.rpc.methods import GenericHandler, NothingElse
 from mockcloud.rpc.tls import Tls
@@ -80,7 +81,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return joined(self.host, self.port)
 
     @property
     def _bound(self) -> tuple[str, int]:
@@ -97,11 +98,11 @@ class Server:
             _try_to_bind(host, port)
         try:
             if tls is None:
-                bound = self._server.add_insecure_port(f"{host}:{port}")
+                bound = self._server.add_insecure_port(joined(host, port))
             else:
-                bound = self._server.add_secure_port(f"{host}:{port}", tls.credentials())
+                bound = self._server.add_secure_port(joined(host, port), tls.credentials())
         except RuntimeError as error:
-            raise StartupError(f"cannot listen on {host}:{port}") from error
+            raise StartupError(f"cannot listen on {joined(host, port)}") from error
         self._address = (host, bound)
         return bound
 

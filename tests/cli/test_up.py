@@ -131,6 +131,17 @@ class TestHost:
             options
         )
 
+    def test_on_ipv6(self) -> None:
+        with started("--host", "::1", "-o", "json") as process:
+            addresses = ready(process)
+            cloud = ("--cloud", addresses["cloud_ops"])
+            result = CliRunner().invoke(main, ["failover", "default", WEST, *cloud])
+            assert result.exit_code == 0, result.output
+            assert httpx.get(f"{addresses['http']}/cloud/regions/{EAST}").status_code == 200
+            endpoint = addresses["namespaces"]["default"]["endpoint"]
+            assert endpoint.startswith("[::1]:")
+            asyncio.run(Client.connect(endpoint))
+
 
 class TestAuditLog:
     def test_each_change_is_a_line(self, tmp_path: Path) -> None:
