@@ -112,6 +112,21 @@ FOUND: Final[dict[str, tuple[int, list[Step]]]] = {
             Step(14.639, "delete", "A", "w0"),
         ],
     ),
+    # B deletes a run whose child ends there, and gets it back by what A wrote of it: it waits for that child, which
+    # has found nobody to tell. So it does in the real server: the run must be ended by hand.
+    "a_deleted_parent_that_comes_back": (
+        219858,
+        [
+            Step(1.186, "disk", "A", detail="after", amount=5.0),
+            Step(1.365, "start", "B", "w0", detail="atCrs", target="delay"),
+            Step(4.978, "fault", "B", detail="duplicate", target="A", amount=0.31),
+            Step(10.397, "start", "B", "w1", detail="csnt", target="signal"),
+            Step(11.659, "fault", "A", detail="partition", target="B"),
+            Step(15.984, "failover", "B", "w0", detail="forced"),
+            Step(16.01, "delete", "B", "w1"),
+            Step(19.592, "signal", "A", "w1", amount=3.0),
+        ],
+    ),
     # C deletes a run that it wrote, and gets it back batch by batch from the region that goes on with it. Between two
     # batches it touched the run: it failed a started task of its own version, and wrote a second event of that id.
     "a_run_that_comes_back_in_pieces": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import sqlite3
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from mockcloud.core.cluster import Clusters
 from mockcloud.core.errors import MockcloudError, ServiceError
 from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
+from mockcloud.core.run import OPEN_STATUSES
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.region import Region
 from mockcloud.frontend.methods import SERVICES
@@ -32,7 +34,7 @@ from mockcloud.replication.settings import Settings
 from mockcloud.rpc.faults import Fault, Links
 from mockcloud.rpc.memory_transport import MemoryPeers
 from mockcloud.rpc.transport import NO_METADATA, Handlers
-from mockcloud.store import log, positions
+from mockcloud.store import log, positions, runs
 from mockcloud.store.database import Store
 from tests.simulation.clients import NAMESPACE, OTHER_NAMESPACE, Clients, namespace_of
 from tests.simulation.disk import Disk
@@ -349,6 +351,32 @@ class World:
                     await call(self._anyone(), workflow_id)
             with contextlib.suppress(MockcloudError):
                 await self.clients.do(self._anyone(), Step(0, "activity", "", workflow_id, detail="off"))
+            with contextlib.suppress(MockcloudError):
+                if workflow_id in self.clients.deleted and await self._waits_in_vain(workflow_id):
+                    await self.clients.do(self._anyone(), Step(0, "terminate", "", workflow_id))
+
+    async def _waits_in_vain(self, workflow_id: str) -> bool:
+        """Whether a run that was deleted, and has come back, waits for children that have ended and told nobody.
+
+        Real: a child that does not find its parent has done its duty (processCloseExecution), and a parent that is
+        made again does not ask for children that were started.
+        """
+        life = self.lives[self.names[0]]
+        life = self.lives[life.namespace(workflow_id).record.active_cluster]
+        namespace = life.namespace(workflow_id)
+        children = await life.region.changes.read(
+            namespace,
+            workflow_id,
+            "",
+            lambda run: {child.attributes.workflow_id for child in run.children.values() if child.started},
+        )
+
+        def look(connection: sqlite3.Connection) -> bool:
+            found = [run for child in children for run in runs.runs_of(connection, namespace.id, child)]
+            errands = runs.runs_with_errands(connection, namespace.id)
+            return not errands and not any(run.status in OPEN_STATUSES for run in found)
+
+        return bool(children) and await life.store.read(look)
 
     def _anyone(self) -> Site:
         return self.lives[self.rng.choice(self.names)].site
