@@ -41,7 +41,10 @@ def application(cloud: Cloud) -> ASGIApp:
         status = await cloud.status_message()
         health = await cloud.inquiries.health()
         queues = await cloud.inquiries.task_queues()
-        text, content_type = metrics.exposition(status, health, queues, cloud.settings.account, accept)
+        last_minute = await cloud.inquiries.last_minute()
+        text, content_type = metrics.exposition(
+            status, health, queues, last_minute, cloud.settings.account, accept
+        )
         return Response(text, headers={"content-type": content_type})
 
     return Starlette(

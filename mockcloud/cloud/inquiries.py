@@ -6,8 +6,8 @@ Over the regions' admin service, and without the links, so that no fault of a li
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
 from mockcloud.cloud import told
@@ -19,6 +19,8 @@ from mockcloud.core.errors import NamespaceNotFound, Unavailable
 from mockcloud.rpc.transport import Transport
 
 _TIMEOUT: Final = 10 * times.SECOND
+
+T = TypeVar("T")
 
 
 class Inquiries:
@@ -71,18 +73,22 @@ class Inquiries:
 
     async def health(self) -> dict[str, region_admin.GetHealthResponse]:
         """What each region that is up has counted since its start."""
-        found: dict[str, region_admin.GetHealthResponse] = {}
-        for region in sorted(self._nodes):
-            with contextlib.suppress(Unavailable):
-                found[region] = await self._region(region).health(_TIMEOUT)
-        return found
+        return await self._each(lambda region: region.health(_TIMEOUT))
 
     async def task_queues(self) -> dict[str, list[region_admin.TaskQueueSize]]:
         """What waits in the task queues of each region that is up."""
-        found: dict[str, list[region_admin.TaskQueueSize]] = {}
+        return await self._each(lambda region: region.task_queues(_TIMEOUT))
+
+    async def last_minute(self) -> dict[str, region_admin.GetLastMinuteResponse]:
+        """What each region that is up counted in the last minute."""
+        return await self._each(lambda region: region.last_minute(_TIMEOUT))
+
+    async def _each(self, ask: Callable[[RegionClient], Awaitable[T]]) -> dict[str, T]:
+        """The answers of the regions that are up, by name."""
+        found: dict[str, T] = {}
         for region in sorted(self._nodes):
             with contextlib.suppress(Unavailable):
-                found[region] = await self._region(region).task_queues(_TIMEOUT)
+                found[region] = await ask(self._region(region))
         return found
 
     async def lag_messages(self, namespace: str = "") -> list[region_admin.NamespaceLag]:

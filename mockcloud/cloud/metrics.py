@@ -18,14 +18,16 @@ from prometheus_client.registry import Collector
 from mockcloud.api.admin.v1.cloud_admin_pb2 import NamespaceOverview, StatusResponse
 from mockcloud.api.admin.v1.region_admin_pb2 import (
     GetHealthResponse,
+    GetLastMinuteResponse,
     NamespaceStatusResponse,
     PeerLag,
     TaskQueueSize,
 )
+from mockcloud.cloud import last_minute_metrics
+from mockcloud.cloud.gauges import CLOUD, gauge
+from mockcloud.cloud.last_minute_metrics import POLLS
 from mockcloud.core import times
 
-_CLOUD: Final = ("temporal_namespace", "temporal_account", "region")
-_POLLS: Final = {"workflow": "PollWorkflowTaskQueue", "activity": "PollActivityTaskQueue"}
 _NAMESPACE: Final = ("namespace", "region")
 _LINK: Final = ("namespace", "region", "peer")
 
@@ -34,15 +36,17 @@ def exposition(
     status: StatusResponse,
     health: Mapping[str, GetHealthResponse],
     queues: Mapping[str, Sequence[TaskQueueSize]],
+    last_minute: Mapping[str, GetLastMinuteResponse],
     account: str,
     accept: str,
 ) -> tuple[bytes, str]:
     """The metrics of a moment, and their content type: text, or OpenMetrics for who accepts it.
 
-    `health` is what regions that are up have counted since their start, `queues` what waits in theirs.
+    `health` is what regions that are up have counted since their start, `queues` what waits in theirs,
+    `last_minute` what they counted in it.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(status, health, queues, account))
+    registry.register(_Snapshot(status, health, queues, last_minute, account))
     encoder, content_type = choose_encoder(accept)
     return encoder(registry), content_type
 
@@ -55,16 +59,19 @@ class _Snapshot(Collector):
         status: StatusResponse,
         health: Mapping[str, GetHealthResponse],
         queues: Mapping[str, Sequence[TaskQueueSize]],
+        last_minute: Mapping[str, GetLastMinuteResponse],
         account: str,
     ) -> None:
         self.status: Final = status
         self.health: Final = health
         self.queues: Final = queues
+        self.last_minute: Final = last_minute
         self.account: Final = account
 
     def collect(self) -> Iterator[Metric]:
         yield from self._of_temporal_cloud()
         yield from self._of_task_queues()
+        yield from last_minute_metrics.families(self.last_minute, self.account)
         yield from self._of_the_cloud()
         yield from self._of_namespaces()
         yield from self._of_replication()
@@ -73,10 +80,10 @@ class _Snapshot(Collector):
 
     def _of_temporal_cloud(self) -> Iterator[GaugeMetricFamily]:
         for rank in (50, 95, 99):
-            yield _gauge(
+            yield gauge(
                 f"temporal_cloud_v1_replication_lag_p{rank}",
                 f"The {rank}th percentile cross-region replication lag in seconds.",
-                _CLOUD,
+                CLOUD,
                 (
                     (
                         (name.name, self.account, view.region),
@@ -86,10 +93,10 @@ class _Snapshot(Collector):
                     if view.peers
                 ),
             )
-        yield _gauge(
+        yield gauge(
             "temporal_cloud_v1_namespace_open_workflows",
             "The current number of open workflows in a namespace.",
-            _CLOUD,
+            CLOUD,
             (((name.name, self.account, view.region), view.open_workflows) for name, view in self._views()),
         )
 
@@ -99,42 +106,42 @@ class _Snapshot(Collector):
         for region, queues in self.queues.items():
             for queue in queues:
                 labels = (queue.namespace, self.account, region)
-                polls[*labels, _POLLS[queue.kind]] += queue.polls
+                polls[*labels, POLLS[queue.kind]] += queue.polls
                 for priority, count in sorted(queue.backlog.items()):
                     backlog[*labels, queue.name, queue.kind, str(priority)] = count
-        yield _gauge(
+        yield gauge(
             "temporal_cloud_v1_service_pending_requests",
             "The number of pollers that are waiting for a task.",
-            (*_CLOUD, "operation"),
+            (*CLOUD, "operation"),
             polls.items(),
         )
-        yield _gauge(
+        yield gauge(
             "temporal_cloud_v1_approximate_backlog_count",
             "The number of tasks that wait in a task queue.",
-            (*_CLOUD, "temporal_task_queue", "task_type", "task_priority"),
+            (*CLOUD, "temporal_task_queue", "task_type", "task_priority"),
             backlog.items(),
         )
 
     def _of_the_cloud(self) -> Iterator[GaugeMetricFamily]:
-        yield _gauge(
+        yield gauge(
             "mockcloud_region_up",
             "Whether a region runs.",
             ("region",),
             (((region.name,), region.up) for region in self.status.regions),
         )
-        yield _gauge(
+        yield gauge(
             "mockcloud_control_plane_up",
             "Whether the control plane runs.",
             (),
             [((), self.status.control_up)],
         )
-        yield _gauge(
+        yield gauge(
             "mockcloud_fault",
             "A fault that is in force.",
             ("name", "fault", "source", "target"),
             (((each.name, each.kind, each.source, each.target), 1) for each in self.status.faults),
         )
-        yield _gauge(
+        yield gauge(
             "mockcloud_failover_running",
             "Whether a namespace is being failed over.",
             ("namespace",),
@@ -144,7 +151,7 @@ class _Snapshot(Collector):
     def _of_namespaces(self) -> Iterator[GaugeMetricFamily]:
         def each(name: str, text: str, values: Iterable[float]) -> GaugeMetricFamily:
             keys = ((overview.name, view.region) for overview, view in self._views())
-            return _gauge(f"mockcloud_namespace_{name}", text, _NAMESPACE, zip(keys, values, strict=True))
+            return gauge(f"mockcloud_namespace_{name}", text, _NAMESPACE, zip(keys, values, strict=True))
 
         views = [view for _, view in self._views()]
         yield each(
@@ -173,7 +180,7 @@ class _Snapshot(Collector):
             for overview, view in self._views()
             for peer in view.peers
         ]
-        yield _gauge(
+        yield gauge(
             "mockcloud_replication_lag_seconds",
             "From a task's commit to its acknowledgement by the peer, over the last minute; or until now.",
             (*_LINK, "quantile"),
@@ -183,19 +190,19 @@ class _Snapshot(Collector):
                 for rank in (50, 95, 99)
             ),
         )
-        yield _gauge(
+        yield gauge(
             "mockcloud_replication_outstanding_tasks",
             "Tasks that the peer has not acknowledged.",
             _LINK,
             ((key, peer.tasks) for key, peer in links),
         )
-        yield _gauge(
+        yield gauge(
             "mockcloud_replication_oldest_task_age_seconds",
             "The age of the oldest task that the peer has not acknowledged; 0: there is none.",
             _LINK,
             ((key, _seconds(peer.age)) for key, peer in links),
         )
-        yield _gauge(
+        yield gauge(
             "mockcloud_replication_connected",
             "Whether the stream to the peer stands, and the peer answers.",
             _LINK,
@@ -219,15 +226,6 @@ class _Snapshot(Collector):
         for overview in self.status.namespaces:
             for view in overview.regions:
                 yield overview, view
-
-
-def _gauge(
-    name: str, text: str, labels: tuple[str, ...], samples: Iterable[tuple[tuple[str, ...], float]]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in samples:
-        family.add_metric(values, float(value))
-    return family
 
 
 def _percentile(peers: Iterable[PeerLag], rank: int) -> int:

@@ -104,6 +104,11 @@ class RegionClient:
         request = admin.ListTaskQueuesRequest()
         return list((await self.ask(request, admin.ListTaskQueuesResponse, timeout)).queues)
 
+    async def last_minute(self, timeout: int) -> admin.GetLastMinuteResponse:
+        """What it counted in the last minute."""
+        request = admin.GetLastMinuteRequest()
+        return await self.ask(request, admin.GetLastMinuteResponse, timeout)
+
     async def system_info(self, timeout: int) -> None:
         """A call that every client makes."""
         method = f"/{WORKFLOW_SERVICE}/GetSystemInfo"

@@ -59,6 +59,7 @@ from mockcloud.engine.answers import Answers
 from mockcloud.engine.changes import Changes
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.tallies import Tallies
 from mockcloud.engine.task_queue import Poll, QueryTask, Task, TaskQueue
 from mockcloud.engine.task_queues import TASK_QUEUE_TYPES, TaskQueues
 
@@ -112,6 +113,7 @@ class Matching:
         namespaces: NamespaceRegistry,
         answers: Answers,
         queues: TaskQueues,
+        tallies: Tallies,
         ports: Ports,
         limits: Limits,
     ) -> None:
@@ -121,6 +123,7 @@ class Matching:
         self._ports = ports
         self._limits = limits
         self._queues = queues
+        self._tallies = tallies
         self._offers: dict[_SLOTS, Task] = {}
         self._queries: dict[str, QueryTask] = {}
         self._polls: dict[str, set[Poll]] = {}  # outstanding, by namespace id
@@ -296,9 +299,13 @@ class Matching:
                 while not poll.ended:
                     began = clock.now()
                     item = await queue.take(poll, deadline)
+                    now = clock.now()
                     if item is None:
+                        if not poll.ended:
+                            self._tallies.timed_out(queue, now, sticky=seen.sticky)
                         return None
-                    advice = scaling.decide(queue, item, began, clock.now(), self._limits, sticky=seen.sticky)
+                    self._tallies.matched(queue, item, now, sticky=seen.sticky)
+                    advice = scaling.decide(queue, item, began, now, self._limits, sticky=seen.sticky)
                     if isinstance(item, QueryTask):
                         found = await ask(item)
                     else:

@@ -35,6 +35,7 @@ from mockcloud.engine.resets import Resets
 from mockcloud.engine.retention import Retention
 from mockcloud.engine.schedules import Schedules
 from mockcloud.engine.size_warnings import SizeWarnings
+from mockcloud.engine.tallies import Tallies
 from mockcloud.engine.task_queue_configs import TaskQueueConfigs
 from mockcloud.engine.task_queues import TaskQueues
 from mockcloud.engine.tasks import Tasks
@@ -98,7 +99,10 @@ class Region:
         self.answers = Answers(self.changes, self.runs, limits)
         self.task_queue_configs = TaskQueueConfigs(name, clusters, store, ports, self.tasks, self.log_signal)
         self.task_queues = TaskQueues(self.task_queue_configs, ports.clock)
-        self.matching = Matching(self.changes, self.namespaces, self.answers, self.task_queues, ports, limits)
+        self.tallies = Tallies(self.changes, ports.clock)
+        self.matching = Matching(
+            self.changes, self.namespaces, self.answers, self.task_queues, self.tallies, ports, limits
+        )
         self.workers = Workers(ports.clock, limits)
         self.queries = Queries(self.changes, self.matching, self.namespaces, ports, limits)
         self.changes.listeners.append(self.queries.committed)

@@ -35,6 +35,7 @@ class Task:
     offer: Offer
     queue: TaskQueue
     place: tuple[int, int] | None = None  # in its queue's backlog, which gives it
+    waited: bool = False  # for a poll: none took it as it came
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +101,7 @@ class TaskQueue:
         self.flow.added(task.offer.priority.level, self._clock.now())
         self.backlog.add(task, self.rates.weights)
         self.match()
+        task.waited = task in self.backlog
 
     def give_back(self, task: Task) -> None:
         """A task that `take` gave and that nobody started: it is first in its place again."""

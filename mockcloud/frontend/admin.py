@@ -25,11 +25,13 @@ from mockcloud.core.visibility_filter import Field, FieldTest
 from mockcloud.engine.fills import Fills
 from mockcloud.engine.namespace_removal import NamespaceRemoval
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
+from mockcloud.engine.tallies import Tallies
 from mockcloud.engine.task_queues import TaskQueues
 from mockcloud.frontend import history_tree, tail
 from mockcloud.frontend.calls import CallMeter
 from mockcloud.frontend.dead_letters import DeadLetters
 from mockcloud.frontend.health import Health
+from mockcloud.frontend.last_minute import LastMinuteReport
 from mockcloud.replication.lag import LagReport
 from mockcloud.rpc.transport import Handlers, Stream
 from mockcloud.store import dead_letters, fills, history, log, parked, positions, visibility
@@ -64,6 +66,8 @@ class RegionParts(Protocol):
     @property
     def task_queues(self) -> TaskQueues: ...
     @property
+    def tallies(self) -> Tallies: ...
+    @property
     def limits(self) -> Limits: ...
 
 
@@ -90,6 +94,7 @@ class RegionAdmin:
         self._region: Final = region
         self._replication: Final = replication
         self._health: Final = Health(region.store, calls)
+        self._last_minute: Final = LastMinuteReport(region.tallies, calls)
         self._letters: Final = DeadLetters(region.name, region.store, region.namespaces, replication.replay)
 
     def register(self, handlers: Handlers) -> None:
@@ -102,6 +107,7 @@ class RegionAdmin:
         _serve(handlers, "ForgetNamespace", admin.ForgetNamespaceRequest, self._forget)
         _serve(handlers, "GetHealth", admin.GetHealthRequest, self._health.get)
         _serve(handlers, "ListTaskQueues", admin.ListTaskQueuesRequest, self._list_task_queues)
+        _serve(handlers, "GetLastMinute", admin.GetLastMinuteRequest, self._last_minute.get)
         _serve(handlers, "NamespaceStatus", admin.NamespaceStatusRequest, self._status)
         _serve(handlers, "AwaitReplicated", admin.AwaitReplicatedRequest, self._await_replicated)
         _serve(handlers, "Lag", admin.LagRequest, self._lag)

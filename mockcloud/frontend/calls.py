@@ -1,7 +1,8 @@
-"""How a region's calls do: what is wrong with all of them, and the sums that tell of it.
+"""How a region's calls do: what is wrong with all of them, and what is counted of them.
 
-Calls that are meant to wait are not counted: long polls, and what waits for a Worker. Nor is what a switch of the
-active region does to a call: that is no fault of the region.
+The sums tell of the region's health. Calls that are meant to wait are not in them: long polls, and what waits for a
+Worker. Nor is what a switch of the active region does to a call: that is no fault of the region. Operations are counted
+as clients see them: every call where it was made, every error.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from google.protobuf.message import Message
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 
 from mockcloud.core.errors import Code, NamespaceHandover, ServiceError, Unavailable
+from mockcloud.core.last_minute import LastMinute, Tally
 from mockcloud.core.meter import Meter, Sums
 from mockcloud.frontend.methods import Method
 from mockcloud.rpc.faults import Links, LinkState
@@ -32,6 +35,20 @@ _WAIT: Final = frozenset(
 )
 _OWN_FAULT: Final = frozenset({Code.UNAVAILABLE, Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
 
+now: Final = time.perf_counter_ns
+"""The clock that calls are measured by."""
+
+
+def operation(method: Method, request: Message) -> str:
+    """The name that a call is counted by: a history that is waited for has one of its own.
+
+    Real: telemetryUnaryOverrideOperationTag.
+    """
+    if method.name == "GetWorkflowExecutionHistory":
+        assert isinstance(request, GetWorkflowExecutionHistoryRequest), f"a request of {method.name}"
+        return "PollWorkflowExecutionHistory" if request.wait_new_event else method.name
+    return method.name
+
 
 class CallMeter:
     """The calls that one region answers. `way` has the faults that all of them meet first."""
@@ -40,16 +57,21 @@ class CallMeter:
         self._rng: Final = rng or random.Random(0)  # noqa: S311 it decides on nothing without faults
         self._way: Final = way or Links(self._rng).direction("", "")
         self._meter: Final = Meter()
+        self.recent: Final = LastMinute[tuple[str, str]]()  # by namespace and operation, on the clock `now`
 
     def sums(self) -> Sums:
         """Everything since the region was started."""
-        return self._meter.sums(time.perf_counter_ns())
+        return self._meter.sums(now())
+
+    def operations(self) -> dict[tuple[str, str], Tally]:
+        """Of the last minute, by namespace and operation: what has begun, and what of it has ended, and how."""
+        return self.recent.totals(now())
 
     async def answer(self, method: Method, handle: Callable[[], Awaitable[Message]]) -> Message:
         """What a method's handler answers. Unavailable: a fault came before it."""
         if method.poll or method.name in _WAIT:
             return await self._through(handle)
-        began, failed = time.perf_counter_ns(), False
+        began, failed = now(), False
         self._meter.begin(began)
         try:
             return await self._through(handle)
@@ -60,7 +82,7 @@ class CallMeter:
             failed = True
             raise
         finally:
-            self._meter.end(began, time.perf_counter_ns(), failed=failed)
+            self._meter.end(began, now(), failed=failed)
 
     async def _through(self, handle: Callable[[], Awaitable[Message]]) -> Message:
         way = self._way

@@ -48,7 +48,7 @@ from mockcloud.frontend import (
     workflow_control,
     workflow_task,
 )
-from mockcloud.frontend.calls import CallMeter
+from mockcloud.frontend.calls import CallMeter, now, operation
 from mockcloud.frontend.methods import METHODS, SERVICES, WORKFLOW_SERVICE, Method
 from mockcloud.frontend.scope import Handler, Scope
 from mockcloud.frontend.settings import FrontendSettings, HandoverPolicy
@@ -111,6 +111,7 @@ class Frontend:
         self._transport: Final = transport
         self._settings: Final = settings or FrontendSettings()
         self._calls: Final = calls or CallMeter()
+        self._recent: Final = self._calls.recent
         region.batches.call = self._serve_own
 
     async def dispatch(self, call: Call) -> bytes:
@@ -129,9 +130,21 @@ class Frontend:
         redirected = redirection.allowed(method, call.metadata)
         namespace = lookup.find(method, name, registry, redirected=redirected)
         scope = Scope(self._region, namespace, deadline, call.metadata.get("client-name", ""))
-        if namespace is None:
-            return await self._here(call, method, request, scope)
-        return await self._routed(call, method, request, scope)
+        answer = self._here if namespace is None else self._routed
+        called = namespace or registry.find(name)
+        if called is None or redirection.forwarded(call.metadata):
+            return await answer(call, method, request, scope)
+        key = called.name, operation(method, request)
+        began, failed = now(), False
+        self._recent.tally(began, key).count += 1
+        try:
+            return await answer(call, method, request, scope)
+        except Exception:
+            failed = True
+            raise
+        finally:
+            ended = now()
+            self._recent.tally(ended, key).ended(ended - began, failed=failed)
 
     async def _serve_own(self, namespace: Namespace, request: Message) -> Message:
         """A call of the region's own workers, answered here or not at all."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as text_format
 from temporalio import workflow
 from temporalio.common import Priority
 from temporalio.worker import Worker
 
 from mockcloud import MockCloud
+from tests.cloud.scraping import Metrics, once, scraped
 from tests.control.fakes import EAST, WEST
 
 
@@ -22,31 +18,6 @@ class Nothing:
     @workflow.run
     async def run(self) -> None:
         await workflow.sleep(0.01)
-
-
-@dataclass(frozen=True)
-class Metrics:
-    values: dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-    def __call__(self, name: str, /, **labels: str) -> float:
-        return self.values[name, frozenset(labels.items())]
-
-    def names(self) -> set[str]:
-        return {name for name, _ in self.values}
-
-
-async def scraped(cloud: MockCloud, path: str = "/metrics") -> Metrics:
-    async with httpx.AsyncClient() as client:
-        answer = await client.get(f"{cloud.http}{path}")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=")
-    return Metrics(
-        {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_format(answer.text)
-            for sample in family.samples
-        }
-    )
 
 
 async def test_a_namespace_with_an_open_workflow(mockcloud: MockCloud) -> None:
@@ -82,14 +53,6 @@ async def test_a_namespace_with_an_open_workflow(mockcloud: MockCloud) -> None:
     again = await scraped(mockcloud, "/v1/metrics")
     assert again("mockcloud_calls_total", region=EAST) == calls + 1
     assert again.names() == metrics.names()
-
-
-async def once(cloud: MockCloud, condition: Callable[[Metrics], bool]) -> Metrics:
-    """The metrics when they are so."""
-    async with asyncio.timeout(10):
-        while not condition(metrics := await scraped(cloud)):
-            pass
-        return metrics
 
 
 async def test_tasks_that_wait_for_workers_and_workers_that_wait_for_tasks(mockcloud: MockCloud) -> None:
@@ -159,6 +122,8 @@ async def test_a_cut_link_and_a_dead_region(mockcloud: MockCloud) -> None:
 
 
 async def test_who_reads_openmetrics_gets_that(mockcloud: MockCloud) -> None:
+    orders = await mockcloud.namespace("default").client()
+    await orders.start_workflow("any", id="w", task_queue="nobody")
     async with httpx.AsyncClient() as client:
         answer = await client.get(
             f"{mockcloud.http}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -167,5 +132,7 @@ async def test_who_reads_openmetrics_gets_that(mockcloud: MockCloud) -> None:
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = {family.name: family for family in openmetrics(answer.text)}  # type: ignore[no-untyped-call]
     assert families["temporal_cloud_v1_replication_lag_p99"].type == "gauge"
+    (calls,) = families["temporal_cloud_v1_service_request_count"].samples
+    assert (calls.labels["operation"], calls.value) == ("StartWorkflowExecution", 1 / 60)
     assert all(family.documentation for family in families.values())
     assert (wrong.status_code, wrong.json()["code"]) == (404, 5)

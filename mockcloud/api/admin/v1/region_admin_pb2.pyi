@@ -208,6 +208,22 @@ class GetHealthResponse(_message.Message):
     transactions: Work
     def __init__(self, life: _Optional[str] = ..., calls: _Optional[_Union[Work, _Mapping]] = ..., transactions: _Optional[_Union[Work, _Mapping]] = ...) -> None: ...
 
+class GetLastMinuteRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class GetLastMinuteResponse(_message.Message):
+    __slots__ = ["calls", "closes", "polls", "run_times"]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    CLOSES_FIELD_NUMBER: _ClassVar[int]
+    POLLS_FIELD_NUMBER: _ClassVar[int]
+    RUN_TIMES_FIELD_NUMBER: _ClassVar[int]
+    calls: _containers.RepeatedCompositeFieldContainer[RecentCalls]
+    closes: _containers.RepeatedCompositeFieldContainer[RecentCloses]
+    polls: _containers.RepeatedCompositeFieldContainer[RecentPolls]
+    run_times: _containers.RepeatedCompositeFieldContainer[RunTimes]
+    def __init__(self, calls: _Optional[_Iterable[_Union[RecentCalls, _Mapping]]] = ..., polls: _Optional[_Iterable[_Union[RecentPolls, _Mapping]]] = ..., closes: _Optional[_Iterable[_Union[RecentCloses, _Mapping]]] = ..., run_times: _Optional[_Iterable[_Union[RunTimes, _Mapping]]] = ...) -> None: ...
+
 class GetNamespaceRequest(_message.Message):
     __slots__ = ["namespace"]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -249,6 +265,16 @@ class LagResponse(_message.Message):
     NAMESPACES_FIELD_NUMBER: _ClassVar[int]
     namespaces: _containers.RepeatedCompositeFieldContainer[NamespaceLag]
     def __init__(self, namespaces: _Optional[_Iterable[_Union[NamespaceLag, _Mapping]]] = ...) -> None: ...
+
+class Latency(_message.Message):
+    __slots__ = ["p50", "p95", "p99"]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P95_FIELD_NUMBER: _ClassVar[int]
+    P99_FIELD_NUMBER: _ClassVar[int]
+    p50: int
+    p95: int
+    p99: int
+    def __init__(self, p50: _Optional[int] = ..., p95: _Optional[int] = ..., p99: _Optional[int] = ...) -> None: ...
 
 class ListDeadLettersRequest(_message.Message):
     __slots__ = ["after_id", "limit", "namespace"]
@@ -461,6 +487,55 @@ class ReadWrittenResponse(_message.Message):
     next_after_node: int
     def __init__(self, events: _Optional[_Iterable[_Union[RunEvents, _Mapping]]] = ..., next_after_node: _Optional[int] = ...) -> None: ...
 
+class RecentCalls(_message.Message):
+    __slots__ = ["count", "errors", "latency", "namespace", "operation"]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    errors: int
+    latency: Latency
+    namespace: str
+    operation: str
+    def __init__(self, namespace: _Optional[str] = ..., operation: _Optional[str] = ..., count: _Optional[int] = ..., errors: _Optional[int] = ..., latency: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
+
+class RecentCloses(_message.Message):
+    __slots__ = ["counts", "namespace", "task_queue", "workflow_type"]
+    class CountsEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    TASK_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    counts: _containers.ScalarMap[int, int]
+    namespace: str
+    task_queue: str
+    workflow_type: str
+    def __init__(self, namespace: _Optional[str] = ..., task_queue: _Optional[str] = ..., workflow_type: _Optional[str] = ..., counts: _Optional[_Mapping[int, int]] = ...) -> None: ...
+
+class RecentPolls(_message.Message):
+    __slots__ = ["kind", "namespace", "success", "success_sync", "task_queue", "timeout"]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_SYNC_FIELD_NUMBER: _ClassVar[int]
+    TASK_QUEUE_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    namespace: str
+    success: int
+    success_sync: int
+    task_queue: str
+    timeout: int
+    def __init__(self, namespace: _Optional[str] = ..., task_queue: _Optional[str] = ..., kind: _Optional[str] = ..., success: _Optional[int] = ..., success_sync: _Optional[int] = ..., timeout: _Optional[int] = ...) -> None: ...
+
 class ReplayDeadLettersRequest(_message.Message):
     __slots__ = ["ids"]
     IDS_FIELD_NUMBER: _ClassVar[int]
@@ -490,6 +565,16 @@ class RunEvents(_message.Message):
     version: int
     workflow_id: str
     def __init__(self, workflow_id: _Optional[str] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ..., first_event_id: _Optional[int] = ..., types: _Optional[_Iterable[int]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RunTimes(_message.Message):
+    __slots__ = ["latency", "namespace", "workflow_type"]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    WORKFLOW_TYPE_FIELD_NUMBER: _ClassVar[int]
+    latency: Latency
+    namespace: str
+    workflow_type: str
+    def __init__(self, namespace: _Optional[str] = ..., workflow_type: _Optional[str] = ..., latency: _Optional[_Union[Latency, _Mapping]] = ...) -> None: ...
 
 class RunTree(_message.Message):
     __slots__ = ["base_event_id", "base_run_id", "branches", "current", "dead_letter_reason", "parked_reason", "reset_run_id", "run_id", "status", "superseded", "zombie"]
