@@ -61,9 +61,10 @@ def _middle(number: int) -> int:
 
 
 class LastMinute(Generic[K]):
-    """Of many keys. `now` is any clock in nanoseconds that never goes back, the same one in all calls.
+    """Of many keys. `now` is any clock in nanoseconds, the same one in all calls.
 
-    What has happened counts for a minute, and at most for `SLOT` longer.
+    What has happened counts for a minute, and at most for `SLOT` longer; where the clock is set back, for as much
+    longer as that.
     """
 
     def __init__(self) -> None:

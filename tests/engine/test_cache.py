@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from temporalio.api.update.v1 import Request
 
 from mockcloud.core.outcome import Batch
@@ -106,3 +107,14 @@ def test_a_namespace_forgets_what_is_in_memory_only() -> None:
     cache.drop_memory("ns")
     assert lost == [first]
     assert cache.get(plain.run.key) is plain
+
+
+def test_that_there_is_no_current_run_is_known_until_it_is_forgotten() -> None:
+    cache = RunCache()
+    with pytest.raises(KeyError):
+        cache.current("ns", "wf")
+    cache.put_current("ns", "wf", None)
+    assert cache.current("ns", "wf") is None
+    cache.drop_current("ns", "wf")
+    with pytest.raises(KeyError):
+        cache.current("ns", "wf")
