@@ -19,16 +19,17 @@ from temporalio.api.history.v1 import History, HistoryEvent, WorkflowExecutionSi
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
 
-from mockcloud.api.replication.v1.replication_pb2 import ReplicationTask
+from mockcloud.api.replication.v1.replication_pb2 import FromSender, ReplicationTask
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import activity, deletion, reapply, signals, times
 from mockcloud.core.change import RunChange
 from mockcloud.core.derive import derive
 from mockcloud.core.derived import TaskKind
-from mockcloud.core.errors import NamespaceNotActive, Unavailable
+from mockcloud.core.errors import Code, NamespaceNotActive, ServiceError, Unavailable
 from mockcloud.core.run import RunKey
 from mockcloud.engine.namespaces import Namespace
-from mockcloud.replication import waiting
+from mockcloud.replication import names, waiting
+from mockcloud.rpc.transport import Stream
 from mockcloud.store import log
 from mockcloud.store.log import LogWrite
 from tests.replication.golden import seen
@@ -86,6 +87,61 @@ async def split_signals(pair: Pair, workflow_id: str, count: int) -> None:
         await pair.a.work(workflow_id)
         await pair.b.signal(workflow_id, f"b{number}")
         await pair.b.work(workflow_id)
+
+
+async def ended(stream: Stream) -> None:
+    """Return when the other end has ended a stream; raises why."""
+    while await stream.receive() is not None:
+        pass
+
+
+class TestBadStreams:
+    """What no peer of this cloud sends is refused whole, and the true stream goes on."""
+
+    @pytest.mark.parametrize(
+        ("namespace_id", "source", "code"),
+        [
+            ("", "X", Code.INVALID_ARGUMENT),  # a region that nobody knows
+            ("", "B", Code.INVALID_ARGUMENT),  # the region itself
+            ("no-such-namespace", "A", Code.NOT_FOUND),
+        ],
+    )
+    async def test_of_a_region_or_a_namespace_that_is_not_known(
+        self, tmp_path: Path, namespace_id: str, source: str, code: Code
+    ) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            metadata = {
+                names.NAMESPACE_ID: namespace_id or pair.b.namespace.id,
+                names.SOURCE_REGION: source,
+            }
+            stream = await pair.peers.transport().stream("B", names.REPLICATE, metadata=metadata)
+            with pytest.raises(ServiceError) as refused:
+                await stream.receive()
+            assert refused.value.code == code
+            await pair.a.start_workflow("w")
+            await pair.same("w")
+
+    async def test_a_message_that_is_cut_short(self, tmp_path: Path) -> None:
+        async with Pair(tmp_path) as pair:
+            await pair.register()
+            await pair.a.start_workflow("w")
+            await pair.same("w")
+            before = await pair.b.applied("A")
+            task = ReplicationTask(position=before + 1)
+            task.history.workflow_id = "w"
+            whole = FromSender(
+                previous_position=before, position=before + 1, tasks=[task]
+            ).SerializeToString()
+            metadata = {names.NAMESPACE_ID: pair.b.namespace.id, names.SOURCE_REGION: "A"}
+            stream = await pair.peers.transport().stream("B", names.REPLICATE, metadata=metadata)
+            await stream.send(whole[:-1])
+            with pytest.raises(ServiceError):
+                await ended(stream)
+            assert await pair.b.applied("A") == before
+            await pair.a.signal("w", "goes on")
+            await pair.same("w")
+            assert (await pair.b.loaded("w")).signal_count == 1
 
 
 class TestBacklog:
