@@ -8,8 +8,6 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from mockcloud.core.errors import StartupError
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -26,6 +24,8 @@ def dynamic_config_option(function: F) -> F:
 
 def parsed(values: Iterable[str]) -> dict[str, object]:
     """Values by key. Raises StartupError in the Temporal CLI's words."""
+    from mockcloud.core.errors import StartupError
+
     found: dict[str, object] = {}
     for item in values:
         key, equals, text = item.partition("=")

@@ -25,6 +25,9 @@ def run(settings: Callable[[], CloudSettings], serving: Serving) -> NoReturn:
 
     What keeps it from starting is one line on standard error and exit code 1.
     """
+    # Nearly everything here lives long or is freed by its reference count: look for cycles rarely. The imports that
+    # follow make most of it.
+    gc.set_threshold(20_000, 50, 100)
     from mockcloud.core.errors import ServiceError, StartupError
 
     try:
@@ -40,8 +43,6 @@ def run(settings: Callable[[], CloudSettings], serving: Serving) -> NoReturn:
 
 
 def _run(settings: CloudSettings, serving: Serving) -> None:
-    # Nearly everything here lives long or is freed by its reference count: look for cycles rarely.
-    gc.set_threshold(20_000, 50, 100)
     loop_factory: Any = None
     with contextlib.suppress(ImportError):
         import uvloop

@@ -7,32 +7,27 @@ from typing import Any
 import click
 
 from mockcloud.cli.connected import talks_to_cloud
-from mockcloud.cli.namespaces import namespace, operations
-from mockcloud.cli.start_dev import start_dev
-from mockcloud.cli.up import up
+from mockcloud.cli.lazy import LazyGroup
 
 KINDS = ("partition", "delay", "drop", "duplicate", "reorder", "pause")
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    modules={
+        "namespace": "mockcloud.cli.namespaces",
+        "operations": "mockcloud.cli.namespaces",
+        "up": "mockcloud.cli.up",
+    },
+)
 @click.version_option(package_name="mockcloud")
 def main() -> None:
     """Temporal Cloud with High Availability on a laptop."""
 
 
-main.add_command(up)
-
-
-@main.group()
+@main.group(cls=LazyGroup, modules={"start-dev": "mockcloud.cli.start_dev"})
 def server() -> None:
     """For tools that start a dev server."""
-
-
-server.add_command(start_dev)
-
-
-main.add_command(namespace)
-main.add_command(operations)
 
 
 @main.command()

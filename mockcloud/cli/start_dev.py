@@ -13,7 +13,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -259,6 +258,8 @@ def _search_attributes(items: Iterable[str]) -> dict[str, str]:
 
 def _banner(cloud: Cloud) -> str:
     """What the Temporal CLI prints, as far as it is true here, and the addresses that it does not have."""
+    from importlib.metadata import version
+
     from mockcloud.core.capabilities import SERVER_VERSION
 
     addresses = cloud.addresses()
