@@ -45,7 +45,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.core import search_attribute_values as values
-from mockcloud.core import sql_grammar
+from mockcloud.core import sql
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.messages import copy_set
 from mockcloud.core.visibility_filter import AllOf, Field, FieldTest
@@ -139,8 +139,8 @@ def validate(request: StartBatchOperationRequest) -> None:
         check(request)
     if query:
         try:
-            sql_grammar.parse_statement(f"select * from dummy where {query}")  # noqa: S608 only read
-        except sql_grammar.SyntaxProblem as problem:
+            sql.parse_statement(f"select * from dummy where {query}")  # noqa: S608 only read
+        except sql.SyntaxProblem as problem:
             raise InvalidArgument(f"invalid visibility query: {problem}") from None
 
 

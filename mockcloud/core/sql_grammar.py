@@ -4,6 +4,8 @@ It covers more than a filter can use, so that what is wrong is told in the real 
 names the first word that nothing could follow from; what is good SQL, but no filter, is refused later, by its
 kind. Left out is what only a sub-select could hold, such as joins.
 
+Others read filters through `core.sql`, which loads this when it is needed.
+
 Real: github.com/temporalio/sqlparser, sql.y.
 """
 
@@ -18,6 +20,7 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 from lark.lexer import Lexer, LexerState
 from lark.visitors import Transformer_NonRecursive
 
+from mockcloud.core.sql import SyntaxProblem
 from mockcloud.core.sql_syntax import (
     And,
     Boolean,
@@ -161,10 +164,6 @@ column_path: name | name DOT name | name DOT name DOT name
 _TERMINALS: Final = {"END": "END_"}
 
 
-class SyntaxProblem(Exception):
-    """The query is no SQL; the message is the real parser's."""
-
-
 class _Words(Lexer):
     """The tokenizer, as the parser wants it."""
 
@@ -176,11 +175,7 @@ class _Words(Lexer):
 
 
 def parse(query: str) -> Query:
-    """The tree of a query.
-
-    Raises:
-        SyntaxProblem: it is no SQL.
-    """
+    """See `sql.parse`."""
     where = query.strip()
     if where and not where.lower().startswith(("order by", "group by")):
         where = "where " + where
@@ -188,8 +183,8 @@ def parse(query: str) -> Query:
 
 
 def parse_statement(statement: str) -> Query:
-    """The tree of a whole statement, `select * from a_table …`. Raises as `parse`."""
-    parser = _parser().parse_interactive("")
+    """See `sql.parse_statement`."""
+    interactive = parser().parse_interactive("")
     depth = 0
     skipped = 4  # the words of the prefix
     behind_dot = False
@@ -205,28 +200,19 @@ def parse_statement(statement: str) -> Query:
         near = f" near '{text}'" if text else ""
         try:
             if kind == END:
-                tree = parser.feed_eof()  # type: ignore[no-untyped-call]
+                tree = interactive.feed_eof()  # type: ignore[no-untyped-call]
                 found = _Tree().transform(tree)
                 assert isinstance(found, Query), "the start of the grammar"
                 return found
-            parser.feed_token(Token(_TERMINALS.get(kind, kind), text))
+            interactive.feed_token(Token(_TERMINALS.get(kind, kind), text))
         except (UnexpectedToken, UnexpectedInput, KeyError):
             raise SyntaxProblem(f"syntax error at position {position}{near}") from None
     raise AssertionError("the last word is the end")
 
 
-def prepared() -> bool:
-    """Whether the parser is made; the first query makes it otherwise, which takes some tenths of a second."""
-    return _parser.cache_info().currsize > 0
-
-
-def prepare() -> None:
-    """Make the parser."""
-    _parser()
-
-
 @cache
-def _parser() -> Lark:
+def parser() -> Lark:
+    """The parser, which takes some tenths of a second to make."""
     return Lark(_GRAMMAR, parser="lalr", lexer=_Words, maybe_placeholders=False)
 
 

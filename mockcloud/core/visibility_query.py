@@ -18,7 +18,7 @@ from typing import Final
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import go_duration, search_attributes, sql_grammar, times
+from mockcloud.core import go_duration, search_attributes, sql, times
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.failures import camel_case
 from mockcloud.core.search_attribute_values import (
@@ -94,9 +94,9 @@ def parse(query: str, namespace: NamespaceRecord) -> VisibilityQuery:
         InvalidArgument: in the words of the real server.
     """
     try:
-        tree = sql_grammar.parse(query) if query.strip() else Query()
+        tree = sql.parse(query) if query.strip() else Query()
         return _Converter(namespace).query(tree)
-    except sql_grammar.SyntaxProblem as problem:
+    except sql.SyntaxProblem as problem:
         raise InvalidArgument(f"invalid query: malformed SQL query: {problem}") from None
     except _Refused as problem:
         raise InvalidArgument(f"invalid query: {problem}") from None

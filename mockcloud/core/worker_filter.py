@@ -19,7 +19,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
 
-from mockcloud.core import sql_grammar, times
+from mockcloud.core import sql, times
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.failures import camel_case
 from mockcloud.core.messages import enum_name, is_set
@@ -65,8 +65,8 @@ def _condition(text: str) -> Wanted:
     if text.lower().startswith(_CLAUSES):  # good for lists, but here a condition comes first
         raise _malformed(f"syntax error at position {_BEFORE + len(word) + 1} near '{word}'")
     try:
-        found = sql_grammar.parse(text)
-    except sql_grammar.SyntaxProblem as problem:
+        found = sql.parse(text)
+    except sql.SyntaxProblem as problem:
         raise _malformed(str(problem)) from None
     if found.limited:
         raise InvalidArgument("operation is not supported: 'limit' clause")

@@ -25,7 +25,7 @@ from mockcloud.core.errors import InvalidArgument, ResourceExhausted
 from mockcloud.core.run import Run
 from mockcloud.core.search_attribute_values import KEYWORD, decode
 from mockcloud.frontend.scope import Family, Scope
-from mockcloud.frontend.visibility import list_page
+from mockcloud.frontend.visibility import list_page, parser_ready
 from mockcloud.store import visibility
 
 family: Final = Family()
@@ -37,6 +37,8 @@ async def start_batch_operation(
 ) -> StartBatchOperationResponse:
     """Start the workflow that the batch is."""
     namespace = scope.namespace
+    if request.visibility_query:
+        await parser_ready()
     batch.validate(request)
     count = await scope.region.store.read(
         lambda connection: visibility.count_runs(connection, namespace.id, batch.OPEN_BATCHES)

@@ -26,7 +26,7 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.core import search_attributes, times
 from mockcloud.core.errors import NotFound, QueryFailed
-from mockcloud.core.schedule import checks, list_query, machine, views
+from mockcloud.core.schedule import checks, machine, views
 from mockcloud.core.schedule.errors import SpecError
 from mockcloud.core.visibility_filter import Filter
 from mockcloud.frontend import visibility
@@ -133,5 +133,9 @@ def _show(scope: Scope, attributes: SearchAttributes) -> None:
 
 async def _wanted(scope: Scope, query: str) -> Filter:
     """Raises InvalidArgument for what is no filter of schedules."""
+    from mockcloud.core.schedule import list_query  # with the first list: a cloud starts without it
+
     record = scope.namespace.record
+    if query:
+        await visibility.parser_ready()
     return (await visibility.parsed(list_query.runs_of(query, record), record)).filter

@@ -33,7 +33,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import search_attributes, sql_grammar, times, visibility_query
+from mockcloud.core import search_attributes, sql, times
 from mockcloud.core.errors import InvalidArgument
 from mockcloud.core.search_attribute_values import KEYWORD, encode
 from mockcloud.core.tokens import ListPageToken
@@ -131,12 +131,14 @@ async def count_workflow_executions(
             lambda connection: visibility.count_runs(connection, namespace_id, query.filter)
         )
         return CountWorkflowExecutionsResponse(count=count)
+    from mockcloud.core.visibility_query import status_named
+
     by_status = await store.read(
         lambda connection: visibility.count_by_status(connection, namespace_id, query.filter)
     )
     response = CountWorkflowExecutionsResponse(count=sum(by_status.values()))
     for status, count in sorted(by_status.items()):
-        name = encode(visibility_query.status_named(status), KEYWORD)
+        name = encode(status_named(status), KEYWORD)
         response.groups.add(group_values=[name], count=count)
     return response
 
@@ -178,14 +180,22 @@ async def list_page(
 
 
 async def parsed(query: str, record: NamespaceRecord) -> VisibilityQuery:
-    """What a query means. The first one of all waits for the parser, which is made beside the event loop.
+    """What a query means.
 
     Raises:
         InvalidArgument: it is no filter.
     """
-    if query and not sql_grammar.prepared():
-        await asyncio.to_thread(sql_grammar.prepare)
+    from mockcloud.core import visibility_query  # with the first list: a cloud starts without it
+
+    if query:
+        await parser_ready()
     return visibility_query.parse(query, record)
+
+
+async def parser_ready() -> None:
+    """Wait until a filter can be read: the first one of all has the parser made, beside the event loop."""
+    if not sql.prepared():
+        await asyncio.to_thread(sql.prepare)
 
 
 def _within(field: str, wanted: StartTimeFilter) -> list[str]:

@@ -22,9 +22,9 @@ from temporalio.api.workflowservice.v1 import (
 
 from mockcloud.core.errors import Unimplemented
 from mockcloud.core.messages import copy_set
-from mockcloud.core.worker_filter import parse
 from mockcloud.engine import workers
 from mockcloud.frontend.scope import Family, Scope
+from mockcloud.frontend.visibility import parser_ready
 
 family: Final = Family()
 
@@ -42,7 +42,7 @@ async def record_worker_heartbeat(
 @family.serves(ListWorkersRequest)
 async def list_workers(scope: Scope, request: ListWorkersRequest) -> ListWorkersResponse:
     """The workers that a query wants."""
-    found = scope.region.workers.all(scope.namespace.id, parse(request.query))
+    found = await _found(scope, request.query)
     given, token = workers.page(found, request.page_size, request.next_page_token)
     return ListWorkersResponse(
         workers_info=[WorkerInfo(worker_heartbeat=heartbeat) for heartbeat in given],
@@ -54,7 +54,7 @@ async def list_workers(scope: Scope, request: ListWorkersRequest) -> ListWorkers
 @family.serves(CountWorkersRequest)
 async def count_workers(scope: Scope, request: CountWorkersRequest) -> CountWorkersResponse:
     """How many workers a query wants."""
-    return CountWorkersResponse(count=len(scope.region.workers.all(scope.namespace.id, parse(request.query))))
+    return CountWorkersResponse(count=len(await _found(scope, request.query)))
 
 
 @family.serves(DescribeWorkerRequest)
@@ -76,6 +76,15 @@ async def update_worker_config(
 ) -> UpdateWorkerConfigResponse:
     """No worker is commanded by the server, as in the real one."""
     raise Unimplemented("UpdateWorkerConfig command is not enabled.")
+
+
+async def _found(scope: Scope, query: str) -> list[WorkerHeartbeat]:
+    """The workers that a query wants. Raises InvalidArgument: it cannot be read."""
+    from mockcloud.core import worker_filter  # with the first list: a cloud starts without it
+
+    if query:
+        await parser_ready()
+    return scope.region.workers.all(scope.namespace.id, worker_filter.parse(query))
 
 
 def _listed(heartbeat: WorkerHeartbeat) -> WorkerListInfo:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Final
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
-from mockcloud.core import search_attributes, sql_grammar, visibility_query
+from mockcloud.core import search_attributes, sql, visibility_query
 from mockcloud.core.errors import InvalidArgument
+from mockcloud.core.schedule.views import DIVISION
 from mockcloud.core.sql_syntax import (
     OPERATORS,
     And,
@@ -35,8 +36,6 @@ from mockcloud.core.sql_syntax import (
     text_of,
 )
 
-DIVISION: Final = "TemporalScheduler"
-
 _ALL: Final = f"TemporalNamespaceDivision = '{DIVISION}' AND ExecutionStatus = 'Running'"
 
 
@@ -53,8 +52,8 @@ def runs_of(query: str, namespace: NamespaceRecord) -> str:
     if not query.strip():
         return _ALL
     try:
-        tree = sql_grammar.parse(query)
-    except sql_grammar.SyntaxProblem as problem:
+        tree = sql.parse(query)
+    except sql.SyntaxProblem as problem:
         raise InvalidArgument(f"invalid query: malformed SQL query: {problem}") from None
     names = _Names(namespace)
     try:

@@ -17,11 +17,12 @@ from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 
 from mockcloud.core import times
 from mockcloud.core.derived import VisibilityRow
-from mockcloud.core.schedule import checks, list_query, machine
+from mockcloud.core.schedule import checks, machine
 from mockcloud.core.schedule import spec as specs
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.core.search_attribute_values import BOOL, KEYWORD, encode
 
+DIVISION: Final = "TemporalScheduler"  # of the runs that lists have schedules as
 MATCHING_TIMES: Final = 1_000  # as many are listed at once
 
 _WORKFLOW_TYPE: Final = "temporal-sys-scheduler-workflow"
@@ -85,7 +86,7 @@ def visibility_row(state: ScheduleState) -> VisibilityRow:
     record, created = state.record, times.nanoseconds(state.info.create_time)
     attributes = SearchAttributes.FromString(record.search_attributes)
     attributes.indexed_fields["TemporalSchedulePaused"].CopyFrom(encode(state.paused, BOOL))
-    attributes.indexed_fields["TemporalNamespaceDivision"].CopyFrom(encode(list_query.DIVISION, KEYWORD))
+    attributes.indexed_fields["TemporalNamespaceDivision"].CopyFrom(encode(DIVISION, KEYWORD))
     return VisibilityRow(
         workflow_type=_WORKFLOW_TYPE,
         task_queue=checks.INTERNAL_TASK_QUEUE,

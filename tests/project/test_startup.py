@@ -1,0 +1,43 @@
+"""What a cloud, and a command, starts without: time and memory depend on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# Some clouds need them, late or never.
+RARE = {"email", "importlib.metadata", "lark", "rich", "smtplib", "starlette", "uvicorn"}
+
+_STARTED = """
+import sys
+from mockcloud import MockCloud
+with MockCloud():
+    print(*sys.modules)
+"""
+
+_COMMAND = """
+import sys
+from mockcloud.cli.main import main
+main(sys.argv[1:], standalone_mode=False)
+print(*sys.modules)
+"""
+
+
+def loaded(program: str, *arguments: str) -> set[str]:
+    """The modules that a program shows in its last line."""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(ran.stdout.splitlines()[-1].split())
+
+
+def test_a_started_cloud_is_without_what_is_rarely_needed() -> None:
+    modules = loaded(_STARTED)
+    assert RARE & modules == set()
+    assert {name for name in modules if name.startswith("mockcloud.core.sql")} == {"mockcloud.core.sql"}
+
+
+def test_a_command_is_without_the_others_and_without_a_cloud() -> None:
+    modules = loaded(_COMMAND, "up", "--help")
+    assert {"importlib.metadata", "mockcloud.cli.start_dev", "mockcloud.cli.namespaces"} & modules == set()
+    assert {"google.protobuf", "grpc", "temporalio"} & modules == set()
