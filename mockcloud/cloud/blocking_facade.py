@@ -6,17 +6,19 @@ Twice on purpose, and not made of the other at run time: so both have their type
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import Client
 
 from mockcloud.cloud.facade import MockCloud, Namespace, Region
-from mockcloud.cloud.failover_views import FailoverReport, Operation
 from mockcloud.cloud.fault_handles import Endpoint, Link
-from mockcloud.cloud.operation_views import AsyncOperation
-from mockcloud.cloud.timeline import TimelineEvent
-from mockcloud.cloud.views import Lag, RunView, Status
-from mockcloud.control.outbox import Notification
+
+if TYPE_CHECKING:
+    from mockcloud.cloud.failover_views import FailoverReport, Operation
+    from mockcloud.cloud.operation_views import AsyncOperation
+    from mockcloud.cloud.timeline import TimelineEvent
+    from mockcloud.cloud.views import Lag, RunView, Status
+    from mockcloud.control.outbox import Notification
 
 
 class BlockingCloud:

@@ -1,7 +1,8 @@
 """The composition root: regions, links, control plane and endpoints of one cloud, on one event loop.
 
 It chooses implementations, files and ports, and it kills and starts parts. It decides nothing about workflows or
-failovers: those belong to the regions and to the control plane.
+failovers: those belong to the regions and to the control plane. What makes plain values of messages is loaded when the
+first ones are asked for: the command line asks for none.
 """
 
 from __future__ import annotations
@@ -17,21 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
-from mockcloud.cloud import fault_ends, search_attributes, told
+from mockcloud.cloud import fault_ends, search_attributes
 from mockcloud.cloud.admin import CloudAdmin, fault_message
 from mockcloud.cloud.control_node import ControlNode
-from mockcloud.cloud.failover_views import FailoverReport, Operation, operation, report
 from mockcloud.cloud.fault_ends import CLIENTS, CONTROL, DATABASE
 from mockcloud.cloud.files import Files
 from mockcloud.cloud.guards import Guards
 from mockcloud.cloud.inquiries import Inquiries
 from mockcloud.cloud.left_behind import DatabaseFiles
 from mockcloud.cloud.namespace_endpoints import NamespaceEndpoints
-from mockcloud.cloud.operation_views import AsyncOperation, async_operation
 from mockcloud.cloud.region_node import RegionNode
 from mockcloud.cloud.settings import CLOUD_OPS_OFFSET, HTTP_OFFSET, CloudSettings
 from mockcloud.cloud.timeline import Timeline
-from mockcloud.cloud.views import RegionStatus, Status
 from mockcloud.core import enums
 from mockcloud.core.addresses import joined
 from mockcloud.core.cluster import Clusters
@@ -51,6 +49,10 @@ from mockcloud.rpc.http_server import HttpServer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from mockcloud.cloud.failover_views import FailoverReport, Operation
+    from mockcloud.cloud.operation_views import AsyncOperation
+    from mockcloud.cloud.views import Status
 
 _LOG = logging.getLogger(__name__)
 
@@ -388,23 +390,23 @@ class Cloud:
     async def delete_namespace(self, name: str) -> AsyncOperation:
         """Delete a namespace; returns when the operation has ended."""
         request = admin.DeleteNamespaceRequest(namespace=name, who=_WHO)
-        return async_operation(await self.control.plane.tools.delete_namespace(request))
+        return _async_operation(await self.control.plane.tools.delete_namespace(request))
 
     async def add_region(self, namespace: str, region: str) -> AsyncOperation:
         """Add a region to a namespace; returns when the operation has ended."""
         request = admin.ChangeRegionRequest(namespace=namespace, region=region, who=_WHO)
-        return async_operation(await self.control.plane.tools.add_region(request))
+        return _async_operation(await self.control.plane.tools.add_region(request))
 
     async def delete_region(self, namespace: str, region: str) -> AsyncOperation:
         """Delete a region from a namespace; returns when the operation has ended."""
         request = admin.ChangeRegionRequest(namespace=namespace, region=region, who=_WHO)
-        return async_operation(await self.control.plane.tools.delete_region(request))
+        return _async_operation(await self.control.plane.tools.delete_region(request))
 
     async def operations(self, namespace: str = "") -> list[AsyncOperation]:
         """The latest operations of a namespace, or of all, the last accepted one first."""
         request = admin.ListOperationsRequest(namespace=namespace)
         answer = await self.control.plane.tools.operations(request)
-        return [async_operation(view) for view in answer.operations]
+        return [_async_operation(view) for view in answer.operations]
 
     async def failover(
         self, namespace: str, region: str, *, forced: bool = False, by: str = "user"
@@ -415,8 +417,7 @@ class Cloud:
         request = admin.FailoverRequest(
             namespace=namespace, region=region, forced=forced, who=_WHO, by_temporal=by == "temporal"
         )
-        view = await self.failover_message(request)
-        return operation(view)
+        return _failover(await self.failover_message(request))
 
     async def failover_message(self, request: admin.FailoverRequest) -> admin.OperationView:
         """`failover`, in messages."""
@@ -428,7 +429,7 @@ class Cloud:
 
     async def failovers(self, namespace: str) -> list[Operation]:
         """`failovers_message`, as plain values."""
-        return [operation(view) for view in (await self.failovers_message(namespace)).failovers]
+        return [_failover(view) for view in (await self.failovers_message(namespace)).failovers]
 
     async def report_message(self, name: str) -> admin.FailoverReport:
         """What a failover left unreplicated, of an operation's id or a namespace's last forced one. NotFound."""
@@ -436,6 +437,8 @@ class Cloud:
 
     async def report(self, name: str) -> FailoverReport:
         """`report_message`, as plain values."""
+        from mockcloud.cloud.failover_views import report
+
         return report(await self.report_message(name))
 
     # What it tells
@@ -471,17 +474,21 @@ class Cloud:
 
     async def status(self) -> Status:
         """The whole cloud, now, as plain values."""
-        message = await self.status_message()
-        return Status(
-            regions=tuple(
-                RegionStatus(entry.name, entry.address, entry.up, tuple(entry.conditions))
-                for entry in message.regions
-            ),
-            control_up=message.control_up,
-            cloud_ops=message.cloud_ops,
-            namespaces=tuple(told.namespace_status(entry) for entry in message.namespaces),
-            faults=tuple(entry.name for entry in message.faults),
-        )
+        from mockcloud.cloud import told
+
+        return told.status(await self.status_message())
+
+
+def _failover(view: admin.OperationView) -> Operation:
+    from mockcloud.cloud.failover_views import operation
+
+    return operation(view)
+
+
+def _async_operation(view: admin.OperationView) -> AsyncOperation:
+    from mockcloud.cloud.operation_views import async_operation
+
+    return async_operation(view)
 
 
 def _is_loopback(host: str) -> bool:

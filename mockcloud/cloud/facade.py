@@ -15,19 +15,19 @@ from temporalio.client import Client
 from temporalio.service import TLSConfig
 
 from mockcloud.cloud.composition import Cloud
-from mockcloud.cloud.failover_views import FailoverReport, Operation
 from mockcloud.cloud.fault_ends import CONTROL, DATABASE, FRONTEND
 from mockcloud.cloud.fault_handles import Endpoint, Link
-from mockcloud.cloud.operation_views import AsyncOperation
 from mockcloud.cloud.runtime import LoopThread
 from mockcloud.cloud.settings import DEFAULT_REGIONS, CloudSettings
-from mockcloud.cloud.timeline import TimelineEvent
-from mockcloud.cloud.views import Lag, RunView, Status
-from mockcloud.control.outbox import Notification
 from mockcloud.rpc.faults import Fault
 
 if TYPE_CHECKING:
     from mockcloud.cloud.blocking_facade import BlockingCloud
+    from mockcloud.cloud.failover_views import FailoverReport, Operation
+    from mockcloud.cloud.operation_views import AsyncOperation
+    from mockcloud.cloud.timeline import TimelineEvent
+    from mockcloud.cloud.views import Lag, RunView, Status
+    from mockcloud.control.outbox import Notification
 
 T = TypeVar("T")
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
-from mockcloud.cloud import told
 from mockcloud.cloud.region_node import RegionNode
-from mockcloud.cloud.views import Lag, RunView
 from mockcloud.control.regions import RegionClient
 from mockcloud.core import times
 from mockcloud.core.errors import NamespaceNotFound, Unavailable
 from mockcloud.rpc.transport import Transport
+
+if TYPE_CHECKING:
+    from mockcloud.cloud.views import Lag, RunView
 
 _TIMEOUT: Final = 10 * times.SECOND
 
@@ -105,6 +106,8 @@ class Inquiries:
 
     async def lag(self, namespace: str) -> list[Lag]:
         """Replication of a namespace in each direction, as plain values."""
+        from mockcloud.cloud import told
+
         return [
             told.lag(entry.namespace, entry.region, peer)
             for entry in await self.lag_messages(namespace)
@@ -126,6 +129,8 @@ class Inquiries:
 
     async def history(self, namespace: str, workflow_id: str) -> dict[str, list[RunView]]:
         """Runs and branches of a workflow id, as plain values by region."""
+        from mockcloud.cloud import told
+
         trees = await self.history_messages(namespace, workflow_id)
         return {tree.region: [told.run(run) for run in tree.runs] for tree in trees}
 

@@ -7,8 +7,32 @@ from temporalio.api.history.v1 import History
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as admin
 from mockcloud.api.admin.v1 import region_admin_pb2 as region_admin
-from mockcloud.cloud.views import Branch, EventFate, Lag, NamespaceStatus, NamespaceView, ParkedRun, RunView
+from mockcloud.cloud.views import (
+    Branch,
+    EventFate,
+    Lag,
+    NamespaceStatus,
+    NamespaceView,
+    ParkedRun,
+    RegionStatus,
+    RunView,
+    Status,
+)
 from mockcloud.core import times
+
+
+def status(message: admin.StatusResponse) -> Status:
+    """The whole cloud."""
+    return Status(
+        regions=tuple(
+            RegionStatus(entry.name, entry.address, entry.up, tuple(entry.conditions))
+            for entry in message.regions
+        ),
+        control_up=message.control_up,
+        cloud_ops=message.cloud_ops,
+        namespaces=tuple(namespace_status(entry) for entry in message.namespaces),
+        faults=tuple(entry.name for entry in message.faults),
+    )
 
 
 def lag(namespace: str, source: str, peer: region_admin.PeerLag) -> Lag:
@@ -53,10 +77,10 @@ def namespace_status(entry: admin.NamespaceOverview) -> NamespaceStatus:
 
 def run(message: region_admin.RunTree) -> RunView:
     """A run with its branches, the current one first."""
-    status = WorkflowExecutionStatus.Name(WorkflowExecutionStatus.ValueType(message.status))
+    name = WorkflowExecutionStatus.Name(WorkflowExecutionStatus.ValueType(message.status))
     return RunView(
         run_id=message.run_id,
-        status=status.removeprefix("WORKFLOW_EXECUTION_STATUS_"),
+        status=name.removeprefix("WORKFLOW_EXECUTION_STATUS_"),
         current=message.current,
         zombie=message.zombie,
         superseded=message.superseded,

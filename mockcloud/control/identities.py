@@ -6,7 +6,6 @@ nobody is asked for one, and everybody is the owner.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
@@ -51,7 +50,7 @@ class Identities:
         self._database: Final = database
         self._clock: Final = clock
         self.required: Final = bool(owner_key)
-        self._owner_hash: Final = digest(owner_key)
+        self._owner_hash: Final = digest(owner_key) if owner_key else b""
         owner = User(
             id=OWNER,
             resource_version="1",
@@ -151,6 +150,8 @@ def effective_access(account: ServiceAccount) -> Access:
 
 def digest(token: str) -> bytes:
     """What is kept of a key."""
+    import hashlib  # with OpenSSL: few clouds ask for keys
+
     return hashlib.sha256(token.encode()).digest()
 
 

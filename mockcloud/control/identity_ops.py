@@ -6,7 +6,6 @@ all of them; the rest of who may do what is in `control.access`.
 
 from __future__ import annotations
 
-import secrets
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -229,6 +228,8 @@ class IdentityOps:
 
     @serves(SERVED, api.CreateApiKeyRequest)
     async def _create_key(self, request: api.CreateApiKeyRequest, caller: Caller) -> Message:
+        import secrets  # with OpenSSL: few clouds make keys
+
         token = f"mck_{secrets.token_urlsafe(32)}"
 
         def make(key_id: str) -> ApiKey:

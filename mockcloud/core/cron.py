@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from mockcloud.core import go_duration, times
 from mockcloud.core.errors import InvalidArgument
@@ -285,6 +284,8 @@ _UNITS_OF_TIME = (
 def _zone(name: str) -> tzinfo:
     if name in ("", "UTC", "Local"):
         return UTC
+    from zoneinfo import ZoneInfo  # few specs name a zone
+
     try:
         return ZoneInfo(name)
     except (OSError, ValueError):  # unknown, a directory, or no name at all

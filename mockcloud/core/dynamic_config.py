@@ -11,9 +11,9 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from functools import cache
+from typing import Final, NamedTuple, TypeVar
 
 from mockcloud.core import go_duration, times
 from mockcloud.core.limits import Key, Limits, Unit
@@ -28,18 +28,12 @@ class BadValue(ValueError):
     """A value that is not of its setting's type; says the key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One field of `Limits` that a key sets."""
 
     field: str
     key: str
     convert: Callable[[object], int | float | bool]  # raises ValueError in the real server's words
-
-
-def settings() -> Mapping[str, Setting]:
-    """All settings by their keys in lower case."""
-    return _SETTINGS
 
 
 def apply(limits: Limits, values: Mapping[str, object]) -> tuple[Limits, list[str]]:
@@ -51,7 +45,7 @@ def apply(limits: Limits, values: Mapping[str, object]) -> tuple[Limits, list[st
     changes: dict[str, int | float | bool] = {}
     without_effect = []
     for key, value in values.items():
-        setting = _SETTINGS.get(key.lower())
+        setting = settings().get(key.lower())
         if setting is None:
             without_effect.append(key)
             continue
@@ -122,7 +116,9 @@ def _setting(field: str, annotation: object) -> Setting | None:
     return Setting(field, key, _CONVERSIONS[kind])
 
 
-def _settings() -> Mapping[str, Setting]:
+@cache  # with the first key: it takes some milliseconds to read the types of all limits
+def settings() -> Mapping[str, Setting]:
+    """All settings by their keys in lower case."""
     found: dict[str, Setting] = {}
     for field, annotation in typing.get_type_hints(Limits, include_extras=True).items():
         setting = _setting(field, annotation)
@@ -130,6 +126,3 @@ def _settings() -> Mapping[str, Setting]:
             assert setting.key.lower() not in found, f"{setting.key} sets one limit"
             found[setting.key.lower()] = setting
     return found
-
-
-_SETTINGS: Final = _settings()

@@ -6,7 +6,20 @@ import subprocess
 import sys
 
 # Some clouds need them, late or never.
-RARE = {"email", "importlib.metadata", "lark", "rich", "smtplib", "starlette", "uvicorn"}
+RARE = {
+    "email",
+    "hashlib",
+    "importlib.metadata",
+    "lark",
+    "mockcloud.cloud.failover_views",
+    "mockcloud.cloud.operation_views",
+    "mockcloud.cloud.views",
+    "rich",
+    "smtplib",
+    "starlette",
+    "uvicorn",
+    "zoneinfo",
+}
 
 _STARTED = """
 import sys

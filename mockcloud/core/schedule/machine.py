@@ -19,7 +19,6 @@ Real: service/worker/scheduler/workflow.go.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -320,6 +319,8 @@ def _pending(state: ScheduleState, start: BufferedStart, *, tracked: bool) -> Pe
 
 def _request_id(run_id: str, name: str) -> str:
     """The request id of a start: in the form of a UUID, and the same for the same slot of the same schedule."""
+    import hashlib  # with OpenSSL, which takes a millisecond to load
+
     digest = hashlib.blake2b(f"{run_id}/{name}".encode(), digest_size=16).hexdigest()
     return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
 

@@ -8,8 +8,7 @@ Moments are whole seconds since the Unix epoch.
 from __future__ import annotations
 
 import io
-import zoneinfo
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -33,7 +32,7 @@ class WallClock(NamedTuple):
 class Zone:
     """One time zone."""
 
-    def __init__(self, tz: zoneinfo.ZoneInfo | None) -> None:
+    def __init__(self, tz: tzinfo | None) -> None:
         """Make a zone of `tz`; None: UTC."""
         self._tz = tz
 
@@ -72,8 +71,10 @@ def load(name: str, data: bytes) -> Zone:
         SpecError: there is no such zone, or the data is none. Real: time.LoadLocation, LoadLocationFromTZData.
     """
     if data:
+        from zoneinfo import ZoneInfo  # few schedules have a zone
+
         try:
-            return Zone(zoneinfo.ZoneInfo.from_file(io.BytesIO(data)))
+            return Zone(ZoneInfo.from_file(io.BytesIO(data)))
         except Exception as error:
             raise SpecError("malformed time zone information") from error
     return _named(name)
@@ -85,7 +86,9 @@ def _named(name: str) -> Zone:
         return Zone(None)
     if ".." in name or name.startswith(("/", "\\")):
         raise SpecError("time: invalid location name")
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
-        return Zone(zoneinfo.ZoneInfo(name))
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        return Zone(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise SpecError(f"unknown time zone {name}") from error
