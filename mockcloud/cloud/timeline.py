@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mockcloud.core import times
 from mockcloud.core.ports import Clock, Ids
@@ -22,8 +21,7 @@ _PAGE: Final = 100
 _NOWHERE: Final = -1
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEvent:
+class TimelineEvent(NamedTuple):
     """One thing that happened.
 
     Kinds: `operation` (each step of an asynchronous operation), `namespace` (a changed record), `region` and `control`
@@ -42,8 +40,7 @@ class TimelineEvent:
         return {"id": self.id, "time": moment, "kind": self.kind, **self.data}
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """What a reader is given."""
 
     events: tuple[TimelineEvent, ...]

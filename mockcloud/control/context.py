@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -23,8 +23,7 @@ from mockcloud.core.errors import FailedPrecondition, InvalidArgument
 from mockcloud.core.ports import Ports
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, and in which version of the API."""
 
     who: str

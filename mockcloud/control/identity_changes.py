@@ -10,8 +10,7 @@ import copy
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import aiosqlite
 from google.protobuf.message import Message
@@ -31,8 +30,7 @@ from mockcloud.core.errors import FailedPrecondition, InvalidArgument, NotFound
 Rec = TypeVar("Rec", User, ServiceAccount, ApiKey)
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """What a request comes to."""
 
     record_id: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mockcloud.core import times
 
@@ -16,8 +15,7 @@ class Refused(Exception):
     """The server will not take the message, however often it is tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mailer:
+class Mailer(NamedTuple):
     """Where mail goes."""
 
     host: str

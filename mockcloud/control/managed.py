@@ -15,8 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from temporalio.api.cloud.auditlog.v1 import Principal
 from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest
@@ -39,8 +38,7 @@ _logger = logging.getLogger(__name__)
 WHO: Final = "Temporal"
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A failover that is due."""
 
     region: str

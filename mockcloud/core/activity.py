@@ -10,7 +10,7 @@ api/activity_util.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from temporalio.api.common.v1 import Payloads, WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, RetryState
@@ -49,8 +49,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatReply:
+class HeartbeatReply(NamedTuple):
     """What a worker learns from a heartbeat."""
 
     cancel_requested: bool

@@ -14,9 +14,8 @@ transferQueueActiveTaskExecutor.processStartChildExecution, processParentClosePo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Priority, WorkflowExecution, WorkflowType
@@ -60,8 +59,7 @@ class Leave(Enum):
     REQUEST_CANCEL = "request cancel"
 
 
-@dataclass(frozen=True, slots=True)
-class ChildStart:
+class ChildStart(NamedTuple):
     """A child that is to be started."""
 
     namespace_id: str  # of the child
@@ -72,8 +70,7 @@ class ChildStart:
     original_run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedChild:
+class ClosedChild(NamedTuple):
     """A closed run as its parent hears of it."""
 
     link: WorkflowExecutionStartedEventAttributes  # of its Started event: who its parent is
@@ -295,8 +292,7 @@ def add_started(change: RunChange, child: Child, first_run_id: str) -> None:
     change.add(EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED, started)
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """How the end of a child is written."""
 
     event_type: EventType.ValueType

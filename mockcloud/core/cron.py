@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
@@ -51,8 +50,7 @@ class MalformedSpec(ValueError):
     """A spec that is no cron schedule."""
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(NamedTuple):
     """A moment each `delay` nanoseconds, which are whole seconds, after the one before.
 
     No longer than other durations may be, a hundred years, so that a moment is a number that can be stored.
@@ -71,16 +69,14 @@ class Every:
         return first + -(-behind // self.delay) * self.delay
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """What one field of a spec allows. `any_value`: it is a plain `*`."""
 
     values: frozenset[int]
     any_value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(NamedTuple):
     """The moments whose local minute, hour, day and month match."""
 
     minute: Field

@@ -14,9 +14,8 @@ rules have done, so that a person can follow each event of a fork.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -35,8 +34,7 @@ class Fate(StrEnum):
     WAITING = "waiting"
 
 
-@dataclass(frozen=True, slots=True)
-class EventFate:
+class EventFate(NamedTuple):
     """One event's fate. Where it was reapplied: the run and the event there, 0 while it waits in the buffer."""
 
     event_id: int
@@ -46,16 +44,14 @@ class EventFate:
     to_event_id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BranchFacts:
+class BranchFacts(NamedTuple):
     """A branch: its events from the first on, and up to which they are also on the run's current branch."""
 
     events: Sequence[HistoryEvent]
     last_shared_event_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(NamedTuple):
     """A run as one region has it; its current branch comes first."""
 
     run_id: str
@@ -63,7 +59,7 @@ class RunFacts:
     open: bool
     zombie: bool
     branches: Sequence[BranchFacts]
-    reapplied: Sequence[ReappliedEvent] = field(default_factory=tuple)
+    reapplied: Sequence[ReappliedEvent] = ()
     from_reset: bool = False
 
     @property

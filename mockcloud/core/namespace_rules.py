@@ -16,7 +16,7 @@ Real: service/frontend/namespace_handler.go, common/namespace/nsmanager, common/
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import NamespaceState, ReplicationState
@@ -50,8 +50,7 @@ _REGISTERED = NamespaceState.NAMESPACE_STATE_REGISTERED
 _DEPRECATED = NamespaceState.NAMESPACE_STATE_DEPRECATED
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """What an update makes of a namespace."""
 
     record: NamespaceRecord

@@ -7,7 +7,7 @@ already. Real: api/signalworkflow, api/requestcancelworkflow, api/terminateworkf
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from temporalio.api.common.v1 import Header, Link, Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
@@ -37,8 +37,7 @@ from mockcloud.core.errors import (
 HISTORY_SERVICE = "history-service"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The other workflow in whose name a request comes."""
 
     execution: WorkflowExecution

@@ -6,7 +6,7 @@ Made by `core.visibility_query`, turned into SQL by `store.visibility_filter`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from temporalio.api.enums.v1 import IndexedValueType
 
@@ -14,8 +14,7 @@ Value: TypeAlias = str | int | float | bool
 """A moment is in microseconds, a duration in nanoseconds, a status its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A search attribute. `system`: it is a column of the list, not a value beside it."""
 
     name: str
@@ -25,8 +24,7 @@ class Field:
     open_is_last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FieldTest:
+class FieldTest(NamedTuple):
     """One field against values: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `not in`, `between`, `not between`,
     `starts_with`, `not starts_with`, `is null`, `is not null`.
     """  # noqa: D205 a list that does not fit one line
@@ -60,8 +58,7 @@ class Negated:
 Filter: TypeAlias = FieldTest | AllOf | AnyOf | Negated
 
 
-@dataclass(frozen=True, slots=True)
-class VisibilityQuery:
+class VisibilityQuery(NamedTuple):
     """Which runs, and by which field their number is wanted."""
 
     filter: Filter

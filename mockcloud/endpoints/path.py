@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Direction(Protocol):
@@ -41,8 +40,7 @@ class _Open:
         return lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """Both directions."""
 
     there: Direction  # from clients to the endpoint

@@ -9,9 +9,8 @@ Real: common/rpc/interceptor, redirection.go, dc_redirection_policy.go, namespac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
@@ -31,8 +30,7 @@ class Routing(Enum):
     DEFAULT = "default"  # by the active region, unless the policy is `selected`
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     """One method of a service."""
 
     name: str

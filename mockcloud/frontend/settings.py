@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class HandoverPolicy(StrEnum):
@@ -28,8 +28,7 @@ class PassivePolls(StrEnum):
     ERROR = "error"  # NamespaceNotActive at once
 
 
-@dataclass(frozen=True, slots=True)
-class FrontendSettings:
+class FrontendSettings(NamedTuple):
     """One frontend's choices. Limits and durations are the region's `Limits`."""
 
     handover: HandoverPolicy = HandoverPolicy.HOLD

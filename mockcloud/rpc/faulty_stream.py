@@ -11,8 +11,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from mockcloud.core.errors import ServiceError
 from mockcloud.rpc.faults import LinkState
@@ -23,8 +22,7 @@ _RECEIVED: Final = 64  # messages that may wait for `receive`
 _HELD: Final = 0.1  # seconds that a message waits to be overtaken
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """The end of a direction, on its way behind the last message."""
 
     error: ServiceError | None = None

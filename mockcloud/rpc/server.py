@@ -12,9 +12,8 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 
@@ -28,8 +27,7 @@ _INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
 _METADATA_BYTES: Final = 16 * 1024 * 1024  # grpc-go's limit for headers and trailers
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(NamedTuple):
     """How a server treats its connections. Durations are nanoseconds; tests scale them down."""
 
     ping_interval: int = 10 * times.SECOND  # a client may ping so often, also without calls

@@ -6,7 +6,7 @@ Real: the history task DLQ (`temporal operator dlq`).
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COLUMNS = (
     "message_id, namespace_id, workflow_id, run_id, source, position, failed_at, attempts, reason, task"
@@ -24,8 +24,7 @@ _LIST = (
 _GET = f"SELECT {_COLUMNS} FROM dead_letters WHERE message_id = ?"  # noqa: S608 constants
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(NamedTuple):
     """One failed task."""
 
     message_id: int  # rising; 0 when not stored yet

@@ -7,7 +7,7 @@ is whole (its events are in it), so it survives the trimming of the sender's log
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COLUMNS = "parked_id, namespace_id, workflow_id, run_id, source, position, parked_at, reason, task"
 _PARK = (
@@ -32,8 +32,7 @@ _COUNT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedTask:
+class ParkedTask(NamedTuple):
     """One waiting task."""
 
     parked_id: int  # rising; 0 when not stored yet
@@ -47,8 +46,7 @@ class ParkedTask:
     task: bytes  # mockcloud.replication.v1.ReplicationTask
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedCount:
+class ParkedCount(NamedTuple):
     """How much waits in a namespace."""
 
     tasks: int

@@ -8,7 +8,6 @@ Of two states of a schedule the one with the higher (version, stamp) holds, whoe
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mockcloud.core.derived import VisibilityRow
@@ -34,8 +33,7 @@ _DELETE = "DELETE FROM schedules WHERE run_key = ?"
 _NEXT_OVER = "SELECT min(delete_at) FROM schedules WHERE delete_at IS NOT NULL"
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleRow:
+class ScheduleRow(NamedTuple):
     """One schedule."""
 
     run_key: int  # a new one, taken if the region does not have this `run_id` yet; shared with runs

@@ -11,8 +11,8 @@ order. How large one is, is counted in its index, and only so far as it matters.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
@@ -58,8 +58,7 @@ _VERY_FEW = 200
 _ALL = 1 << 40
 
 
-@dataclass(frozen=True, slots=True)
-class VisibilityCursor:
+class VisibilityCursor(NamedTuple):
     """The last row of a page."""
 
     order_time: int
@@ -67,8 +66,7 @@ class VisibilityCursor:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRun:
+class ListedRun(NamedTuple):
     """One row of a list."""
 
     workflow_id: str

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 
 from mockcloud.store.dead_letters import (
     DeadLetter,
@@ -25,7 +24,7 @@ def test_letters_are_kept_whole_and_paged(connection: sqlite3.Connection) -> Non
 
     first, second = list_dead_letters(connection, NAMESPACE, limit=2)
 
-    assert replace(first, message_id=0) == letter(1)
+    assert first._replace(message_id=0) == letter(1)
     assert get_dead_letter(connection, first.message_id) == first
     assert [found.position for found in list_dead_letters(connection, NAMESPACE, second.message_id)] == [3]
     assert count_dead_letters(connection, NAMESPACE) == 3

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 
 from mockcloud.store.parked import (
     ParkedCount,
@@ -26,7 +25,7 @@ def test_tasks_of_a_run_wait_in_the_order_in_which_they_came(connection: sqlite3
 
     found = parked_of(connection, NAMESPACE, "order-1", "run-1")
 
-    assert [replace(task, parked_id=0) for task in found] == [parked(8), parked(11)]
+    assert [task._replace(parked_id=0) for task in found] == [parked(8), parked(11)]
     assert count_parked(connection, NAMESPACE) == ParkedCount(tasks=3, runs=2)
     assert count_parked(connection, "elsewhere") == ParkedCount(tasks=0, runs=0)
 

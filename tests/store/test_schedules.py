@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import Any
 
 from temporalio.api.common.v1 import SearchAttributes
@@ -31,7 +30,7 @@ def row(number: int, **changed: Any) -> ScheduleRow:
         record=f"record {number}".encode(),
         visibility=visibility_row(number)._replace(search_attributes=attributes.SerializeToString()),
     )
-    return replace(made, **changed)
+    return made._replace(**changed)
 
 
 def put(connection: sqlite3.Connection, *rows: ScheduleRow) -> None:

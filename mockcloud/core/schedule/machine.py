@@ -20,7 +20,7 @@ Real: service/worker/scheduler/workflow.go.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from temporalio.api.common.v1 import Payloads, SearchAttributes, WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
@@ -56,8 +56,7 @@ _FAILED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED
 _TIMED_OUT = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """What became of a started workflow. Unspecified: it is gone, deleted perhaps."""
 
     status: WorkflowExecutionStatus.ValueType
