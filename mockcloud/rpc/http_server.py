@@ -42,10 +42,8 @@ class HttpServer:
 
     def bind(self, host: str, port: int) -> None:
         """Take the port (0: a free one). StartupError: it is taken, or the address cannot be used."""
-        # Of a text, Python would load the tables of international names.
-        name = host.encode() if host.isascii() else host
         try:
-            family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._socket = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
         except OSError as error:
             raise cannot_listen(host, port, error) from error
