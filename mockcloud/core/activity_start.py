@@ -9,9 +9,9 @@ Real: api/recordactivitytaskstarted, MutableStateImpl.AddActivityTaskStartedEven
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import PollActivityTaskQueueResponse
 
 from mockcloud.core import priorities, times
@@ -22,8 +22,7 @@ from mockcloud.core.run import Activity, Run
 from mockcloud.core.tokens import TaskToken
 
 
-@dataclass(frozen=True, slots=True)
-class StartedActivity:
+class StartedActivity(NamedTuple):
     """An attempt that a worker now has, and what the worker is told of it."""
 
     token: TaskToken
@@ -137,22 +136,24 @@ def _started(change: RunChange, activity: Activity) -> StartedActivity:
     response = PollActivityTaskQueueResponse(
         task_token=token.dump(),
         workflow_namespace=change.context.namespace.name,
-        workflow_type=run.start.workflow_type,
-        workflow_execution=WorkflowExecution(workflow_id=run.key.workflow_id, run_id=run.key.run_id),
-        activity_type=attributes.activity_type,
-        activity_id=activity.activity_id,
+        activity_id=token.activity_id,
         header=attributes.header if attributes.HasField("header") else None,
         input=attributes.input if attributes.HasField("input") else None,
         heartbeat_details=Payloads.FromString(record.heartbeat_details) if record.heartbeat_details else None,
         scheduled_time=activity.scheduled.event_time,
-        current_attempt_scheduled_time=times.timestamp(record.scheduled_time),
-        started_time=times.timestamp(record.started_time),
         attempt=record.attempt,
         schedule_to_close_timeout=attributes.schedule_to_close_timeout,
         start_to_close_timeout=attributes.start_to_close_timeout,
         heartbeat_timeout=attributes.heartbeat_timeout,
         retry_policy=options.retry_policy if options.HasField("retry_policy") else None,
     )
+    # In place: a message that is given to another one is copied.
+    response.workflow_type.name = run.start.workflow_type.name
+    response.activity_type.name = token.activity_type
+    execution = response.workflow_execution
+    execution.workflow_id, execution.run_id = token.workflow_id, token.run_id
+    times.put(response.current_attempt_scheduled_time, record.scheduled_time)
+    times.put(response.started_time, record.started_time)
     priority = priorities.of_activity(run, activity)
     if priority is not None:
         response.priority.CopyFrom(priority)

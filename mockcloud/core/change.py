@@ -14,8 +14,7 @@ outcome: it is derived from the state after the change (`core.derived`), so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Link
 from temporalio.api.enums.v1 import EventType, SuggestContinueAsNewReason
 from temporalio.api.history.v1 import (
+    History,
     HistoryEvent,
     WorkflowTaskScheduledEventAttributes,
     WorkflowTaskStartedEventAttributes,
@@ -101,8 +101,7 @@ _PLAIN_FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Savepoint:
+class Savepoint(NamedTuple):
     """A change and its run at one moment; made and used by `RunChange` alone."""
 
     record: RunRecord
@@ -136,7 +135,7 @@ class RunChange:
         self.version = max(context.version, run.last_write_version)
         self.created = run.next_event_id == 1
         self.copies: Sequence[Batch] = ()
-        self.events: list[HistoryEvent] = []
+        self._history = History()  # what is written, made in place: an event is copied by nobody
         self.activity_states: list[int] = []
         self.request_ids: list[str] = []
         self.replicate_run_state = False
@@ -166,6 +165,11 @@ class RunChange:
         run = Run(key)
         run.record.version_histories.histories.append(VersionHistory(branch_id=context.next_task_id()))
         return cls(run, context)
+
+    @property
+    def events(self) -> Sequence[HistoryEvent]:
+        """What this change has written so far."""
+        return self._history.events
 
     def savepoint(self) -> Savepoint:
         """The state of this change now, to come back to with `rollback`. Costs a copy of the record."""
@@ -217,7 +221,7 @@ class RunChange:
         run.children = savepoint.children
         run.external_signals = savepoint.external_signals
         run.external_cancels = savepoint.external_cancels
-        del self.events[savepoint.event_count :]
+        del self._history.events[savepoint.event_count :]
         self.activity_states = savepoint.activity_states
         run.signal_request_ids.difference_update(self.request_ids[len(savepoint.request_ids) :])
         self.request_ids = savepoint.request_ids
@@ -231,7 +235,7 @@ class RunChange:
     @property
     def changed(self) -> bool:
         """Whether the run differs from what is stored."""
-        return self._touched or bool(self.events) or self.successor is not None
+        return self._touched or bool(self._history.events) or self.successor is not None
 
     def touch(self) -> None:
         """Say that the record changed without an event."""
@@ -261,7 +265,7 @@ class RunChange:
         attributes: Message,
         *,
         user_metadata: UserMetadata | None = None,
-        links: Iterable[Link] = (),
+        links: Sequence[Link] = (),
         worker_may_ignore: bool = False,
         moment: int | None = None,
     ) -> HistoryEvent:
@@ -276,15 +280,15 @@ class RunChange:
             self.write_speculative_task()
         waits = self.buffering or self.run.started_workflow_task is not None
         buffered = waits and event_type not in NEVER_BUFFERED
-        event = HistoryEvent(
-            event_id=BUFFERED_EVENT_ID if buffered else self.run.next_event_id,
-            event_time=times.timestamp(self.context.now if moment is None else moment),
-            event_type=event_type,
-            version=self.version,
-            task_id=0 if buffered else self.context.next_task_id(),
-            worker_may_ignore=worker_may_ignore,
-            links=links,
-        )
+        event = HistoryEvent() if buffered else self._history.events.add()
+        event.event_id = BUFFERED_EVENT_ID if buffered else self.run.next_event_id
+        event.event_type = event_type
+        event.version = self.version
+        times.put(event.event_time, self.context.now if moment is None else moment)
+        if worker_may_ignore:
+            event.worker_may_ignore = True
+        if links:
+            event.links.extend(links)
         if user_metadata is not None and user_metadata.ByteSize():
             event.user_metadata.CopyFrom(user_metadata)
         getattr(event, ATTRIBUTES_FIELD[event_type]).CopyFrom(attributes)
@@ -293,7 +297,7 @@ class RunChange:
             self.run.record.buffered_events.append(event.SerializeToString())
             self._touched = True
         else:
-            self.events.append(event)
+            event.task_id = self.context.next_task_id()
             fold.fold(self.run, event)
         return event
 
@@ -354,11 +358,13 @@ class RunChange:
             self._touched = True
             return
         assert self.run.started_workflow_task is None, "buffered events wait for the workflow task to end"
-        events = [HistoryEvent.FromString(data) for data in raw]
+        waiting = [HistoryEvent.FromString(data) for data in raw]
         del raw[:]
-        events.sort(key=lambda event: event.event_type in FLUSHED_LAST)
+        waiting.sort(key=lambda event: event.event_type in FLUSHED_LAST)
         started: dict[int, int] = {}
-        for event in events:
+        for waited in waiting:
+            event = self._history.events.add()
+            event.CopyFrom(waited)
             event.event_id = self.run.next_event_id
             event.task_id = self.context.next_task_id()
             event.version = self.version
@@ -382,7 +388,6 @@ class RunChange:
             request_id = getattr(attributes, "attached_request_id", "")
             if request_id:
                 self.run.record.attached_request_ids[request_id] = event.event_id
-            self.events.append(event)
             fold.advance(self.run, event)
 
     def require_active(self) -> None:
@@ -408,7 +413,7 @@ class RunChange:
             created=self.created,
             forks=[Fork(branch_id)] if self.created else [],
             copies=self.copies,
-            batches=_batches(branch_id, self.events),
+            batches=_batches(branch_id, self._history),
             becomes_current=self.created,
             replicate=True,
             activity_states=[key for key in self.activity_states if key in run.activities],
@@ -420,8 +425,9 @@ class RunChange:
         )
 
 
-def _batches(branch_id: int, events: Sequence[HistoryEvent]) -> list[Batch]:
+def _batches(branch_id: int, history: History) -> list[Batch]:
     """The events of one change as batches: of each version one."""
+    events = history.events
     if events and events[0].version == events[-1].version:
-        return [Batch.of(branch_id, events)]
+        return [Batch.of(branch_id, events, history.SerializeToString())]
     return [Batch.of(branch_id, list(same)) for _, same in groupby(events, _version)]

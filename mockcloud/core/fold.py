@@ -48,12 +48,14 @@ def advance(run: Run, event: HistoryEvent) -> None:
         f"{run.key}: event {event.event_id} where {run.next_event_id} is next"
     )
     run.next_event_id = event.event_id + 1
-    run.record.last_task_id = event.task_id
-    run.record.history_size += event.ByteSize()
-    histories = run.record.version_histories
-    if not histories.histories:
-        histories.histories.append(VersionHistory())
-    version_history.add_event(histories.histories[histories.current_index], event.event_id, event.version)
+    record = run.record
+    record.last_task_id = event.task_id
+    record.history_size += event.ByteSize()
+    histories = record.version_histories
+    branches = histories.histories
+    if not branches:
+        branches.append(VersionHistory())
+    version_history.add_event(branches[histories.current_index], event.event_id, event.version)
 
 
 def effect(run: Run, event: HistoryEvent) -> None:

@@ -22,11 +22,13 @@ class Batch(NamedTuple):
     data: bytes  # temporal.api.history.v1.History
 
     @classmethod
-    def of(cls, branch_id: int, events: Sequence[HistoryEvent]) -> Batch:
+    def of(cls, branch_id: int, events: Sequence[HistoryEvent], data: bytes = b"") -> Batch:
+        """The batch of these events; `data` is what they were read of, where that is there."""
         assert events, "a batch has events"
-        assert events[0].version == events[-1].version, "a batch has one version; versions only rise"
-        data = History(events=events).SerializeToString()
-        return cls(branch_id, events[0].event_id, events[-1].event_id, events[0].version, data)
+        first, last = events[0], events[-1]
+        assert first.version == last.version, "a batch has one version; versions only rise"
+        data = data or History(events=events).SerializeToString()
+        return cls(branch_id, first.event_id, last.event_id, first.version, data)
 
 
 class Fork(NamedTuple):

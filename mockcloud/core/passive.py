@@ -15,7 +15,7 @@ activity_state_replicator.go).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from temporalio.api.history.v1 import HistoryEvent
 
@@ -40,12 +40,12 @@ from mockcloud.core.version_history import Item
 _OF_THE_RUN = ("base_run_id", "base_event_id", "reset_time", "reset_run_id", "delete_requested")
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(NamedTuple):
     """What travels with a batch beside its events."""
 
     create_request_id: str = ""
     signal_request_ids: Sequence[str] = ()
+    data: bytes = b""  # the events as they came; empty where only some of them are taken
 
 
 def settle(run: Run, context: Context) -> Outcome | None:
@@ -74,7 +74,7 @@ def create(key: RunKey, events: Sequence[HistoryEvent], context: Context, extra:
         run=run,
         created=True,
         forks=[Fork(branch_id)],
-        batches=[Batch.of(branch_id, events)],
+        batches=[Batch.of(branch_id, events, extra.data)],
     )
 
 
@@ -90,7 +90,7 @@ def create_reset(
         created=True,
         forks=[Fork(branch_id)],
         copies=copies,
-        batches=[Batch.of(branch_id, events)],
+        batches=[Batch.of(branch_id, events, extra.data)],
     )
 
 
@@ -108,7 +108,7 @@ def append(run: Run, events: Sequence[HistoryEvent], context: Context, extra: Ex
         run.record.next_workflow_task_attempt = 1
     branch_id = run.version_history.branch_id
     _fold(run, events, context, extra)
-    return Outcome(run=run, batches=[Batch.of(branch_id, events)], update_ends=lost)
+    return Outcome(run=run, batches=[Batch.of(branch_id, events, extra.data)], update_ends=lost)
 
 
 def backfill(run: Run, target: Target, events: Sequence[HistoryEvent], context: Context) -> Outcome:
@@ -153,7 +153,7 @@ def switch(
             record.attached_request_ids[request_id] = event_id
     branch_id = histories.histories[index].branch_id
     _fold(shared, events, context, extra)
-    return Outcome(run=shared, forks=forks, batches=[Batch.of(branch_id, events)])
+    return Outcome(run=shared, forks=forks, batches=[Batch.of(branch_id, events, extra.data)])
 
 
 def merge_reapplied(run: Run, incoming: Iterable[ReappliedEvent]) -> Outcome | None:

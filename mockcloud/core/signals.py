@@ -6,7 +6,7 @@ already. Real: api/signalworkflow, api/requestcancelworkflow, api/terminateworkf
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from temporalio.api.common.v1 import Header, Link, Payload, Payloads, WorkflowExecution
@@ -112,7 +112,7 @@ def add_signal(
     identity: str,
     header: Header,
     request_id: str,
-    links: Iterable[Link] = (),
+    links: Sequence[Link] = (),
     source: Source | None = None,
 ) -> HistoryEvent:
     """Append (or buffer) a Signaled event, which carries its request id. Schedules nothing."""
@@ -198,7 +198,7 @@ def terminate_run(
     reason: str,
     details: Payloads | None = None,
     identity: str = HISTORY_SERVICE,
-    links: Iterable[Link] = (),
+    links: Sequence[Link] = (),
 ) -> None:
     """Fail the workflow task that a worker has, flush the buffer, write Terminated.
 

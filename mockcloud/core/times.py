@@ -20,6 +20,11 @@ def timestamp(nanoseconds: int) -> Timestamp:
     return Timestamp(seconds=nanoseconds // SECOND, nanos=nanoseconds % SECOND)
 
 
+def put(moment: Timestamp, nanoseconds: int) -> None:
+    """Set a moment in place, which costs less than to make one and have it copied."""
+    moment.seconds, moment.nanos = divmod(nanoseconds, SECOND)
+
+
 def duration(nanoseconds: int) -> Duration:
     """A duration as protobuf carries it; negative ones have both parts negative, as protobuf demands."""
     sign = -1 if nanoseconds < 0 else 1

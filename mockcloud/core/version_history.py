@@ -12,7 +12,6 @@ Real: common/persistence/versionhistory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mockcloud.api.state.v1.state_pb2 import VersionHistory, VersionHistoryItem
@@ -40,8 +39,7 @@ class Item(NamedTuple):
         return VersionHistoryItem(event_id=self.event_id, version=self.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Ancestor:
+class Ancestor(NamedTuple):
     """The lowest common ancestor of a run's branches and an incoming history, and the branch that has it."""
 
     branch_index: int
@@ -50,12 +48,13 @@ class Ancestor:
 
 def add_event(history: VersionHistory, event_id: int, version: int) -> None:
     """Record that `event_id` was written under `version` at the end of `history`, which changes."""
-    if history.items and history.items[-1].version == version:
-        assert event_id > history.items[-1].event_id, "event ids rise"
-        history.items[-1].event_id = event_id
+    last = history.items[-1] if history.items else None
+    if last is not None and last.version == version:
+        assert event_id > last.event_id, "event ids rise"
+        last.event_id = event_id
         return
-    assert not history.items or version > history.items[-1].version, "versions rise"
-    history.items.append(VersionHistoryItem(event_id=event_id, version=version))
+    assert last is None or version > last.version, "versions rise"
+    history.items.add(event_id=event_id, version=version)
 
 
 def items(history: VersionHistory) -> list[Item]:

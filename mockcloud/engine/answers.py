@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueKind
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
@@ -46,18 +46,20 @@ class Answers:
         token = started.token
         response = PollWorkflowTaskQueueResponse(
             task_token=token.dump(),
-            workflow_execution=WorkflowExecution(workflow_id=token.workflow_id, run_id=token.run_id),
-            workflow_type=WorkflowType(name=started.workflow_type),
             previous_started_event_id=started.previous_started_event_id,
             started_event_id=started.started_event_id,
             attempt=started.attempt,
             backlog_count_hint=backlog,
-            workflow_execution_task_queue=_normal(started.task_queue),
-            scheduled_time=times.timestamp(started.scheduled_time),
-            started_time=times.timestamp(started.started_time),
             queries=queries,
             messages=started.messages,
         )
+        # In place: a message that is given to another one is copied.
+        execution, queue = response.workflow_execution, response.workflow_execution_task_queue
+        execution.workflow_id, execution.run_id = token.workflow_id, token.run_id
+        queue.name, queue.kind = started.task_queue, TaskQueueKind.TASK_QUEUE_KIND_NORMAL
+        response.workflow_type.name = started.workflow_type
+        times.put(response.scheduled_time, started.scheduled_time)
+        times.put(response.started_time, started.started_time)
         key = RunKey(token.namespace_id, token.workflow_id, token.run_id)
         await self._add_history(
             response, key, started.branch_id, started.first_event_id, started.next_event_id

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mockcloud.api.replication.v1.replication_pb2 import (
-    ActivityState,
     HistoryBatch,
     ReplicationTask,
     ResetBase,
@@ -213,7 +212,9 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
     entries: list[LogWrite] = []
     last = len(outcome.batches) - 1
     for index, batch in enumerate(outcome.batches):
-        message = _history_batch(run, batch)
+        task = ReplicationTask(created_at=now)
+        message = task.history
+        _put_batch(message, run, batch)
         if outcome.copies and index == 0:
             message.base.CopyFrom(_reset_base(run, outcome.copies))
             message.create_request_id = run.record.create_request_id
@@ -222,26 +223,24 @@ def log_entries(outcome: Outcome, now: int) -> list[LogWrite]:
             message.request_ids.extend(outcome.request_ids)
             if outcome.successor is not None:
                 (first,) = outcome.successor.batches
-                message.new_run.CopyFrom(_history_batch(outcome.successor.run, first))
+                _put_batch(message.new_run, outcome.successor.run, first)
                 message.new_run.request_ids.extend(outcome.successor.request_ids)
                 new_run_events = NodeRef(first.branch_id, first.first_event_id)
-        task = ReplicationTask(created_at=now, history=message)
         entries.append(
             LogWrite(task.SerializeToString(), NodeRef(batch.branch_id, batch.first_event_id), new_run_events)
         )
     if outcome.activity_states or outcome.replicate_run_state:
-        items = list(run.version_history.items)
+        items = run.version_history.items
         for scheduled_event_id in outcome.activity_states:
             activity = run.activities.get(scheduled_event_id)
             if activity is None:
                 continue
-            state = ActivityState(
-                workflow_id=run.key.workflow_id,
-                run_id=run.key.run_id,
-                items=items,
-                activity=activity.record,
-            )
-            entries.append(LogWrite(ReplicationTask(created_at=now, activity=state).SerializeToString()))
+            task = ReplicationTask(created_at=now)
+            state = task.activity
+            state.workflow_id, state.run_id = run.key.workflow_id, run.key.run_id
+            state.items.extend(items)
+            state.activity.CopyFrom(activity.record)
+            entries.append(LogWrite(task.SerializeToString()))
         if outcome.replicate_run_state:
             record = RunStateRecord(
                 workflow_id=run.key.workflow_id,
@@ -284,26 +283,19 @@ def _reset_base(run: Run, copies: Sequence[Batch]) -> ResetBase:
     )
 
 
-def _history_batch(run: Run, batch: Batch) -> HistoryBatch:
-    return HistoryBatch(
-        workflow_id=run.key.workflow_id,
-        run_id=run.key.run_id,
-        items=_items_until(run, batch),
-        create_request_id=run.record.create_request_id if batch.first_event_id == 1 else "",
-    )
-
-
-def _items_until(run: Run, batch: Batch) -> list[VersionHistoryItem]:
-    """The version history of the batch's branch, up to the batch's last event."""
+def _put_batch(message: HistoryBatch, run: Run, batch: Batch) -> None:
+    """Write into `message` what is told of a batch: its run, and the version history of its branch up to its end."""
+    message.workflow_id = run.key.workflow_id
+    message.run_id = run.key.run_id
+    if batch.first_event_id == 1:
+        message.create_request_id = run.record.create_request_id
     for history in run.record.version_histories.histories:
         if history.branch_id == batch.branch_id:
             break
     else:
         raise AssertionError(f"{run.key} has no branch {batch.branch_id}")
-    items: list[VersionHistoryItem] = []
     for item in history.items:
         if item.event_id >= batch.last_event_id:
-            items.append(VersionHistoryItem(event_id=batch.last_event_id, version=item.version))
+            message.items.add(event_id=batch.last_event_id, version=item.version)
             break
-        items.append(item)
-    return items
+        message.items.add(event_id=item.event_id, version=item.version)

@@ -188,7 +188,7 @@ class TaskPlan:
         plan: conflict.Plan,
     ) -> None:
         context = self._context
-        extra = passive.Extra(batch.create_request_id, signal_request_ids(batch, events))
+        extra = passive.Extra(batch.create_request_id, signal_request_ids(batch, events), batch.events)
         match plan:
             case Duplicate():
                 return
@@ -210,7 +210,9 @@ class TaskPlan:
                 await self._rank(created, wanted_of(batch, events))
                 return
         assert run is not None, "only an unknown run has no branches"
-        events = [event for event in events if event.event_id >= plan.first_event_id]
+        if events[0].event_id < plan.first_event_id:
+            events = [event for event in events if event.event_id >= plan.first_event_id]
+            extra = extra._replace(data=b"")
         wanted = wanted_of(batch, events)
         match plan:
             case Append():

@@ -4,6 +4,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import (
     ActivityTaskScheduledEventAttributes,
+    History,
     HistoryEvent,
     WorkflowTaskScheduledEventAttributes,
 )
@@ -50,6 +51,15 @@ def test_appended_events_give_up_the_sticky_worker_and_a_transient_attempt() -> 
     assert not target.record.HasField("sticky")
     assert target.signal_request_ids == {"request-1"}
     assert not target.record.signal_request_ids  # the event has it
+
+
+def test_events_are_stored_as_they_came() -> None:
+    of_a_newer_server = b"\xfa\x07\x01?"  # a field that is not known here
+    data = History(events=[signaled(3)]).SerializeToString() + of_a_newer_server
+    (batch,) = passive.append(started_at(1), [signaled(3)], context(), Extra(data=data)).batches
+    assert batch == (batch.branch_id, 3, 3, 1, data)
+    (batch,) = passive.append(started_at(1), [signaled(3)], context(), Extra()).batches
+    assert batch == (batch.branch_id, 3, 3, 1, data.removesuffix(of_a_newer_server))
 
 
 def test_appended_events_take_away_what_is_in_memory_only() -> None:

@@ -585,6 +585,26 @@ class TestReconciliation:
             assert len(record.reapplied) == 1
 
 
+async def test_of_a_batch_that_is_partly_there_only_the_rest_is_stored(tmp_path: Path) -> None:
+    async with Pair(tmp_path) as pair:
+        await started(pair)
+        await pair.converge()
+        known = await pair.b.events("w1")
+        new = HistoryEvent(event_id=known[-1].event_id + 1, version=1, event_type=reapply.SIGNALED)
+        new.workflow_execution_signaled_event_attributes.signal_name = "new"
+        task = ReplicationTask(created_at=pair.a.ports.clock.now())
+        batch = task.history
+        batch.workflow_id, batch.run_id = "w1", (await pair.b.loaded("w1")).key.run_id
+        batch.items.add(event_id=new.event_id, version=1)
+        batch.events = History(events=[known[-1], new]).SerializeToString()
+        await pair.a.store.transact(
+            lambda c: log.append_log(c, pair.a.namespace.id, LogWrite(task.SerializeToString()))
+        )
+        await pair.a.start_workflow("w2")  # which has the log looked at
+        await pair.converge()
+        assert await pair.b.events("w1") == [*known, new]
+
+
 async def not_built(region: Region, workflow_id: str) -> None:
     """A batch with an event whose meaning is not built, in a region's log."""
     run = await region.loaded(workflow_id)
