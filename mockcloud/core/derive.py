@@ -75,32 +75,49 @@ def workflow_task_offer(run: Run) -> Offer | None:
 def visibility_row(run: Run) -> VisibilityRow:
     """The run as lists show it.
 
-    While the run is open only memo, search attributes and pauses change it, so one row serves until they do.
+    While the run is open only memo, search attributes and pauses change it, so one row serves until they do. Its close
+    changes what counts and times it.
     """
     problems = run.record.reported_problems
     basis = (
-        run.status,
         run.search_attributes,
         run.memo,
         tuple(problems) if problems else (),
         tuple(pause_info.values(run)) if run.pause is not None or run.activities else (),
         run.versioning_override is None,
     )
-    closed = not run.open
-    if not closed and run.open_row is not None and run.open_row_basis == basis:
-        return run.open_row
+    row = run.open_row
+    if row is None or run.open_row_basis != basis:
+        row, run.open_row_basis = _open_row(run), basis
+    elif row.status != run.status and run.open:
+        row = row._replace(status=run.status)
+    if run.open:
+        run.open_row = row
+        return row
+    run.open_row, run.open_row_basis = None, ()
+    return row._replace(
+        status=run.status,
+        close_time=run.record.close_time,
+        history_length=run.next_event_id - 1,
+        history_size=run.record.history_size,
+        state_transitions=run.record.state_transitions,
+    )
+
+
+def _open_row(run: Run) -> VisibilityRow:
+    """The row of an open run."""
     start = run.start
     root = start.root_workflow_execution
-    row = VisibilityRow(
+    return VisibilityRow(
         workflow_type=start.workflow_type.name,
         task_queue=start.task_queue.name,
         status=run.status,
         start_time=run.start_time,
         execution_time=run.execution_time,
-        close_time=run.record.close_time if closed else 0,
-        history_length=run.next_event_id - 1 if closed else 0,
-        history_size=run.record.history_size if closed else 0,
-        state_transitions=run.record.state_transitions if closed else 0,
+        close_time=0,
+        history_length=0,
+        history_size=0,
+        state_transitions=0,
         memo=Memo(fields=run.memo).SerializeToString(deterministic=True) if run.memo else b"",
         search_attributes=SearchAttributes(indexed_fields=search_attributes.of_run(run)).SerializeToString(
             deterministic=True
@@ -110,5 +127,3 @@ def visibility_row(run: Run) -> VisibilityRow:
         root_workflow_id=root.workflow_id or run.key.workflow_id,
         root_run_id=root.run_id or run.key.run_id,
     )
-    run.open_row, run.open_row_basis = (None, ()) if closed else (row, basis)
-    return row

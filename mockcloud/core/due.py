@@ -9,7 +9,7 @@ Real: timer_queue_active_task_executor.go, workflow/timer_sequence.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -51,12 +51,12 @@ class Due(NamedTuple):
 
 def next_due(run: Run) -> int | None:
     """The moment from which `run_due` has something to do, or None. Exact."""
-    return min((due.at for due in pending(run)), default=None)
+    return min([due.at for due in pending(run)], default=None)
 
 
 def next_stored_due(run: Run) -> int | None:
     """The same for what is stored of the run."""
-    return min((due.at for due in pending(run) if not due.in_memory), default=None)
+    return min([due.at for due in pending(run) if not due.in_memory], default=None)
 
 
 def run_due(change: RunChange) -> None:
@@ -69,33 +69,30 @@ def run_due(change: RunChange) -> None:
         _RULES[due.kind](change, due)
 
 
-def pending(run: Run) -> Iterator[Due]:
+def pending(run: Run) -> list[Due]:
     """All that time will do to a run, in no order."""
-    if not run.open or run.record.zombie or run.started is None:
-        return
-    yield from _expirations(run)
+    record = run.record
+    if not run.open or record.zombie or run.started is None:
+        return []
+    found = _expirations(run)
     task = run.workflow_task
     if task is not None and task.started_time:
-        yield Due(
-            task.started_time + task.start_to_close_timeout,
-            Kind.WORKFLOW_TASK_TIMEOUT,
-            in_memory=task.speculative,
-        )
+        at = task.started_time + task.start_to_close_timeout
+        found.append(Due(at, Kind.WORKFLOW_TASK_TIMEOUT, 0, task.speculative))
     elif task is not None and not run.paused and _must_be_taken(run):
-        yield Due(
-            task.scheduled_time + task.schedule_to_start_timeout,
-            Kind.STICKY_TIMEOUT,
-            in_memory=task.speculative,
-        )
-    if (task is None or task.speculative) and run.record.first_task_backoff_until:
-        yield Due(run.record.first_task_backoff_until, Kind.FIRST_TASK)
+        at = task.scheduled_time + task.schedule_to_start_timeout
+        found.append(Due(at, Kind.STICKY_TIMEOUT, 0, task.speculative))
+    if (task is None or task.speculative) and record.first_task_backoff_until:
+        found.append(Due(record.first_task_backoff_until, Kind.FIRST_TASK))
     for timer_id, user_timer in run.timers.items():
-        yield Due(user_timer.fires_at, Kind.TIMER, timer_id)
+        found.append(Due(user_timer.fires_at, Kind.TIMER, timer_id))
     for activity in run.activities.values():
         for deadline in activity_timeouts.deadlines(activity):
-            yield Due(deadline.at, Kind.ACTIVITY_TIMEOUT, deadline)
-        if activity.record.backing_off and not activity.record.paused:
-            yield Due(activity.record.scheduled_time, Kind.ACTIVITY_RETRY, activity.record.scheduled_event_id)
+            found.append(Due(deadline.at, Kind.ACTIVITY_TIMEOUT, deadline))
+        attempt = activity.record
+        if attempt.backing_off and not attempt.paused:
+            found.append(Due(attempt.scheduled_time, Kind.ACTIVITY_RETRY, attempt.scheduled_event_id))
+    return found
 
 
 def _must_be_taken(run: Run) -> bool:
@@ -108,13 +105,15 @@ def _must_be_taken(run: Run) -> bool:
     return on_its_queue and task.schedule_to_start_timeout > 0
 
 
-def _expirations(run: Run) -> Iterator[Due]:
+def _expirations(run: Run) -> list[Due]:
     lifetime = run.lifetime
     execution, own = lifetime.execution_expires_at, lifetime.run_expires_at
+    found = []
     if execution:
-        yield Due(execution, Kind.EXECUTION_TIMEOUT)
+        found.append(Due(execution, Kind.EXECUTION_TIMEOUT))
     if own and own != execution:
-        yield Due(own, Kind.RUN_TIMEOUT)
+        found.append(Due(own, Kind.RUN_TIMEOUT))
+    return found
 
 
 def _time_out_run(change: RunChange, due: Due) -> None:

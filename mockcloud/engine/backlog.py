@@ -61,7 +61,9 @@ class Backlog:
     def add(self, task: Task, weights: Mapping[str, float], *, first: bool = False) -> None:
         """Add a task. `first`: it comes back to the place that it had. `weights` override those of keys."""
         priority = task.offer.priority
-        level = self._levels.setdefault(priority.level, _Level())
+        level = self._levels.get(priority.level)
+        if level is None:
+            level = self._levels[priority.level] = _Level()
         if not first or task.place is None:
             stride = max(1, int(_STRIDE / priorities.weight(priority, weights)))
             turn = max(level.reached, level.passes.get(priority.fairness_key, 0) + stride)

@@ -6,7 +6,6 @@ A fold is cut into slices, so that a long history holds up nobody else. The call
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 
 from temporalio.api.history.v1 import History
@@ -85,11 +84,12 @@ class Loader:
 
     async def current(self, namespace_id: str, workflow_id: str) -> CurrentRun | None:
         """The current-run row of a workflow id; None: it never had a run, or all are deleted."""
-        with contextlib.suppress(KeyError):
+        try:
             return self._cache.current(namespace_id, workflow_id)
-        found = await self._store.read_one(
-            lambda connection: runs.load_current(connection, namespace_id, workflow_id)
-        )
+        except KeyError:
+            found = await self._store.read_one(
+                lambda connection: runs.load_current(connection, namespace_id, workflow_id)
+            )
         self._cache.put_current(namespace_id, workflow_id, found)
         return found
 
