@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from temporalio.api.command.v1 import Command
 from temporalio.api.enums.v1 import CommandType, EventType, WorkflowTaskFailedCause
@@ -49,8 +50,7 @@ _ACTIVITY_ENDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CommandsResult:
+class CommandsResult(NamedTuple):
     """What became of the commands."""
 
     failure: CommandFailure | None = None  # the task fails: everything is to be undone

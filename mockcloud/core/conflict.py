@@ -29,14 +29,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mockcloud.api.state.v1.state_pb2 import VersionHistories, VersionHistory
 from mockcloud.core import version_history
 from mockcloud.core.version_history import Item, NoCommonAncestorError
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A batch as the plan sees it.
 
     The history that its run has in the sending region up to its last event.

@@ -7,7 +7,7 @@ and then keeps to the rate. Moments and durations are nanoseconds. Real: simpleL
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mockcloud.core import times
 
@@ -15,8 +15,7 @@ NEVER = 7 << 60  # a moment after the end of all things: the year 2225
 _LEAST_RATE = 1e-9  # below it, nothing goes
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """A rate: `interval` between two tasks (0: no limit, below: nothing goes), and what may go at once."""
 
     interval: int

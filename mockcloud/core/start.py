@@ -10,6 +10,7 @@ Real: service/history/api/startworkflow, api/workflow_id_dedup.go, api/create_wo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payloads, WorkflowExecution
@@ -96,8 +97,7 @@ __all__ = [
 StartDecision = StartNew | UseExisting | AttachTo | TerminateAndStart
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(NamedTuple):
     """Whose child a run is."""
 
     namespace: str
@@ -108,8 +108,7 @@ class Parent:
     root: WorkflowExecution  # of the whole tree
 
 
-@dataclass(frozen=True, slots=True)
-class Continued:
+class Continued(NamedTuple):
     """What a run inherits from the one it continues."""
 
     run_id: str  # of the run before

@@ -11,7 +11,7 @@ api/respondworkflowtaskcompleted/api.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType, WorkerVersioningMode
 from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskCompletedEventAttributes
@@ -35,8 +35,7 @@ from mockcloud.core.tokens import TaskToken
 _INLINE_REQUEST_ID = "request-from-RespondWorkflowTaskCompleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """What a completed workflow task leaves for its answer."""
 
     new_task: StartedTask | None = None  # in the answer, if the worker asked for it

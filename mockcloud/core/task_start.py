@@ -6,7 +6,8 @@ Real: api/recordworkflowtaskstarted, workflowTaskStateMachine.AddWorkflowTaskSta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
+from typing import NamedTuple
 
 from temporalio.api.common.v1 import WorkerVersionStamp
 from temporalio.api.enums.v1 import EventType, SuggestContinueAsNewReason, TaskQueueKind
@@ -27,8 +28,7 @@ from mockcloud.core.run import Run
 from mockcloud.core.tokens import TaskToken
 
 
-@dataclass(frozen=True, slots=True)
-class StartedTask:
+class StartedTask(NamedTuple):
     """A workflow task that a worker has taken: what the answer to its poll says. Times are nanoseconds."""
 
     token: TaskToken
@@ -157,7 +157,7 @@ def start_task(
         )
     started = started_task(run, sticky=sticky)
     messages = updates.send(change, started.started_event_id, again=not after_heartbeat)
-    return replace(started, messages=messages) if messages else started
+    return started._replace(messages=messages) if messages else started
 
 
 def _touch(change: RunChange, task: WorkflowTaskRecord) -> None:

@@ -8,7 +8,7 @@ Real: common/tasktoken, service/history/api/token.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
@@ -17,8 +17,7 @@ from mockcloud.core.derived import TaskKind
 from mockcloud.core.errors import InvalidArgument
 
 
-@dataclass(frozen=True, slots=True)
-class TaskToken:
+class TaskToken(NamedTuple):
     """Names one attempt of one workflow task or activity.
 
     A worker may send it to whichever region is active by then, so the failover versions are part of it:
@@ -91,8 +90,7 @@ class TaskToken:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class QueryToken:
+class QueryToken(NamedTuple):
     """Names one query that was handed to a worker by itself, without a workflow task."""
 
     namespace_id: str
@@ -122,8 +120,7 @@ class QueryToken:
         return cls(data.namespace_id, data.task_queue, data.query_id)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPageToken:
+class HistoryPageToken(NamedTuple):
     """Where a read of a run's history goes on, and on which branch it began."""
 
     run_id: str
@@ -173,8 +170,7 @@ class HistoryPageToken:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ListPageToken:
+class ListPageToken(NamedTuple):
     """Where a list of runs goes on: after the run with these times (nanoseconds) and this id."""
 
     namespace_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mockcloud.core.current import CurrentRun
 from mockcloud.core.derive import derive_live
@@ -25,8 +25,7 @@ from mockcloud.store.database import Store
 Listener = Callable[[Namespace, Committed], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """Outcomes of one workflow id, its loaded runs that they change, and its current-run row as stored."""
 
     outcomes: Sequence[Outcome]

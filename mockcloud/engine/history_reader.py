@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import HistoryEventFilterType
 from temporalio.api.history.v1 import History, HistoryEvent
@@ -131,7 +131,7 @@ class HistoryReader:
             )
             response.history.events.append(History.FromString(batch.data).events[-1])
         elif request.wait_new_event:
-            response.next_page_token = replace(token, next_event_id=token.end_event_id).dump()
+            response.next_page_token = token._replace(next_event_id=token.end_event_id).dump()
         return response
 
     async def _page(
@@ -154,7 +154,7 @@ class HistoryReader:
         size = self._page_size(request.maximum_page_size)
         after = await self._add(events, state.key, token.branch_id, first, end, size)
         if after < end:
-            response.next_page_token = replace(token, next_event_id=after).dump()
+            response.next_page_token = token._replace(next_event_id=after).dump()
             return response
         # The last page: what was committed since its first one belongs to it.
         fresh = await self._state(namespace, request.execution.workflow_id, token.run_id)

@@ -17,9 +17,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from temporalio.api.common.v1 import WorkerVersionCapabilities, WorkerVersionStamp
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
@@ -81,8 +80,7 @@ class StickyWorkerGoneError(Exception):
     """Nobody polls the sticky queue; the caller turns to the normal one. Never an answer to a client."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What a poll says of its worker."""
 
     rate: float | None  # tasks a second that the queue may dispatch at most

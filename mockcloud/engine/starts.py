@@ -6,8 +6,8 @@ Called by `Changes`, in a task of the engine. What a start leads to is decided i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflowservice.v1 import (
@@ -35,8 +35,7 @@ from mockcloud.engine.run_writer import RunWriter
 __all__ = ["StartReply", "Starts"]
 
 
-@dataclass(frozen=True, slots=True)
-class StartReply:
+class StartReply(NamedTuple):
     """Where a start led.
 
     `started`: this request made the run, now or when it was sent before. `attached`: it is known there by its

@@ -7,8 +7,6 @@ Real: service/history/api/respondworkflowtaskcompleted, respondworkflowtaskfaile
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     RespondWorkflowTaskCompletedRequest,
@@ -62,7 +60,7 @@ class WorkflowTasks:
             new_task = start_speculative_task(change, request)
             if new_task is not None:
                 attach()
-            return replace(completion, new_task=new_task)
+            return completion._replace(new_task=new_task)
 
         def attach() -> None:
             waiting = self._queries.attached(key).items()

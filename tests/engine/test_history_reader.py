@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,11 +134,11 @@ async def test_a_token_from_before_a_branch_switch_is_refused_unless_it_waits_fo
         for _ in range(5):
             await driver.signal()
         page = await region.history.read(driver.namespace, request(size=3), 1)
-        other = replace(HistoryPageToken.load(page.next_page_token), branch_id=7)
+        other = HistoryPageToken.load(page.next_page_token)._replace(branch_id=7)
         with pytest.raises(CurrentBranchChanged):
             await region.history.read(driver.namespace, request(size=3, token=other.dump()), 1)
         page = await region.history.read(driver.namespace, request(wait=True), 1)
-        other = replace(HistoryPageToken.load(page.next_page_token), item_version=99)
+        other = HistoryPageToken.load(page.next_page_token)._replace(item_version=99)
         with pytest.raises(CurrentBranchChanged):
             await region.history.read(driver.namespace, request(wait=True, token=other.dump()), 1)
         page = await region.history.read(

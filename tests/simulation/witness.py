@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Final
 
 from temporalio.api.query.v1 import WorkflowQuery
@@ -189,7 +188,7 @@ class Witness:
         region.matching.poll_activity_task = poll  # type: ignore[method-assign]
 
     def _dispatch(self, where: str, token: TaskToken) -> None:
-        key = (where, replace(token, started_time=0).dump())
+        key = (where, token._replace(started_time=0).dump())
         if key in self._dispatched and token.workflow_id not in self._deleted:
             self.problems.append(f"SingleDispatch: {where} hands {token} out again")
         self._dispatched.add(key)
