@@ -32,7 +32,6 @@ that its own next one is higher. Failing over to the active region changes nothi
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from enum import StrEnum
 from typing import Final
@@ -146,12 +145,12 @@ class Failovers:
 
         async def check(operation: Operation) -> Operation:
             accepted = await self._accepted(operation)
-            return dataclasses.replace(accepted, failback=self._failback(accepted))
+            return accepted._replace(failback=self._failback(accepted))
 
         draft = await self._context.draft(Kind.FAILOVER, request, who, request.region)
         known = self._directory.find(draft.namespace)
         source = known.active_region if known is not None else ""
-        draft = dataclasses.replace(draft, source=source, forced=forced, trigger=trigger, cause=cause)
+        draft = draft._replace(source=source, forced=forced, trigger=trigger, cause=cause)
         return await self._runner.accept(draft, check)
 
     # Accepting
@@ -207,9 +206,7 @@ class Failovers:
                     f"namespace {known.name!r} is being failed over to region {running.region!r} "
                     f"by async operation {running.id}"
                 )
-            return dataclasses.replace(
-                operation, step=Step.FOLLOWING, state=State.IN_PROGRESS, after_id=running.id
-            )
+            return operation._replace(step=Step.FOLLOWING, state=State.IN_PROGRESS, after_id=running.id)
         if known.active_region == operation.region:
             return self._ended(operation, Mode.NONE, known.record.failover_version)
         try:
@@ -222,7 +219,7 @@ class Failovers:
         # The target's own record may have been news.
         if known.active_region == operation.region:
             return self._ended(operation, Mode.NONE, known.record.failover_version)
-        return dataclasses.replace(operation, source=known.active_region)
+        return operation._replace(source=known.active_region)
 
     async def _prepare(self, known: KnownNamespace, target: str, timeout: int) -> None:
         """Have the target know the namespace, and no lower failover version of it than the highest."""
@@ -240,7 +237,7 @@ class Failovers:
 
     async def _begin(self, operation: Operation) -> Operation:
         step = Step.FORCING if operation.forced else Step.CATCHING_UP
-        return dataclasses.replace(operation, step=step)
+        return operation._replace(step=step)
 
     async def _catch_up(self, operation: Operation) -> Operation:
         left = min(self._left(operation), operation.started + self._settings.catch_up - self._now())
@@ -252,7 +249,7 @@ class Failovers:
                     return self._forced(operation, Step.FORCING, f"catching up: {error.message}")
         if self._left(operation) <= 0:
             return self._forced(operation, Step.FORCING, self._out_of_time("catching up"))
-        return dataclasses.replace(operation, step=Step.HANDOVER)
+        return operation._replace(step=Step.HANDOVER)
 
     async def _hand_over(self, operation: Operation) -> Operation:
         source, namespace = self._source(operation), operation.namespace
@@ -268,7 +265,7 @@ class Failovers:
             late = error.code == Code.DEADLINE_EXCEEDED
             reason = self._out_of_time("handover") if late else f"handover: {error.message}"
             return self._forced(operation, Step.RELEASING, reason)
-        return dataclasses.replace(operation, step=Step.SWITCHING)
+        return operation._replace(step=Step.SWITCHING)
 
     async def _switch(self, operation: Operation) -> Operation:
         known = self._directory.by_name(operation.namespace)
@@ -291,7 +288,7 @@ class Failovers:
         except ServiceError as error:
             _logger.warning("region %s may stay in HANDOVER: %s", source.name, error.message)
             await self._owe(operation.namespace_id, source.name)
-        return dataclasses.replace(operation, step=Step.FORCING)
+        return operation._replace(step=Step.FORCING)
 
     async def _force(self, operation: Operation) -> Operation:
         known = self._directory.by_name(operation.namespace)
@@ -373,12 +370,10 @@ class Failovers:
         # Who has disabled managed failover meanwhile has said that the namespace shall stay.
         stays = known is not None and known.spec.high_availability.disable_managed_failover
         failback = "" if stays else operation.failback
-        return dataclasses.replace(
-            self._runner.fulfilled(operation), mode=mode, version=version, failback=failback
-        )
+        return self._runner.fulfilled(operation)._replace(mode=mode, version=version, failback=failback)
 
     def _forced(self, operation: Operation, step: Step, reason: str) -> Operation:
-        return dataclasses.replace(operation, step=step, reason=reason)
+        return operation._replace(step=step, reason=reason)
 
     def _out_of_time(self, during: str) -> str:
         return f"{during}: the graceful attempt took longer than {self._settings.graceful / times.SECOND:g} s"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, TypeVar
@@ -143,8 +142,7 @@ class IdentityChanges:
             operation = await self._context.operations.repeated(draft)
             if operation is None:
                 change = prepare()
-                ended = dataclasses.replace(
-                    draft,
+                ended = draft._replace(
                     state=State.FULFILLED,
                     step=ENDED,
                     finished=self._now(),

@@ -12,7 +12,6 @@ meanwhile, but for search attributes that the OperatorService adds, and those st
 
 from __future__ import annotations
 
-import dataclasses
 from enum import StrEnum
 from typing import Final
 
@@ -85,7 +84,7 @@ class Changes:
             wanted = specs.updated(before, request.spec, caller.version, list(context.regions))
             _check_added(known.record, wanted)
             region = await self._place(known, set(specs.replicas_of(wanted)))
-            return dataclasses.replace(operation, effect=wanted.SerializeToString(), region=region)
+            return operation._replace(effect=wanted.SerializeToString(), region=region)
 
         draft = await context.draft(Kind.UPDATE, request, caller.who)
         return await context.runner.accept(draft, check)
@@ -138,7 +137,7 @@ class Changes:
         return await context.runner.accept(draft, check)
 
     async def _begin(self, operation: Operation) -> Operation:
-        return dataclasses.replace(operation, step=Step.CONFIGURING)
+        return operation._replace(step=Step.CONFIGURING)
 
     async def _configure(self, operation: Operation) -> Operation:
         known, wanted = self._context.known(operation), NamespaceSpec.FromString(operation.effect)
@@ -150,7 +149,7 @@ class Changes:
         if wanted.retention_days != before.retention_days:  # which a record may have finer than days
             change.retention = wanted.retention_days * times.DAY
         await self._context.configure(known, change)
-        return dataclasses.replace(operation, step=Step.STORING)
+        return operation._replace(step=Step.STORING)
 
     async def _rename(self, operation: Operation) -> Operation:
         request = RenameCustomSearchAttributeRequest.FromString(operation.request)
@@ -166,9 +165,9 @@ class Changes:
             # Here and not when it is looked at: the next update may enable it again before that.
             await self._context.operations.forget_failback(known.id)
         if operation.adds_region:
-            return dataclasses.replace(operation, step=ReplicaStep.CLEARING)
+            return operation._replace(step=ReplicaStep.CLEARING)
         if operation.deletes_region:
-            return dataclasses.replace(operation, step=ReplicaStep.LEAVING)
+            return operation._replace(step=ReplicaStep.LEAVING)
         return self._context.runner.fulfilled(operation)
 
     async def _store_tags(self, operation: Operation) -> Operation:

@@ -12,7 +12,6 @@ be taken in a region ends the operation as FAILED, and nothing of the namespace 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from enum import StrEnum
 from typing import Final
@@ -128,7 +127,7 @@ class Creations:
         record = self._record(operation, spec)
         self._context.directory.announce(record, specs.stored_part(spec), dict(request.tags))
         await self._context.directory.saved()
-        return dataclasses.replace(operation, step=Step.REGISTERING)
+        return operation._replace(step=Step.REGISTERING)
 
     async def _register(self, operation: Operation) -> Operation:
         context, known = self._context, self._known(operation)
@@ -143,7 +142,7 @@ class Creations:
             await context.directory.withdraw(known)
             raise
         context.directory.observe(operation.region, record)
-        return dataclasses.replace(operation, step=Step.TELLING)
+        return operation._replace(step=Step.TELLING)
 
     async def _tell(self, operation: Operation) -> Operation:
         context, known = self._context, self._known(operation)
@@ -161,7 +160,7 @@ class Creations:
                 raise answer
             else:
                 context.directory.observe(name, answer)
-        return dataclasses.replace(operation, step=Step.OPENING)
+        return operation._replace(step=Step.OPENING)
 
     async def _open(self, operation: Operation) -> Operation:
         try:

@@ -11,7 +11,6 @@ The name is free as soon as the active region has answered.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from enum import StrEnum
 from typing import Final
@@ -76,7 +75,7 @@ class Deletions:
         for other in self._context.operations.running(operation.namespace_id):
             if other.id != operation.id:
                 await self._context.runner.cancel(other, "the namespace is being deleted")
-        return dataclasses.replace(operation, step=Step.DELETING)
+        return operation._replace(step=Step.DELETING)
 
     async def _delete(self, operation: Operation) -> Operation:
         context, known = self._context, self._known(operation)
@@ -98,7 +97,7 @@ class Deletions:
         await context.runner.insist(lambda: known.active_region, delete)
         context.directory.observe(known.active_region, self._deleted(operation, known))
         await context.directory.saved()
-        return dataclasses.replace(operation, step=Step.TELLING)
+        return operation._replace(step=Step.TELLING)
 
     async def _tell(self, operation: Operation) -> Operation:
         context, known = self._context, self._known(operation)

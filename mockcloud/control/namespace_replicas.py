@@ -19,7 +19,6 @@ a time that is a setting, a deleted region cannot be added again.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Mapping
 from enum import StrEnum
@@ -112,7 +111,7 @@ class Replicas:
         known = context.directory.find(draft.namespace)
         if known is not None:
             (cell,) = specs.cells([request.region], list(context.regions), known.regions)
-            draft = dataclasses.replace(draft, region=cell)
+            draft = draft._replace(region=cell)
         return await context.runner.accept(draft, check)
 
     async def check_adding(self, known: KnownNamespace, region: str) -> None:
@@ -138,17 +137,17 @@ class Replicas:
             )
 
     async def _begin_adding(self, operation: Operation) -> Operation:
-        return dataclasses.replace(operation, step=Step.CLEARING)
+        return operation._replace(step=Step.CLEARING)
 
     async def _clear(self, operation: Operation) -> Operation:
         await self._pay(operation.namespace_id, operation.region)
-        return dataclasses.replace(operation, step=Step.JOINING)
+        return operation._replace(step=Step.JOINING)
 
     async def _join(self, operation: Operation) -> Operation:
         known = self._context.known(operation)
         change = admin.ConfigureNamespaceRequest(add_clusters=[operation.region])
         await self._context.configure(known, change)
-        return dataclasses.replace(operation, step=Step.FILLING, source=known.active_region)
+        return operation._replace(step=Step.FILLING, source=known.active_region)
 
     async def _fill(self, operation: Operation) -> Operation:
         context, region = self._context, operation.region
@@ -217,7 +216,7 @@ class Replicas:
         for other in self._context.operations.running(operation.namespace_id):
             if other.adds_region and other.region == operation.region:
                 await self._context.runner.cancel(other, "the region is being deleted")
-        return dataclasses.replace(operation, step=Step.LEAVING)
+        return operation._replace(step=Step.LEAVING)
 
     async def _leave(self, operation: Operation) -> Operation:
         known = self._context.known(operation)
@@ -226,7 +225,7 @@ class Replicas:
         change = admin.ConfigureNamespaceRequest(remove_clusters=[operation.region])
         await self._context.configure(known, change)
         await self._note_removal(operation)
-        return dataclasses.replace(operation, step=Step.FORGETTING)
+        return operation._replace(step=Step.FORGETTING)
 
     async def _forget(self, operation: Operation) -> Operation:
         try:

@@ -9,11 +9,9 @@ What the steps of a kind are, its own module says; `control.runner` takes them.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import aiosqlite
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -90,8 +88,7 @@ class Trigger(StrEnum):
     FAILBACK = "failback"  # its original region was healthy again
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation. Times are nanoseconds since the epoch; 0: not yet."""
 
     id: str
@@ -201,12 +198,11 @@ class Operation:
         return message
 
 
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Operation))
-_COLUMNS: Final = ", ".join(_FIELDS)
+_COLUMNS: Final = ", ".join(Operation._fields)
 _PUT: Final = (
-    f"INSERT INTO operations ({_COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 constants
+    f"INSERT INTO operations ({_COLUMNS}) VALUES ({', '.join('?' * len(Operation._fields))})"  # noqa: S608 constants
     " ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _FIELDS if name != "id")
+    + ", ".join(f"{name} = excluded.{name}" for name in Operation._fields if name != "id")
 )
 _SELECT: Final = f"SELECT {_COLUMNS} FROM operations"  # noqa: S608 constants
 _GET: Final = f"{_SELECT} WHERE id = ?"
@@ -279,7 +275,7 @@ class Operations:
 
         await self._database.transact(work)
         if self._last_failovers.get(namespace_id) is failover:
-            self._last_failovers[namespace_id] = dataclasses.replace(failover, failback="")
+            self._last_failovers[namespace_id] = failover._replace(failback="")
 
     async def latest(self, namespace: str, most: int) -> Sequence[Operation]:
         """The latest operations of namespaces of a name, deleted ones too, or of all; the last accepted one first."""
@@ -375,7 +371,7 @@ class Operations:
                 self._failed_regions.pop(key, None)
 
     async def _put(self, connection: aiosqlite.Connection, operation: Operation) -> None:
-        await connection.execute(_PUT, _values(operation))
+        await connection.execute(_PUT, operation)
         for watcher in self._watchers:
             await watcher.beside(connection, operation)
 
@@ -425,17 +421,12 @@ def operation_not_found(operation_id: str) -> NotFound:
     return NotFound(f"async operation {operation_id} not found")
 
 
-def _values(operation: Operation) -> tuple[object, ...]:
-    return tuple(getattr(operation, name) for name in _FIELDS)
-
-
 def _operation(row: aiosqlite.Row | tuple[object, ...]) -> Operation:
-    values = dict(zip(_FIELDS, row, strict=True))
-    values.update(
-        kind=Kind(values["kind"]),
-        state=State(values["state"]),
-        mode=Mode(values["mode"]),
-        trigger=Trigger(values["trigger"]),
-        forced=bool(values["forced"]),
+    stored = Operation._make(row)
+    return stored._replace(
+        kind=Kind(stored.kind),
+        state=State(stored.state),
+        mode=Mode(stored.mode),
+        trigger=Trigger(stored.trigger),
+        forced=bool(stored.forced),
     )
-    return Operation(**values)

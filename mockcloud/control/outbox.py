@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import logging
 import uuid
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiosqlite
 
@@ -39,8 +37,7 @@ class Delivery(StrEnum):
     REFUSED = "refused"  # by the server, for good
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """One message to administrators. Times are nanoseconds since the epoch; 0: not yet."""
 
     id: str
@@ -65,13 +62,13 @@ class Notification:
         }
 
 
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Notification))
-_SELECT: Final = f"SELECT {', '.join(_FIELDS)} FROM notifications"  # noqa: S608 constants
+_COLUMNS: Final = ", ".join(Notification._fields)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM notifications"  # noqa: S608 constants
 _LIST: Final = f"{_SELECT} ORDER BY time DESC, id LIMIT ?"
 _WAITING: Final = f"{_SELECT} WHERE delivery = 'waiting' ORDER BY time, id"
 _PUT: Final = (
-    f"INSERT OR REPLACE INTO notifications ({', '.join(_FIELDS)})"  # noqa: S608 constants
-    f" VALUES ({', '.join('?' * len(_FIELDS))})"
+    f"INSERT OR REPLACE INTO notifications ({_COLUMNS})"  # noqa: S608 constants
+    f" VALUES ({', '.join('?' * len(Notification._fields))})"
 )
 
 _OUTCOMES: Final = {
@@ -176,13 +173,11 @@ class Outbox:
             )
         except Refused as error:
             _logger.warning("%s: the mail server refuses it: %s", notification.subject, error)
-            return dataclasses.replace(notification, delivery=Delivery.REFUSED, problem=str(error))
+            return notification._replace(delivery=Delivery.REFUSED, problem=str(error))
         except OSError as error:
             _logger.info("%s: not sent yet: %s", notification.subject, error)
-            return dataclasses.replace(notification, problem=str(error))
-        return dataclasses.replace(
-            notification, delivery=Delivery.SENT, sent=self._ports.clock.now(), problem=""
-        )
+            return notification._replace(problem=str(error))
+        return notification._replace(delivery=Delivery.SENT, sent=self._ports.clock.now(), problem="")
 
     async def _save(self, notification: Notification) -> None:
         async def work(connection: aiosqlite.Connection) -> None:
@@ -220,13 +215,10 @@ def _moment(nanoseconds: int) -> str:
 
 
 def _values(notification: Notification) -> tuple[object, ...]:
-    return tuple(
-        json.dumps(value) if isinstance(value, tuple) else value
-        for value in (getattr(notification, name) for name in _FIELDS)
-    )
+    return tuple(json.dumps(value) if isinstance(value, tuple) else value for value in notification)
 
 
 def _notification(row: tuple[Any, ...]) -> Notification:
-    values = dict(zip(_FIELDS, row, strict=True))
+    values = dict(zip(Notification._fields, row, strict=True))
     values.update(recipients=tuple(json.loads(values["recipients"])), delivery=Delivery(values["delivery"]))
     return Notification(**values)

@@ -8,7 +8,6 @@ What a region refuses for good ends the operation as FAILED.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, TypeVar
@@ -167,7 +166,7 @@ class Runner:
                 before = operation.step
                 operation = await self._step(operation)
                 if not operation.ended:
-                    operation = dataclasses.replace(operation, state=State.IN_PROGRESS)
+                    operation = operation._replace(state=State.IN_PROGRESS)
                 await self._operations.save(operation)
                 reason = f" ({operation.reason})" if operation.reason else ""
                 to = operation.state if operation.ended else operation.step
@@ -191,4 +190,4 @@ class Runner:
 
     def _end(self, operation: Operation, state: State, reason: str) -> Operation:
         now = self._ports.clock.now()
-        return dataclasses.replace(operation, step=ENDED, state=state, reason=reason, finished=now)
+        return operation._replace(step=ENDED, state=state, reason=reason, finished=now)

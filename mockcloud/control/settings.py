@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mockcloud.control.health import ManagedFailover
 from mockcloud.control.mail import Mailer
 from mockcloud.core import times
 
 
-@dataclass(frozen=True, slots=True)
-class ControlSettings:
+class ControlSettings(NamedTuple):
     """Defaults are those of Temporal Cloud where its documentation gives one."""
 
     graceful: int = 10 * times.SECOND  # the whole graceful attempt of a failover; then it is forced

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from tests.control.fakes import EAST, PATIENCE, SOUTH, WEST, Gate, World, raisin
 ORDER = ("caught-up", "handover", "drained", "switch", "adopt", "normal")
 
 # The graceful attempt's time in tests where it must run out.
-SHORT = dataclasses.replace(ControlSettings(), graceful=seconds(0.4), retry_first=seconds(0.01))
+SHORT = ControlSettings(graceful=seconds(0.4), retry_first=seconds(0.01))
 
 
 async def _failover(cloud: World, target: str, **fields: object) -> admin.OperationView:
@@ -122,7 +121,7 @@ async def test_a_step_that_fails_forces(tmp_path: Path, word: str, order: list[s
 
 
 async def test_a_forced_switch_gives_a_slow_region_more_time_with_each_try(tmp_path: Path) -> None:
-    settings = dataclasses.replace(ControlSettings(), call_timeout=seconds(0.05), retry_first=seconds(0.01))
+    settings = ControlSettings(call_timeout=seconds(0.05), retry_first=seconds(0.01))
     async with world(tmp_path, settings) as cloud:
         attempts = 0
 
@@ -140,7 +139,7 @@ async def test_a_forced_switch_gives_a_slow_region_more_time_with_each_try(tmp_p
 
 
 async def test_a_switch_that_fails_releases_the_old_region_and_is_tried_again(tmp_path: Path) -> None:
-    settings = dataclasses.replace(ControlSettings(), retry_first=seconds(0.01))
+    settings = ControlSettings(retry_first=seconds(0.01))
     async with world(tmp_path, settings) as cloud:
         attempts = 0
 
@@ -283,7 +282,7 @@ async def test_control_plane_killed_after_the_switch_took_place(tmp_path: Path) 
         # Taken back to the step before, as if its end had not been stored.
         parts = cloud.plane._running
         stored = await parts.operations.get(operation.id)
-        await parts.operations.save(dataclasses.replace(stored, step=Step.SWITCHING, finished=0))
+        await parts.operations.save(stored._replace(step=Step.SWITCHING, finished=0))
         await cloud.restart()
         again = await _ended(cloud, operation.id)
 
