@@ -25,9 +25,7 @@ def run(settings: Callable[[], CloudSettings], serving: Serving) -> NoReturn:
 
     What keeps it from starting is one line on standard error and exit code 1.
     """
-    # Nearly everything here lives long or is freed by its reference count: look for cycles rarely. The imports that
-    # follow make most of it.
-    gc.set_threshold(20_000, 50, 100)
+    gc.disable()  # until the cloud has started: what is imported and made for it is no garbage
     from mockcloud.core.errors import ServiceError, StartupError
 
     try:
@@ -67,6 +65,11 @@ async def _serve(settings: CloudSettings, serving: Serving) -> None:
         loop.add_signal_handler(number, stopping)
     cloud = Cloud(settings)
     await cloud.start()
+    # Nearly everything here lives long or is freed by its reference count: look for cycles rarely, and not among what
+    # is there by now.
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+    gc.enable()
     try:
         await serving(cloud, stop)
     finally:
