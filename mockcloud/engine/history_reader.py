@@ -126,9 +126,8 @@ class HistoryReader:
         # A reader that does not wait gets the last event of a paused run, too, as if it were its end; one that does
         # wait gets it from the real server as well, and must take the run for closed. Here it waits on.
         if not state.running or (state.paused and not request.wait_new_event):
-            (batch,) = await self._store.read(
-                lambda connection: history.read_branch_reverse(connection, state.branch_id, max_events=1)
-            )
+            end = state.next_event_id
+            (batch,) = await self._batches(state.key, state.branch_id, end - 1, end, None)
             response.history.events.append(History.FromString(batch.data).events[-1])
         elif request.wait_new_event:
             response.next_page_token = token._replace(next_event_id=token.end_event_id).dump()
@@ -218,7 +217,7 @@ class HistoryReader:
         item = item or state.items[-1]
         if (done := _arrived(state, expected_next_event_id, None if close_only else item)) is not None:
             return done
-        with self._watch.watching(state.key) as watcher:
+        with self._watch.watching(state.key, close_only=close_only) as watcher:
             while True:
                 state = await self._state(namespace, workflow_id, state.key.run_id)
                 done = _arrived(state, expected_next_event_id, None if close_only else item)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mockcloud.core.run import RunKey
+from mockcloud.core.run import Run, RunKey
 from mockcloud.engine.commit import Committed
 from mockcloud.engine.namespaces import Namespace
 
@@ -14,15 +14,17 @@ from mockcloud.engine.namespaces import Namespace
 class Watcher:
     """One waiter of one run. Changes from its making on are not missed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, close_only: bool) -> None:
+        self._close_only = close_only
         self._changed = asyncio.Event()
 
-    def notify(self) -> None:
+    def notify(self, run: Run) -> None:
         """The run changed."""
-        self._changed.set()
+        if not (self._close_only and run.open):
+            self._changed.set()
 
     async def wait(self, deadline: float) -> bool:
-        """Whether the run has changed since the last call; False at the loop's time `deadline`."""
+        """Whether the run has changed, or closed, since the last call; False at the loop's time `deadline`."""
         try:
             async with asyncio.timeout_at(deadline):
                 await self._changed.wait()
@@ -42,12 +44,12 @@ class Watch:
         """Listener of `Changes`."""
         if self._watchers:
             for watcher in self._watchers.get(committed.run.key, ()):
-                watcher.notify()
+                watcher.notify(committed.run)
 
     @contextmanager
-    def watching(self, key: RunKey) -> Iterator[Watcher]:
-        """A waiter of the run, from now to the end of the block."""
-        watcher = Watcher()
+    def watching(self, key: RunKey, *, close_only: bool = False) -> Iterator[Watcher]:
+        """A waiter of the run, from now to the end of the block. `close_only`: what leaves it open is nothing to it."""
+        watcher = Watcher(close_only=close_only)
         watchers = self._watchers.setdefault(key, set())
         watchers.add(watcher)
         try:
