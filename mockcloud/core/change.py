@@ -101,11 +101,14 @@ _PLAIN_FIELDS = (
 )
 
 
+_plain_values = attrgetter(*_PLAIN_FIELDS)
+
+
 class Savepoint(NamedTuple):
     """A change and its run at one moment; made and used by `RunChange` alone."""
 
     record: RunRecord
-    fields: dict[str, object]
+    fields: tuple[object, ...]
     activities: dict[int, tuple[HistoryEvent, bytes]]
     activity_ids: dict[str, int]
     timers: dict[str, Timer]
@@ -178,7 +181,7 @@ class RunChange:
         record.CopyFrom(run.record)
         return Savepoint(
             record=record,
-            fields={name: getattr(run, name) for name in _PLAIN_FIELDS},
+            fields=_plain_values(run),
             activities={
                 key: (activity.scheduled, activity.record.SerializeToString())
                 for key, activity in run.activities.items()
@@ -207,7 +210,7 @@ class RunChange:
         """
         run = self.run
         run.record = savepoint.record
-        for name, value in savepoint.fields.items():
+        for name, value in zip(_PLAIN_FIELDS, savepoint.fields, strict=True):
             setattr(run, name, value)
         run.activities = {
             key: Activity(scheduled, ActivityRecord.FromString(raw))

@@ -96,13 +96,9 @@ class Entry:
     def weight(self) -> int:
         """Roughly its memory, in bytes."""
         run = self.run
-        weight = _RUN_WEIGHT + self.tail.size + len(run.record.buffered_events) * _ITEM_WEIGHT
-        # Of most runs all of these are empty.
-        for items in (run.activities, run.timers, run.children, run.external_signals, run.external_cancels):
-            if items:
-                weight += len(items) * _ITEM_WEIGHT
-        if run.updates:
-            weight += len(run.updates) * _UPDATE_WEIGHT
+        items = len(run.record.buffered_events) + len(run.activities) + len(run.timers)
+        items += len(run.children) + len(run.external_signals) + len(run.external_cancels)
+        weight = _RUN_WEIGHT + self.tail.size + items * _ITEM_WEIGHT + len(run.updates) * _UPDATE_WEIGHT
         if run.pending_updates:
             weight += sum(update.size for update in run.pending_updates.values())
         return weight
