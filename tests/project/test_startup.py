@@ -8,6 +8,7 @@ import sys
 # Some clouds need them, late or never.
 RARE = {
     "email",
+    "grpc_reflection.v1alpha._async",
     "hashlib",
     "importlib.metadata",
     "lark",
