@@ -7,8 +7,8 @@ account have every permission. A namespace that somebody has no permission for d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from temporalio.api.cloud.auditlog.v1 import Principal
 from temporalio.api.cloud.identity.v1 import Access, AccountAccess, NamespaceAccess
@@ -83,8 +83,7 @@ _READING: Final = ("Count", "Describe", "Get", "List", "Scan")
 _ALSO_READING: Final = frozenset({"FetchWorkerConfig", "QueryWorkflow"})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Somebody who has shown a key."""
 
     type: str  # user, serviceaccount
@@ -92,7 +91,7 @@ class Identity:
     name: str
     api_key_id: str
     role: int
-    permissions: Mapping[str, int] = field(default_factory=dict)  # by namespace id: `name.account`
+    permissions: Mapping[str, int] = MappingProxyType({})  # by namespace id: `name.account`
 
     @classmethod
     def of(cls, kind: str, owner_id: str, name: str, api_key_id: str, access: Access) -> Identity:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 from google.protobuf.message import Message
@@ -45,8 +44,7 @@ class NamespaceRequest(Protocol):
     def SerializeToString(self) -> bytes: ...  # noqa: N802 protobuf's name
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The parts of one control plane."""
 
     database: Database

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
 from mockcloud.core import times
@@ -28,8 +27,7 @@ class Condition(StrEnum):
     DATABASE_ERRORS = "failing database"
 
 
-@dataclass(frozen=True, slots=True)
-class ManagedFailover:
+class ManagedFailover(NamedTuple):
     """When a region counts as unhealthy, and what follows. Durations are seconds, errors shares of all."""
 
     interval: float = 0.5  # between two looks at a region

@@ -7,7 +7,8 @@ public; what a region does with each part is `namespace_rules` and `search_attri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
 from mockcloud.core import search_attribute_registry
@@ -18,15 +19,12 @@ from mockcloud.core.namespace_rules import Update
 from mockcloud.core.search_attributes import CLOUD_PER_TYPE
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """What shall be so. None and nothing: as it is."""
 
     retention: int | None = None  # nanoseconds
-    search_attributes: Mapping[str, int] = field(
-        default_factory=dict
-    )  # to be there, IndexedValueType by name
-    renamed_search_attributes: Mapping[str, str] = field(default_factory=dict)  # new names by present ones
+    search_attributes: Mapping[str, int] = MappingProxyType({})  # to be there, IndexedValueType by name
+    renamed_search_attributes: Mapping[str, str] = MappingProxyType({})  # new names by present ones
     disable_passive_poller_forwarding: bool | None = None
     add_clusters: Sequence[str] = ()
     remove_clusters: Sequence[str] = ()
