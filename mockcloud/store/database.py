@@ -83,7 +83,7 @@ class Store:
     async def transact(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run `fn` in one transaction; its result, once that is committed. See `writer` for what is promised.
 
-        `fn` must not begin or end transactions, and must not count on running before another function.
+        `fn` must not begin or end transactions, must not count on running before another function, and may run again.
         Raises what `fn` raised, Unavailable when SQLite cannot write, RegionKilled behind the fence.
         """
         if self._fenced:

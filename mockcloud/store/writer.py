@@ -3,7 +3,8 @@
 What it promises:
 
 - A transaction is one function. All of it is committed, or none.
-- A failing one rolls back only itself and raises in its caller; the others of its group are committed.
+- A failing one rolls back only itself and raises in its caller; the others of its group are committed. For that they
+  may run again: a function changes nothing but the database, or the same thing each time.
 - A failing commit fails all of its group: nothing of it is there.
 - The answer comes after the commit. A caller that is cancelled leaves its transaction in the queue: it
   commits.
@@ -226,14 +227,22 @@ class Writer:
             await asyncio.sleep(0)
 
     def _run(self) -> None:
-        """Run the functions of the group in an open transaction, each safe from the failure of the others."""
+        """Run the functions of the group in an open transaction, each safe from the failure of the others.
+
+        What fails is left out, and the others begin anew: a savepoint for each would cost them all two statements, for
+        what hardly ever happens.
+        """
         connection = self._lane.connection
-        execute = connection.execute
-        execute("BEGIN IMMEDIATE")
-        alone = True  # nothing to protect yet: a failure may roll everything back
+        connection.execute("BEGIN IMMEDIATE")
+        while not self._run_all(connection):
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+
+    def _run_all(self, connection: sqlite3.Connection) -> bool:
+        """Run what has not failed of the group; False when one does."""
         for transaction in self._group:
-            if not alone:
-                execute("SAVEPOINT change")
+            if transaction.error is not None:
+                continue
             try:
                 transaction.result = transaction.fn(connection)
             except Exception as error:  # it belongs to the caller, whatever it is
@@ -243,16 +252,8 @@ class Writer:
                 if not connection.in_transaction:
                     # SQLite itself gave up everything (full disk, I/O error): the group is lost.
                     raise sqlite3.OperationalError(str(error)) from error
-                if alone:
-                    execute("ROLLBACK")
-                    execute("BEGIN IMMEDIATE")
-                else:
-                    execute("ROLLBACK TO change")
-                    execute("RELEASE change")
-            else:
-                if not alone:
-                    execute("RELEASE change")
-                alone = False
+                return False
+        return True
 
     def _lost(self, error: sqlite3.Error) -> None:
         if self._lane.connection.in_transaction:
