@@ -181,21 +181,20 @@ def _task_scheduled(run: Run, event: HistoryEvent) -> None:
     moment = times.nanoseconds(event.event_time)
     sticky = attributes.task_queue.kind == TaskQueueKind.TASK_QUEUE_KIND_STICKY
     run.had_workflow_task = True
-    run.record.first_task_backoff_until = 0
-    run.record.next_workflow_task_attempt = attributes.attempt
-    run.record.workflow_task.CopyFrom(
-        WorkflowTaskRecord(
-            version=event.version,
-            scheduled_event_id=event.event_id,
-            attempt=attributes.attempt,
-            scheduled_time=moment,
-            original_scheduled_time=moment,
-            start_to_close_timeout=times.nanoseconds(attributes.start_to_close_timeout),
-            task_queue=attributes.task_queue.name,
-            sticky=sticky,
-            schedule_to_start_timeout=run.record.sticky.schedule_to_start_timeout if sticky else 0,
-        )
-    )
+    record, attempt = run.record, attributes.attempt
+    record.first_task_backoff_until = 0
+    record.next_workflow_task_attempt = attempt
+    task = record.workflow_task
+    task.Clear()
+    task.version = event.version
+    task.scheduled_event_id = event.event_id
+    task.attempt = attempt
+    task.scheduled_time = task.original_scheduled_time = moment
+    task.start_to_close_timeout = times.nanoseconds(attributes.start_to_close_timeout)
+    task.task_queue = attributes.task_queue.name
+    if sticky:
+        task.sticky = True
+        task.schedule_to_start_timeout = record.sticky.schedule_to_start_timeout
 
 
 def _task_started(run: Run, event: HistoryEvent) -> None:
