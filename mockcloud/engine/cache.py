@@ -116,6 +116,8 @@ class RunCache:
         self._max_weight = max_weight
         self._entries: OrderedDict[RunKey, tuple[Entry, int]] = OrderedDict()
         self._weight = 0
+        # A switch asks for these, among many that have nothing in memory only. In order, so that a seed repeats it.
+        self._with_memory: dict[RunKey, None] = {}
         self._currents: OrderedDict[tuple[str, str], CurrentRun | None] = OrderedDict()
         # Told of a run that leaves with something that is in memory only; the run has forgotten it. Its state
         # may be that of a change that failed. Must not raise or wait.
@@ -141,9 +143,12 @@ class RunCache:
         weight = entry.weight
         self._entries[key] = (entry, weight)
         self._weight += weight
+        if _has_memory(entry):
+            self._with_memory[key] = None
         while self._entries and (len(self._entries) > self._max_runs or self._weight > self._max_weight):
-            _, (evicted, weight) = self._entries.popitem(last=False)
-            self._weight -= weight
+            oldest = next(iter(self._entries))
+            evicted = self._take(oldest)
+            assert evicted is not None, "it is there"
             self._lose(evicted)
 
     def drop(self, key: RunKey) -> None:
@@ -152,10 +157,15 @@ class RunCache:
         if entry is not None:
             self._lose(entry)
 
+    def note_memory(self, key: RunKey) -> None:
+        """A change that is not committed yet has something of a run in memory only: `drop_memory` is to find it."""
+        if key in self._entries:
+            self._with_memory[key] = None
+
     def drop_memory(self, namespace_id: str) -> None:
         """Forget the runs of a namespace that have something in memory only."""
-        for key, (entry, _) in tuple(self._entries.items()):
-            if key.namespace_id == namespace_id and (entry.run.has_memory or entry.live is not entry.derived):
+        for key in [key for key in self._with_memory if key.namespace_id == namespace_id]:
+            if _has_memory(self._entries[key][0]):
                 self.drop(key)
 
     def _take(self, key: RunKey) -> Entry | None:
@@ -163,10 +173,11 @@ class RunCache:
         if found is None:
             return None
         self._weight -= found[1]
+        self._with_memory.pop(key, None)
         return found[0]
 
     def _lose(self, entry: Entry) -> None:
-        if entry.run.has_memory or entry.live is not entry.derived:
+        if _has_memory(entry):
             entry.run.forget_memory()
             self.on_loss(entry)
 
@@ -185,3 +196,7 @@ class RunCache:
     def drop_current(self, namespace_id: str, workflow_id: str) -> None:
         """Forget a current-run row."""
         self._currents.pop((namespace_id, workflow_id), None)
+
+
+def _has_memory(entry: Entry) -> bool:
+    return entry.live is not entry.derived or entry.run.has_memory

@@ -148,6 +148,8 @@ class RunWriter:
             change.require_active()
             namespace.require_writable()
         outcome = change.finish()
+        if change.in_memory:
+            self._cache.note_memory(entry.run.key)
         if not (as_active if replicate is None else replicate):
             outcome.replicate = False
         await self._committer.commit(namespace, [outcome], {entry.run.key: entry}, current)

@@ -108,6 +108,12 @@ def test_a_namespace_forgets_what_is_in_memory_only() -> None:
     assert lost == [first]
     assert cache.get(plain.run.key) is plain
 
+    plain.run.pending_updates["u"] = PendingUpdate("u", Request())  # by a change that is being committed
+    cache.note_memory(plain.run.key)
+    cache.note_memory(first.run.key)  # which is not here any more
+    cache.drop_memory("ns")
+    assert lost == [first, plain]
+
 
 def test_that_there_is_no_current_run_is_known_until_it_is_forgotten() -> None:
     cache = RunCache()
