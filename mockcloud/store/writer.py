@@ -45,8 +45,8 @@ GROUP_LIMIT = 128
 # A group is closed when so many turns of the event loop have brought nothing new, or it is worth a commit. A
 # busy loop brings those who wait for it one by one, some turns apart; an idle one is through with its turns at
 # once (some 50 µs). Counted, not timed, so that a seed repeats it.
-_TURNS = 8
-_GROUP_WANTED = 16
+_TURNS = 24
+_GROUP_WANTED = 32
 
 # Seconds for which a commit on its thread may be kept from the interpreter lock by a busy event loop.
 _PATIENCE = 0.001
