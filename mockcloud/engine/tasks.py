@@ -55,20 +55,14 @@ class Tasks:
 
         With the caller gone, a ServiceError is told to nobody; any other error is logged.
         """
-        if self._ended:
-            work.close()
-            raise RegionKilled
-        loop = asyncio.get_running_loop()
-        # Not asyncio.shield: that costs three callbacks where one does.
-        ended: asyncio.Future[None] = loop.create_future()
+        task = self.spawn(work)
+        # Not asyncio.shield: that has one callback more, and hands on a result that the task has anyway.
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def end(task: asyncio.Task[T]) -> None:
-            self._running.discard(task)
+        def end(_: asyncio.Task[T]) -> None:
             if not ended.done():
                 ended.set_result(None)
 
-        task = loop.create_task(work)
-        self._running.add(task)
         task.add_done_callback(end)
         try:
             await ended
