@@ -6,12 +6,14 @@ Carries no data and promises no more than "look again".
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class WakeUps:
     """A counter per key; waiting for it to pass a value. Belongs to one event loop."""
 
     def __init__(self) -> None:
+        self.listeners: list[Callable[[str], None]] = []  # told of each key at once; must not raise or wait
         self._counts: dict[str, int] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -22,6 +24,8 @@ class WakeUps:
     def notify(self, key: str) -> None:
         """Wake everyone that waits for `key`."""
         self._counts[key] = self._counts.get(key, 0) + 1
+        for listener in self.listeners:
+            listener(key)
         for future in self._waiting.pop(key, ()):
             if not future.done():
                 future.set_result(None)

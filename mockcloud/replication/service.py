@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -74,13 +74,13 @@ class Replication:
             peers=self._peers,
             settings=self._settings,
         )
-        self._senders: dict[tuple[str, str], Sender] = {}  # (namespace id, peer)
-        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._watchers: dict[str, asyncio.Task[None]] = {}  # by namespace id
+        self._senders: dict[str, dict[str, Sender]] = {}  # by namespace id and peer
+        self._running: dict[Sender, asyncio.Task[None]] = {}
         self._receivers: dict[tuple[str, str], Receiver] = {}  # (namespace id, source)
         self._serving: set[asyncio.Task[None]] = set()
         self._unlisten: Callable[[], None] | None = None
         region.fills.room = self._room
+        self._listening = False
         self._ended = False
 
     def register(self, handlers: Handlers) -> None:
@@ -94,7 +94,9 @@ class Replication:
     async def start(self) -> None:
         """Take up parked tasks and begin to send, where it was left."""
         registry = self._region.namespaces
+        self._listening = True
         registry.listeners.append(self._namespace_changed)
+        self._region.log_signal.listeners.append(self._log_grew)
         if self._links is not None:
             self._unlisten = self._links.listen(self._link_changed)
         for namespace in registry.all():
@@ -106,7 +108,7 @@ class Replication:
         """End in good order: what the peers have acknowledged is stored."""
         tasks = self._end()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(sender.save() for sender in self._senders.values()))
+        await asyncio.gather(*(sender.save() for sender in self._all_senders()))
         self._senders.clear()
 
     def kill(self) -> None:
@@ -116,11 +118,11 @@ class Replication:
 
     def sender(self, namespace_id: str, peer: str) -> Sender | None:
         """The sender of a namespace's log to `peer`; None: there is none."""
-        return self._senders.get((namespace_id, peer))
+        return self._senders.get(namespace_id, {}).get(peer)
 
     async def lag(self, namespace_id: str) -> list[LagReport]:
         """How far each peer is behind this region's log."""
-        senders = [sender for key, sender in self._senders.items() if key[0] == namespace_id]
+        senders = tuple(self._senders.get(namespace_id, {}).values())
         return [await sender.report() for sender in senders]
 
     async def replay(self, letter: DeadLetter) -> bool:
@@ -136,7 +138,7 @@ class Replication:
         Raises:
             InvalidArgument: the namespace does not replicate there.
         """
-        sender = self._senders.get((namespace_id, peer))
+        sender = self.sender(namespace_id, peer)
         if sender is None:
             raise InvalidArgument(f"the namespace does not replicate from {self._region.name} to {peer}")
         await sender.wait_acked(position)
@@ -144,7 +146,7 @@ class Replication:
     async def _room(self, namespace_id: str, peers: Sequence[str]) -> None:
         """Return when peers that are being filled are not far behind this region's log."""
         for peer in peers:
-            sender = self._senders.get((namespace_id, peer))
+            sender = self.sender(namespace_id, peer)
             if sender is not None:
                 last = await self._region.store.read(
                     lambda connection: log.last_position(connection, namespace_id)
@@ -163,18 +165,12 @@ class Replication:
             return
         member = self._region.name in namespace.record.clusters
         wanted = set(namespace.peers) if member else set()
-        for key in [key for key in self._running if key[0] == namespace.id and key[1] not in wanted]:
-            self._running.pop(key).cancel()
-            del self._senders[key]
-        for peer in sorted(wanted):
-            key = (namespace.id, peer)
-            if key not in self._running:
-                sender = self._senders[key] = self._make_sender(namespace.id, peer)
-                self._running[key] = self._spawn(sender.run(), f"replicate {namespace.name} to {peer}")
-        if wanted and namespace.id not in self._watchers:
-            self._watchers[namespace.id] = self._spawn(
-                self._watch(namespace.id), f"watch the log of {namespace.name}"
-            )
+        senders = self._senders.setdefault(namespace.id, {})
+        for peer in sorted(senders.keys() - wanted):
+            self._running.pop(senders.pop(peer)).cancel()
+        for peer in sorted(wanted - senders.keys()):
+            sender = senders[peer] = self._make_sender(namespace.id, peer)
+            self._running[sender] = self._spawn(sender.run(), f"replicate {namespace.name} to {peer}")
 
     def _make_sender(self, namespace_id: str, peer: str) -> Sender:
         return Sender(
@@ -187,15 +183,13 @@ class Replication:
             save=self._save_acked,
         )
 
-    async def _watch(self, namespace_id: str) -> None:
-        """Wake the senders of a namespace whenever its log grows."""
-        signal = self._region.log_signal
-        seen = signal.count(namespace_id)
-        while True:
-            seen = await signal.wait(namespace_id, seen)
-            for (owner, _), sender in self._senders.items():
-                if owner == namespace_id:
-                    sender.wake()
+    def _log_grew(self, namespace_id: str) -> None:
+        for sender in self._senders.get(namespace_id, {}).values():
+            sender.wake()
+
+    def _all_senders(self) -> Iterator[Sender]:
+        for senders in self._senders.values():
+            yield from senders.values()
 
     def _link_changed(self, source: str, target: str) -> None:
         own = self._region.name
@@ -204,8 +198,8 @@ class Replication:
         peer = target if source == own else source
         if self._links.direction(own, peer).cut:
             return  # nothing would get there; whether answers come back is another matter
-        for (_, name), sender in self._senders.items():
-            if name == peer:
+        for sender in self._all_senders():
+            if sender.route.peer == peer:
                 sender.healed()
 
     async def _introduce(self, namespace_id: str, peer: str) -> None:
@@ -300,14 +294,14 @@ class Replication:
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        listeners = self._region.namespaces.listeners
-        if self._namespace_changed in listeners:
-            listeners.remove(self._namespace_changed)
-        tasks = [*self._running.values(), *self._watchers.values(), *self._serving]
+        if self._listening:
+            self._listening = False
+            self._region.namespaces.listeners.remove(self._namespace_changed)
+            self._region.log_signal.listeners.remove(self._log_grew)
+        tasks = [*self._running.values(), *self._serving]
         for task in tasks:
             task.cancel()
         self._running.clear()
-        self._watchers.clear()
         return tasks
 
 
