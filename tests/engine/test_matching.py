@@ -34,6 +34,18 @@ async def test_a_parked_poll_gets_the_task_when_it_comes(tmp_path: Path) -> None
         assert (await poll).task_token
 
 
+async def test_a_task_that_goes_at_once_counts_and_leaves_no_backlog(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        poll = asyncio.ensure_future(driver.poll())
+        await asyncio.sleep(0)
+        await driver.start()
+        assert (await poll).task_token
+        stats = region.task_queues.describe(driver.namespace, QUEUE, WORKFLOW).stats
+        assert stats.approximate_backlog_count == 0
+        assert stats.tasks_add_rate == stats.tasks_dispatch_rate > 0
+
+
 async def test_each_task_goes_to_exactly_one_poll(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)

@@ -103,6 +103,20 @@ async def test_zero_stops_a_queue_and_lifting_it_lets_it_go_on(tmp_path: Path) -
         assert (await parked).activity_id == "a"
 
 
+async def test_a_task_that_comes_to_a_stopped_queue_waits_beside_the_poll(tmp_path: Path) -> None:
+    async with running(tmp_path) as region:
+        driver = Driver(region)
+        await configure(driver, update_queue_rate_limit=at_most(0))
+        parked = asyncio.ensure_future(poll(driver))
+        await asyncio.sleep(0)
+        await with_activities(driver, "a")
+        view = region.task_queues.describe(driver.namespace, QUEUE, ACTIVITY)
+        assert view.stats.approximate_backlog_count == 1
+        assert not parked.done()
+        await configure(driver, update_queue_rate_limit=Update())
+        assert (await parked).activity_id == "a"
+
+
 async def test_a_parked_poll_is_woken_when_the_limit_allows(tmp_path: Path) -> None:
     async with running(tmp_path) as region:
         driver = Driver(region)
