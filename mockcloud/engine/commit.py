@@ -45,6 +45,7 @@ class Committed(NamedTuple):
     due_changed: bool
     delete_at: int | None  # end of retention, or at once where a user asked for it; None while open
     batches: Sequence[Batch]
+    record_size: int  # bytes, as stored; 0: nothing was stored
     update_ends: Mapping[str, UpdateEnd]  # of updates that ended without an event, by id
     errands: frozenset[Errand]
     errands_added: frozenset[Errand]
@@ -126,6 +127,7 @@ def prepare(
         due_changed=live.due != live_before.due,
         delete_at=delete_at,
         batches=outcome.batches,
+        record_size=len(write.record),
         update_ends=outcome.update_ends,
         errands=after.errands,
         errands_added=NO_ERRANDS if after.errands == before.errands else after.errands - before.errands,
@@ -146,6 +148,7 @@ def in_memory(run: Run, before: Derived, live: Derived, update_ends: Mapping[str
         due_changed=live.due != before.due,
         delete_at=None,
         batches=(),
+        record_size=0,
         update_ends=update_ends,
         errands=live.errands,
         errands_added=NO_ERRANDS,

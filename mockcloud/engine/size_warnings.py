@@ -35,12 +35,12 @@ class SizeWarnings:
     def _committed(self, namespace: Namespace, committed: Committed) -> None:
         if not committed.made_here:
             return
-        self._look_at_state(namespace, committed.run)
+        self._look_at_state(namespace, committed)
         if committed.batches:
             self._look_at_history(namespace, committed)
 
-    def _look_at_state(self, namespace: Namespace, run: Run) -> None:
-        size, limit = run.record.ByteSize(), self._limits.state_bytes_warning
+    def _look_at_state(self, namespace: Namespace, committed: Committed) -> None:
+        run, size, limit = committed.run, committed.record_size, self._limits.state_bytes_warning
         if not run.open:
             self._large_states.discard(run.key)
         elif size > limit and run.key not in self._large_states:
