@@ -88,6 +88,7 @@ class Entry:
     tail: Tail
     # As task queues and timers know it: `derived`, and a speculative workflow task.
     live: Derived = field(init=False)
+    counted: int = 0  # of its weight, in the cache's sum
 
     def __post_init__(self) -> None:
         self.live = self.derived
@@ -108,14 +109,19 @@ class RunCache:
     """Least recently used runs go first, by number and by weight.
 
     Room for 10,000 small open runs (some 7 KB each): a set a little larger than the cache, used in turn,
-    would miss every time. The same for current-run rows, which are small.
+    would miss every time. The same for current-run rows, which are small. Of closed runs a few are kept: they are
+    asked for right after their close, and hardly ever again.
     """
 
-    def __init__(self, max_runs: int = 12_000, max_weight: int = 112 * 1024 * 1024) -> None:
+    def __init__(
+        self, max_runs: int = 12_000, max_weight: int = 112 * 1024 * 1024, max_closed: int = 500
+    ) -> None:
         self._max_runs = max_runs
         self._max_weight = max_weight
-        self._entries: OrderedDict[RunKey, tuple[Entry, int]] = OrderedDict()
+        self._max_closed = max_closed
+        self._entries: OrderedDict[RunKey, Entry] = OrderedDict()
         self._weight = 0
+        self._closed: OrderedDict[RunKey, None] = OrderedDict()  # of the entries, as they came
         # A switch asks for these, among many that have nothing in memory only. In order, so that a seed repeats it.
         self._with_memory: dict[RunKey, None] = {}
         self._currents: OrderedDict[tuple[str, str], CurrentRun | None] = OrderedDict()
@@ -129,22 +135,35 @@ class RunCache:
     def get(self, key: RunKey) -> Entry | None:
         """The entry, which is now the most recently used one."""
         found = self._entries.get(key)
-        if found is None:
-            return None
-        self._entries.move_to_end(key)
-        return found[0]
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
 
     def put(self, entry: Entry) -> None:
         """Keep an entry, as committed."""
         key = entry.run.key
-        before = self._take(key)
-        if before is not None and before.run is not entry.run:
-            self._lose(before)
+        before = self._entries.get(key)
+        if before is entry:
+            self._entries.move_to_end(key)
+        else:
+            if before is not None:
+                self._take(key)
+                if before.run is not entry.run:
+                    self._lose(before)
+            self._entries[key] = entry
+        if not entry.run.open:
+            self._closed[key] = None
+            if len(self._closed) > self._max_closed:
+                self.drop(next(iter(self._closed)))
+        elif key in self._closed:
+            del self._closed[key]  # a branch that is open has won
         weight = entry.weight
-        self._entries[key] = (entry, weight)
-        self._weight += weight
+        self._weight += weight - entry.counted
+        entry.counted = weight
         if _has_memory(entry):
             self._with_memory[key] = None
+        elif self._with_memory:
+            self._with_memory.pop(key, None)
         while self._entries and (len(self._entries) > self._max_runs or self._weight > self._max_weight):
             oldest = next(iter(self._entries))
             evicted = self._take(oldest)
@@ -165,16 +184,18 @@ class RunCache:
     def drop_memory(self, namespace_id: str) -> None:
         """Forget the runs of a namespace that have something in memory only."""
         for key in [key for key in self._with_memory if key.namespace_id == namespace_id]:
-            if _has_memory(self._entries[key][0]):
+            if _has_memory(self._entries[key]):
                 self.drop(key)
 
     def _take(self, key: RunKey) -> Entry | None:
         found = self._entries.pop(key, None)
         if found is None:
             return None
-        self._weight -= found[1]
+        self._weight -= found.counted
+        found.counted = 0
         self._with_memory.pop(key, None)
-        return found[0]
+        self._closed.pop(key, None)
+        return found
 
     def _lose(self, entry: Entry) -> None:
         if _has_memory(entry):

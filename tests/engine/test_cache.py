@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.update.v1 import Request
 
 from mockcloud.core.outcome import Batch
-from mockcloud.core.run import Run, RunKey
+from mockcloud.core.run import RUNNING, Run, RunKey
 from mockcloud.core.update_state import PendingUpdate
 from mockcloud.engine.cache import Entry, RunCache, Tail
 from mockcloud.engine.commit import NOTHING
+
+COMPLETED = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED
 
 
 def entry(number: int) -> Entry:
@@ -37,6 +40,28 @@ def test_weight_bounds_it_too() -> None:
     for number in range(10):
         cache.put(entry(number))
     assert len(cache) == 3
+
+
+def test_of_closed_runs_the_last_ones_stay() -> None:
+    cache = RunCache(max_closed=2)
+    runs = [entry(number) for number in range(4)]
+    for each in runs:
+        each.run.status = COMPLETED
+        cache.put(each)
+    assert [cache.get(each.run.key) for each in runs] == [None, None, runs[2], runs[3]]
+
+
+def test_a_run_that_is_open_again_counts_among_the_open_ones() -> None:
+    cache = RunCache(max_closed=1)
+    again, closed = entry(1), entry(2)
+    again.run.status = COMPLETED
+    cache.put(again)
+    again.run.status = RUNNING
+    cache.put(again)
+    closed.run.status = COMPLETED
+    cache.put(closed)
+    assert cache.get(again.run.key) is again
+    assert cache.get(closed.run.key) is closed
 
 
 def test_a_tail_gives_what_it_covers_and_nothing_else() -> None:

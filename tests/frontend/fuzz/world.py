@@ -286,7 +286,7 @@ class World:
         cache = self.site.region.changes._cache
         fresh = Loader(self.site.region.store, RunCache())
         wrong = []
-        for key, (kept, _weight) in list(cache._entries.items())[-_LOOKED_AT:]:
+        for key, kept in list(cache._entries.items())[-_LOOKED_AT:]:
             stored = await fresh.entry(key)
             if stored is None:
                 wrong.append(f"{key} is not stored")
