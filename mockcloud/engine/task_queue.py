@@ -98,6 +98,7 @@ class TaskQueue:
         now = self._clock.now()
         task.queue = self
         task.place = None
+        task.waited = False
         self.sticky = task.offer.sticky and task.offer.task_queue == self.name
         self.flow.added(task.offer.priority.level, now)
         if self.polls and self._hand_over(task, now):
