@@ -95,14 +95,10 @@ class TaskQueue:
 
     def offer(self, task: Task) -> None:
         """Add a task."""
-        now = self._clock.now()
         task.queue = self
         task.place = None
-        task.waited = False
         self.sticky = task.offer.sticky and task.offer.task_queue == self.name
-        self.flow.added(task.offer.priority.level, now)
-        if self.polls and self._hand_over(task, now):
-            return
+        self.flow.added(task.offer.priority.level, self._clock.now())
         self.backlog.add(task, self.rates.weights)
         self.match()
         task.waited = task in self.backlog
@@ -134,23 +130,6 @@ class TaskQueue:
                     return
                 poll.waiting.set_result(item)
             self.polls.popitem(last=False)
-
-    def _hand_over(self, task: Task, now: int) -> bool:
-        """Give a task that comes to the poll that waits first, past the backlog; whether it went.
-
-        Real: a sync match (service/matching/matcher.go).
-        """
-        if self.queries or self.backlog or not self.namespace.writable:
-            return False
-        if self.rates.ready(task.offer.priority) > now:
-            return False
-        while self.polls:
-            poll, _ = self.polls.popitem(last=False)
-            if poll.waiting is not None and not poll.waiting.done():
-                self._leaves(task, now)
-                poll.waiting.set_result(task)
-                return True
-        return False
 
     async def take(self, poll: Poll, deadline: float) -> Task | QueryTask | None:
         """What `poll` gets.
@@ -202,13 +181,9 @@ class TaskQueue:
                 self._rate_allows.set(ready)
             return None
         self.backlog.take(task)
-        self._leaves(task, now)
-        return task
-
-    def _leaves(self, task: Task, now: int) -> None:
-        """A task goes to a worker."""
         self.rates.consume(task.offer.priority, now)
         self.flow.dispatched(task.offer.priority.level, now)
+        return task
 
     def _untake(self, item: Task | QueryTask | None) -> None:
         if isinstance(item, Task):
