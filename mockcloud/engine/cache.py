@@ -143,26 +143,24 @@ class RunCache:
         """Keep an entry, as committed."""
         key = entry.run.key
         before = self._entries.get(key)
-        if before is entry:
-            self._entries.move_to_end(key)
-        else:
-            if before is not None:
-                self._take(key)
-                if before.run is not entry.run:
-                    self._lose(before)
-            self._entries[key] = entry
+        if before is not None and before is not entry:
+            self._take(key)
+            if before.run is not entry.run:
+                self._lose(before)
+        self._entries[key] = entry
+        self._entries.move_to_end(key)
         if not entry.run.open:
             self._closed[key] = None
             if len(self._closed) > self._max_closed:
                 self.drop(next(iter(self._closed)))
-        elif key in self._closed:
-            del self._closed[key]  # a branch that is open has won
+        else:
+            self._closed.pop(key, None)  # a branch that is open may have won
         weight = entry.weight
         self._weight += weight - entry.counted
         entry.counted = weight
         if _has_memory(entry):
             self._with_memory[key] = None
-        elif self._with_memory:
+        else:
             self._with_memory.pop(key, None)
         while self._entries and (len(self._entries) > self._max_runs or self._weight > self._max_weight):
             oldest = next(iter(self._entries))
