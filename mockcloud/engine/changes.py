@@ -50,7 +50,7 @@ from mockcloud.engine.replicated import Plan, ReplicatedChanges
 from mockcloud.engine.run_writer import RunWriter
 from mockcloud.engine.starts import StartReply, Starts
 from mockcloud.engine.tasks import Tasks
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.store import log
 from mockcloud.store.database import Store
 
@@ -71,7 +71,7 @@ class Changes:
         limits: Limits,
         tasks: Tasks,
         cache: RunCache,
-        log_signal: WakeUps,
+        log_signal: Signal,
         next_task_id: Callable[[], int],
         find_namespace: Callable[[str], Namespace | None],
     ) -> None:

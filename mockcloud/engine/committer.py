@@ -18,7 +18,7 @@ from mockcloud.engine.cache import Entry, RunCache, Tail
 from mockcloud.engine.commit import Committed, Prepared
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.plans import InTransaction
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.store import runs
 from mockcloud.store.database import Store
 
@@ -41,7 +41,7 @@ class Committer:
         store: Store,
         clock: Clock,
         cache: RunCache,
-        log_signal: WakeUps,
+        log_signal: Signal,
         next_task_id: Callable[[], int],
     ) -> None:
         self._store = store

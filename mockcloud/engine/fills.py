@@ -33,7 +33,7 @@ from mockcloud.core.ports import Ports
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.engine.namespaces import Namespace, NamespaceRegistry
 from mockcloud.engine.tasks import Tasks
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal, WakeUps
 from mockcloud.store import fills, history, log, task_queues
 from mockcloud.store.database import Store
 from mockcloud.store.fills import Fill, StoredRun
@@ -47,7 +47,7 @@ class Fills:
     """The fills that were asked for in this region."""
 
     def __init__(
-        self, namespaces: NamespaceRegistry, store: Store, ports: Ports, tasks: Tasks, log_signal: WakeUps
+        self, namespaces: NamespaceRegistry, store: Store, ports: Ports, tasks: Tasks, log_signal: Signal
     ) -> None:
         self._store: Final = store
         self._ports: Final = ports

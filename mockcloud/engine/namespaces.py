@@ -32,7 +32,7 @@ from mockcloud.core.limits import Limits
 from mockcloud.core.namespace_rules import Update
 from mockcloud.core.ports import Ports
 from mockcloud.engine.tasks import Tasks
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.store import fills, log, namespaces
 from mockcloud.store.database import Store
 
@@ -118,7 +118,7 @@ class NamespaceRegistry:
         ports: Ports,
         limits: Limits,
         tasks: Tasks,
-        log_signal: WakeUps,
+        log_signal: Signal,
     ) -> None:
         self._region = region
         self._clusters = clusters

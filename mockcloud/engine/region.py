@@ -42,7 +42,7 @@ from mockcloud.engine.tasks import Tasks
 from mockcloud.engine.timers import Timers
 from mockcloud.engine.update_with_start import UpdateWithStart
 from mockcloud.engine.updates import Updates
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.engine.watch import Watch
 from mockcloud.engine.workers import Workers
 from mockcloud.engine.workflow_tasks import WorkflowTasks
@@ -77,7 +77,7 @@ class Region:
         self.limits = limits
         self.tasks = Tasks()
         # Notified with a namespace's id when its replication log has grown.
-        self.log_signal = WakeUps()
+        self.log_signal = Signal()
         self.runs = RunCache()
         self.namespaces = NamespaceRegistry(name, clusters, store, ports, limits, self.tasks, self.log_signal)
         next_task_id = itertools.count(first_task_id).__next__

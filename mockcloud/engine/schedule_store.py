@@ -24,7 +24,7 @@ from mockcloud.core.schedule.calls import Call
 from mockcloud.core.schedule.state import ScheduleState
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.plans import InTransaction
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.store import log, schedules
 from mockcloud.store.database import Store
 from mockcloud.store.schedules import ScheduleRow, StateOf
@@ -45,7 +45,7 @@ class ScheduleStore:
         store: Store,
         clusters: Clusters,
         clock: Clock,
-        log_signal: WakeUps,
+        log_signal: Signal,
         next_key: Callable[[], int],
     ) -> None:
         self._store = store

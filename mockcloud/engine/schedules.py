@@ -52,7 +52,7 @@ from mockcloud.engine.schedule_store import Overtaken, ScheduleStore
 from mockcloud.engine.schedule_turn import Change, ScheduleTurns
 from mockcloud.engine.schedule_watch import ScheduleWatch
 from mockcloud.engine.tasks import Tasks
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.store import schedules, visibility
 from mockcloud.store.database import Store
 from mockcloud.store.visibility import VisibilityCursor
@@ -79,7 +79,7 @@ class Schedules:
         ports: Ports,
         limits: Limits,
         tasks: Tasks,
-        log_signal: WakeUps,
+        log_signal: Signal,
         next_key: Callable[[], int],
     ) -> None:
         self._namespaces = namespaces

@@ -20,7 +20,7 @@ from mockcloud.core.limits import Limits
 from mockcloud.core.ports import Ports
 from mockcloud.engine.namespaces import Namespace
 from mockcloud.engine.tasks import Tasks
-from mockcloud.engine.wakeups import WakeUps
+from mockcloud.engine.wakeups import Signal
 from mockcloud.store import log, task_queues
 from mockcloud.store.database import Store
 
@@ -32,7 +32,7 @@ class TaskQueueConfigs:
     """By namespace and name of the queue."""
 
     def __init__(
-        self, region: str, clusters: Clusters, store: Store, ports: Ports, tasks: Tasks, log_signal: WakeUps
+        self, region: str, clusters: Clusters, store: Store, ports: Ports, tasks: Tasks, log_signal: Signal
     ) -> None:
         self._region_number = clusters.initial_versions[region]
         self._store = store

@@ -1,6 +1,6 @@
-"""Wake-ups by key that cannot be missed: a waiter says how much it has seen.
+"""Wake-ups by key, for those who wait and for those who listen.
 
-Carries no data and promises no more than "look again".
+They carry no data and promise no more than "look again".
 """
 
 from __future__ import annotations
@@ -9,11 +9,22 @@ import asyncio
 from collections.abc import Callable
 
 
-class WakeUps:
-    """A counter per key; waiting for it to pass a value. Belongs to one event loop."""
+class Signal:
+    """Tells of a key at once. Listeners must not raise or wait."""
 
     def __init__(self) -> None:
-        self.listeners: list[Callable[[str], None]] = []  # told of each key at once; must not raise or wait
+        self.listeners: list[Callable[[str], None]] = []
+
+    def notify(self, key: str) -> None:
+        """Tell everyone."""
+        for listener in self.listeners:
+            listener(key)
+
+
+class WakeUps:
+    """A counter per key, so that no wake-up is missed: a waiter says how much it has seen. Of one event loop."""
+
+    def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -24,8 +35,6 @@ class WakeUps:
     def notify(self, key: str) -> None:
         """Wake everyone that waits for `key`."""
         self._counts[key] = self._counts.get(key, 0) + 1
-        for listener in self.listeners:
-            listener(key)
         for future in self._waiting.pop(key, ()):
             if not future.done():
                 future.set_result(None)

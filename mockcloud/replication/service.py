@@ -80,7 +80,6 @@ class Replication:
         self._serving: set[asyncio.Task[None]] = set()
         self._unlisten: Callable[[], None] | None = None
         region.fills.room = self._room
-        self._listening = False
         self._ended = False
 
     def register(self, handlers: Handlers) -> None:
@@ -94,7 +93,6 @@ class Replication:
     async def start(self) -> None:
         """Take up parked tasks and begin to send, where it was left."""
         registry = self._region.namespaces
-        self._listening = True
         registry.listeners.append(self._namespace_changed)
         self._region.log_signal.listeners.append(self._log_grew)
         if self._links is not None:
@@ -294,8 +292,7 @@ class Replication:
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        if self._listening:
-            self._listening = False
+        if self._log_grew in self._region.log_signal.listeners:
             self._region.namespaces.listeners.remove(self._namespace_changed)
             self._region.log_signal.listeners.remove(self._log_grew)
         tasks = [*self._running.values(), *self._serving]
