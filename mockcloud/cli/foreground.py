@@ -57,7 +57,7 @@ def _leave_the_sdk_out() -> None:
 def _poll_without_more_threads() -> None:
     """Have gRPC read its sockets in the thread that waits for its events, not in a pool of threads beside that.
 
-    A call costs 10 to 20 % less CPU so, since fewer threads wake each other (the fewer calls at once, the more). It is
+    A call costs 4 to 18 % less CPU so, since fewer threads wake each other (the fewer calls at once, the more). It is
     gRPC's own switch, read when the library is first used. A release that has it no more says so on standard error.
     Who has set the variable has the word.
     """
