@@ -6,13 +6,13 @@ A refused one has its entry before its error is answered. Entries are kept for t
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
-import aiosqlite
 from google.api import annotations_pb2
 from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
@@ -85,12 +85,16 @@ def operation_name(rpc: MethodDescriptor) -> str:
     return "" if rule.WhichOneof("pattern") == "get" else _NAMES.get(rpc.name, rpc.name)
 
 
-async def accepted(connection: aiosqlite.Connection, operation_id: str) -> None:
-    """Store the entry of what is asked for now beside the operation that it became, in its transaction."""
+def entry_of(operation_id: str) -> LogRecord | None:
+    """The entry of what is asked for now, which has become that operation. None: nobody asks, it comes by itself.
+
+    `insert` stores it, in the operation's own transaction.
+    """
     attempt = _current.get()
-    if attempt is not None and not attempt.over:
-        attempt.record.async_operation_id = operation_id
-        await _insert(connection, attempt.record)
+    if attempt is None or attempt.over:
+        return None
+    attempt.record.async_operation_id = operation_id
+    return attempt.record
 
 
 @contextmanager
@@ -134,13 +138,11 @@ class AuditLog:
         limit = self._ports.clock.now() - RETENTION
         last = self._file.last() if self._file is not None else ""
 
-        async def work(connection: aiosqlite.Connection) -> tuple[int, int]:
-            await connection.execute("DELETE FROM audit_log WHERE emit_time < ?", (limit,))
+        def work(connection: sqlite3.Connection) -> tuple[int, int]:
+            connection.execute("DELETE FROM audit_log WHERE emit_time < ?", (limit,))
             sql = "SELECT coalesce(max(number), 0), coalesce(max(number) FILTER (WHERE log_id = ?), 0) FROM audit_log"
-            async with connection.execute(sql, (last,)) as cursor:
-                row = await cursor.fetchone()
-            assert row is not None, "an aggregate has a row"
-            return row[0], row[1]
+            told, written = connection.execute(sql, (last,)).fetchone()
+            return told, written
 
         self._told, written = await self._database.transact(work)
         if self._file is not None:
@@ -197,21 +199,17 @@ class AuditLog:
             end = times.nanoseconds(request.end_time_exclusive)
         after = _position(request.page_token)
 
-        async def work(connection: aiosqlite.Connection) -> list[tuple[int, str, bytes]]:
-            sql = (
-                "SELECT emit_time, log_id, record FROM audit_log WHERE emit_time >= ? AND emit_time < ?"
-                " AND (emit_time, log_id) > (?, ?) ORDER BY emit_time, log_id LIMIT ?"
-            )
-            async with connection.execute(sql, (start, end, *after, size + 1)) as cursor:
-                return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
-
-        rows = await self._database.transact(work)
+        rows = await self._database.rows(
+            "SELECT emit_time, log_id, record FROM audit_log WHERE emit_time >= ? AND emit_time < ?"
+            " AND (emit_time, log_id) > (?, ?) ORDER BY emit_time, log_id LIMIT ?",
+            *(start, end, *after, size + 1),
+        )
         token = f"{rows[size - 1][0]}.{rows[size - 1][1]}" if len(rows) > size else ""
         logs = [LogRecord.FromString(record) for _, _, record in rows[:size]]
         return GetAuditLogsResponse(logs=logs, next_page_token=token)
 
     async def _store(self, record: LogRecord) -> None:
-        await self._database.transact(lambda connection: _insert(connection, record))
+        await self._database.transact(lambda connection: insert(connection, record))
         for number, record in await self._after(self._told):
             if number > self._told:  # another entry may have told of this one meanwhile
                 self._told = number
@@ -220,17 +218,14 @@ class AuditLog:
                 self._tell(record)
 
     async def _after(self, number: int) -> list[tuple[int, LogRecord]]:
-        async def work(connection: aiosqlite.Connection) -> list[tuple[int, LogRecord]]:
-            sql = "SELECT number, record FROM audit_log WHERE number > ? ORDER BY number"
-            async with connection.execute(sql, (number,)) as cursor:
-                return [(row[0], LogRecord.FromString(row[1])) for row in await cursor.fetchall()]
-
-        return await self._database.transact(work)
+        sql = "SELECT number, record FROM audit_log WHERE number > ? ORDER BY number"
+        rows = await self._database.rows(sql, number)
+        return [(row[0], LogRecord.FromString(row[1])) for row in rows]
 
 
-async def _insert(connection: aiosqlite.Connection, record: LogRecord) -> None:
+def insert(connection: sqlite3.Connection, record: LogRecord) -> None:
     """Store an entry, unless it was when its operation was accepted."""
-    await connection.execute(
+    connection.execute(
         "INSERT OR IGNORE INTO audit_log (emit_time, log_id, record) VALUES (?, ?, ?)",
         (record.emit_time.ToNanoseconds(), record.log_id, record.SerializeToString()),
     )

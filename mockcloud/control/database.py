@@ -1,24 +1,19 @@
 """The control plane's own SQLite file: opening it, and transactions that are one function each.
 
-Traffic is a few writes per failover, so transactions run one after the other on aiosqlite's public calls. A caller that
-is cancelled leaves its transaction to end by itself: it is never half there, and never blocks the next one.
+They are written as a region's are (`store.writer`): on the event loop's thread, where a statement costs microseconds,
+and not statement by statement on another, where each waits for the interpreter lock of a loop that may be busy.
+Failovers wait for these transactions, so none of them waits for company to share its commit.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-import aiosqlite
-
-from mockcloud.core.errors import StartupError, Unavailable
-
-if TYPE_CHECKING:
-    import threading
+from mockcloud.core.errors import RegionKilled, StartupError, Unavailable
+from mockcloud.store.writer import InlineLane, Lane, ThreadLane, Writer
 
 T = TypeVar("T")
 
@@ -123,84 +118,65 @@ class Closed(Unavailable):
 class Database:
     """An open file. Belongs to one event loop."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection: Final = connection
-        self._one_by_one: Final = asyncio.Lock()
-        self._running: Final[set[asyncio.Task[object]]] = set()
-        self._closed = False
+    def __init__(self, lane: Lane) -> None:
+        self._lane: Final = lane
+        self._writer: Final = Writer(lane, patient=False)
 
     @classmethod
     async def open(cls, path: Path, *, durable: bool) -> Database:
         """Open or create `path`. Raises StartupError when it cannot be used or has another schema."""
-        connecting = aiosqlite.connect(path, isolation_level=None)
-        # Never keep the process alive; before 0.22 the connection is the thread itself.
-        cast("threading.Thread", getattr(connecting, "_thread", connecting)).daemon = True
         try:
-            connection = await connecting
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise StartupError(f"{path} cannot be opened: {error}") from error
         try:
-            await _prepare(connection, path, durable=durable)
+            _prepare(connection, path, durable=durable)
+            return cls(await ThreadLane.open(connection) if durable else InlineLane(connection))
         except BaseException as error:
-            await connection.close()
+            connection.close()
             if isinstance(error, sqlite3.Error):
                 raise StartupError(f"{path} cannot be opened: {error}") from error
             raise
-        return cls(connection)
 
-    async def transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction; its result once that is committed.
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction; its result once that is committed. `Writer` says what is promised.
 
-        Raises what `work` raised, with nothing changed; `Closed` after `fence`.
+        Raises what `work` raised, with nothing changed; Unavailable when SQLite cannot write; `Closed` after `fence`.
         """
-        if self._closed:
-            raise Closed
-        task = asyncio.get_running_loop().create_task(self._transact(work), name="control-transaction")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        # Who waited may be gone: then nobody is to be told that it failed.
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        return await asyncio.shield(task)
+        try:
+            return await self._writer.transact(work)
+        except RegionKilled:
+            raise Closed from None
+
+    async def execute(self, sql: str, *values: object) -> None:
+        """`transact` of one statement."""
+        await self.transact(lambda connection: connection.execute(sql, values))
+
+    async def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query finds. Raises as `transact`."""
+        return await self.transact(lambda connection: connection.execute(sql, values).fetchall())
 
     def fence(self) -> None:
         """From now on nothing begins; what runs is committed or not."""
-        self._closed = True
+        self._writer.kill()
 
     async def close(self) -> None:
         """Let what runs end, and close the file."""
         self.fence()
-        if self._running:
-            await asyncio.wait(self._running)
-        await self._connection.close()
-
-    async def _transact(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        connection = self._connection
-        async with self._one_by_one:
-            if self._closed:
-                raise Closed
-            await connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = await work(connection)
-                await connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    await connection.execute("ROLLBACK")
-                raise
-            return result
+        await self._writer.drain()
+        await self._lane.close()
 
 
-async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: bool) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
     for pragma in (
         "busy_timeout = 1000",
         "journal_mode = WAL",
         f"synchronous = {'FULL' if durable else 'OFF'}",
         f"fullfsync = {int(durable)}",
     ):
-        await connection.execute(f"PRAGMA {pragma}")
-    async with connection.execute("PRAGMA user_version") as cursor:
-        row = await cursor.fetchone()
-    version = int(row[0]) if row else 0
+        connection.execute(f"PRAGMA {pragma}")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in {0, SCHEMA_VERSION}:
         raise StartupError(f"{path} has schema {version}, this mockcloud knows only {SCHEMA_VERSION}")
     if version == 0:
-        await connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

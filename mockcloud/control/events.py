@@ -5,10 +5,9 @@ Kinds and what they carry are JSON. Telling must never wait, and never fail.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
-
-import aiosqlite
 
 from mockcloud.control.operations import Operation
 
@@ -22,7 +21,7 @@ class OperationEvents:
     def __init__(self, tell: Tell) -> None:
         self._tell: Final = tell
 
-    async def beside(self, connection: aiosqlite.Connection, operation: Operation) -> None:
+    def beside(self, connection: sqlite3.Connection, operation: Operation) -> None:
         """Nothing is stored for it."""
 
     def stored(self, operation: Operation) -> None:

@@ -36,7 +36,6 @@ import logging
 from enum import StrEnum
 from typing import Final
 
-import aiosqlite
 from temporalio.api.cloud.cloudservice.v1 import FailoverNamespaceRegionRequest
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
@@ -116,12 +115,9 @@ class Failovers:
 
     async def resume(self) -> None:
         """Go on with what regions were owed when the control plane ended."""
-
-        async def work(connection: aiosqlite.Connection) -> list[tuple[str, str]]:
-            async with connection.execute("SELECT namespace_id, region FROM owed_releases") as cursor:
-                return [(row[0], row[1]) for row in await cursor.fetchall()]
-
-        for namespace_id, region in await self._database.transact(work):
+        for namespace_id, region in await self._database.rows(
+            "SELECT namespace_id, region FROM owed_releases"
+        ):
             self._runner.spawn(self._pay(namespace_id, region), f"release {namespace_id}")
 
     async def request(
@@ -329,11 +325,8 @@ class Failovers:
     # Owed releases
 
     async def _owe(self, namespace_id: str, region: str) -> None:
-        async def work(connection: aiosqlite.Connection) -> None:
-            sql = "INSERT OR IGNORE INTO owed_releases (namespace_id, region) VALUES (?, ?)"
-            await connection.execute(sql, (namespace_id, region))
-
-        await self._database.transact(work)
+        sql = "INSERT OR IGNORE INTO owed_releases (namespace_id, region) VALUES (?, ?)"
+        await self._database.execute(sql, namespace_id, region)
         self._runner.spawn(self._pay(namespace_id, region), f"release {namespace_id}")
 
     async def _pay(self, namespace_id: str, region: str) -> None:
@@ -352,12 +345,8 @@ class Failovers:
             except ServiceError as error:
                 # The region answered: it has no such namespace any more.
                 _logger.info("region %s is owed no release of %s: %s", region, known.name, error.message)
-
-        async def work(connection: aiosqlite.Connection) -> None:
-            sql = "DELETE FROM owed_releases WHERE namespace_id = ? AND region = ?"
-            await connection.execute(sql, (namespace_id, region))
-
-        await self._database.transact(work)
+        sql = "DELETE FROM owed_releases WHERE namespace_id = ? AND region = ?"
+        await self._database.execute(sql, namespace_id, region)
 
     def _wants_handover(self, known: KnownNamespace, region: str) -> bool:
         running = self._operations.running_failover(known.id)

@@ -6,10 +6,10 @@ nobody is asked for one, and everybody is the owner.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-import aiosqlite
 from temporalio.api.cloud.identity.v1 import (
     Access,
     AccountAccess,
@@ -70,12 +70,8 @@ class Identities:
 
     async def load(self) -> None:
         """Take over what is stored."""
-
-        async def work(connection: aiosqlite.Connection) -> list[tuple[str, bytes, bytes]]:
-            async with connection.execute("SELECT kind, record, hash FROM identities ORDER BY id") as cursor:
-                return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
-
-        for kind, record, key_hash in await self._database.transact(work):
+        rows = await self._database.rows("SELECT kind, record, hash FROM identities ORDER BY id")
+        for kind, record, key_hash in rows:
             self.take(_KINDS[kind].FromString(record), key_hash)
 
     def take(self, record: Record, key_hash: bytes = b"") -> None:
@@ -155,7 +151,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def put(connection: aiosqlite.Connection, record: Record, key_hash: bytes = b"") -> None:
+def put(connection: sqlite3.Connection, record: Record, key_hash: bytes = b"") -> None:
     """Store a record; `key_hash` of a key that is new."""
     kind = next(name for name, each in _KINDS.items() if isinstance(record, each))
     sql = (
@@ -163,12 +159,12 @@ async def put(connection: aiosqlite.Connection, record: Record, key_hash: bytes 
         " ON CONFLICT (id) DO UPDATE SET record = excluded.record"
     )
     owner = record.spec.owner_id if isinstance(record, ApiKey) else ""
-    await connection.execute(sql, (record.id, kind, owner, record.SerializeToString(), key_hash))
+    connection.execute(sql, (record.id, kind, owner, record.SerializeToString(), key_hash))
 
 
-async def delete(connection: aiosqlite.Connection, record: Record) -> None:
+def delete(connection: sqlite3.Connection, record: Record) -> None:
     """Remove a record, and with an owner all their keys."""
-    await connection.execute("DELETE FROM identities WHERE id = ? OR owner_id = ?", (record.id, record.id))
+    connection.execute("DELETE FROM identities WHERE id = ? OR owner_id = ?", (record.id, record.id))
 
 
 def owner_type(record: User | ServiceAccount) -> OwnerType.ValueType:

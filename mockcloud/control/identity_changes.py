@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, TypeVar
 
-import aiosqlite
 from google.protobuf.message import Message
 from temporalio.api.cloud.identity.v1 import ApiKey, NamespaceAccess, ServiceAccount, User
 from temporalio.api.cloud.operation.v1 import AsyncOperation
@@ -33,7 +33,7 @@ class _Change(NamedTuple):
     """What a request comes to."""
 
     record_id: str
-    store: Callable[[aiosqlite.Connection], Awaitable[None]]  # in the operation's transaction
+    store: Callable[[sqlite3.Connection], None]  # in the operation's transaction
     take: Callable[[], None]  # when that is committed
 
 
@@ -57,9 +57,9 @@ class IdentityChanges:
             after.resource_version = _next_version(owner)
             stored = False
 
-            async def store(connection: aiosqlite.Connection) -> None:
+            def store(connection: sqlite3.Connection) -> None:
                 nonlocal stored
-                await identities.put(connection, after)
+                identities.put(connection, after)
                 stored = True
 
             yield store
@@ -81,9 +81,9 @@ class IdentityChanges:
                     after.resource_version = _next_version(owner)
                     changed.append(after)
 
-            async def store(connection: aiosqlite.Connection) -> None:
+            def store(connection: sqlite3.Connection) -> None:
                 for record in changed:
-                    await identities.put(connection, record)
+                    identities.put(connection, record)
 
             await self._context.database.transact(store)
             for record in changed:

@@ -24,7 +24,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-import aiosqlite
 from temporalio.api.cloud.cloudservice.v1 import AddNamespaceRegionRequest, DeleteNamespaceRegionRequest
 
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
@@ -72,13 +71,8 @@ class Replicas:
 
     async def resume(self) -> None:
         """Go on with what deleted regions have not forgotten yet."""
-
-        async def work(connection: aiosqlite.Connection) -> list[tuple[str, str]]:
-            sql = "SELECT namespace_id, region FROM removed_replicas WHERE NOT forgotten"
-            async with connection.execute(sql) as cursor:
-                return [(row[0], row[1]) for row in await cursor.fetchall()]
-
-        self._owed.update(await self._context.database.transact(work))
+        sql = "SELECT namespace_id, region FROM removed_replicas WHERE NOT forgotten"
+        self._owed.update((row[0], row[1]) for row in await self._context.database.rows(sql))
 
     def region_seen(self, region: str) -> None:
         """A region answers (again): it is to forget what it lost while it was down."""
@@ -261,34 +255,22 @@ class Replicas:
             await client.adopt(known.record, timeout)
             await client.forget(namespace_id, timeout)
 
-        async def work(connection: aiosqlite.Connection) -> None:
-            sql = "UPDATE removed_replicas SET forgotten = 1 WHERE namespace_id = ? AND region = ?"
-            await connection.execute(sql, (namespace_id, region))
-
-        await self._context.database.transact(work)
+        sql = "UPDATE removed_replicas SET forgotten = 1 WHERE namespace_id = ? AND region = ?"
+        await self._context.database.execute(sql, namespace_id, region)
         self._owed.discard((namespace_id, region))
         self._context.directory.forgotten(namespace_id, region)
 
     async def _note_removal(self, operation: Operation) -> None:
-        values = (operation.namespace_id, operation.region, self._context.ports.clock.now())
-
-        async def work(connection: aiosqlite.Connection) -> None:
-            sql = (
-                "INSERT OR REPLACE INTO removed_replicas (namespace_id, region, removed, forgotten)"
-                " VALUES (?, ?, ?, 0)"
-            )
-            await connection.execute(sql, values)
-
-        await self._context.database.transact(work)
+        await self._context.database.execute(
+            "INSERT OR REPLACE INTO removed_replicas (namespace_id, region, removed, forgotten) VALUES (?, ?, ?, 0)",
+            operation.namespace_id,
+            operation.region,
+            self._context.ports.clock.now(),
+        )
         self._owed.add((operation.namespace_id, operation.region))
 
     async def _removed(self, namespace_id: str, region: str) -> int:
         """When the region was last deleted from the namespace; 0: never."""
-
-        async def work(connection: aiosqlite.Connection) -> int:
-            sql = "SELECT removed FROM removed_replicas WHERE namespace_id = ? AND region = ?"
-            async with connection.execute(sql, (namespace_id, region)) as cursor:
-                row = await cursor.fetchone()
-            return int(row[0]) if row is not None else 0
-
-        return await self._context.database.transact(work)
+        sql = "SELECT removed FROM removed_replicas WHERE namespace_id = ? AND region = ?"
+        rows = await self._context.database.rows(sql, namespace_id, region)
+        return int(rows[0][0]) if rows else 0

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-import aiosqlite
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
 from mockcloud.api.state.v1.state_pb2 import NamespaceRecord
@@ -137,16 +137,10 @@ class Directory:
 
     async def load(self) -> None:
         """Take over what is stored, and have the endpoints opened on the ports that they had."""
-
-        async def work(connection: aiosqlite.Connection) -> list[KnownNamespace]:
-            sql = (
-                "SELECT record, port, modified, spec, tags, revision FROM namespaces"
-                " ORDER BY port IS NULL, port, name"
-            )
-            async with connection.execute(sql) as cursor:
-                return [_known(row) for row in await cursor.fetchall()]
-
-        for known in await self._database.transact(work):
+        rows = await self._database.rows(
+            "SELECT record, port, modified, spec, tags, revision FROM namespaces ORDER BY port IS NULL, port, name"
+        )
+        for known in map(_known, rows):
             self._add(known)
             if known.record.deleted_time:
                 continue
@@ -206,12 +200,8 @@ class Directory:
 
     async def withdraw(self, known: KnownNamespace) -> None:
         """A namespace could not be made."""
-
-        async def work(connection: aiosqlite.Connection) -> None:
-            await connection.execute("DELETE FROM namespaces WHERE namespace_id = ?", (known.id,))
-
         await self.saved()
-        await self._database.transact(work)
+        await self._database.execute("DELETE FROM namespaces WHERE namespace_id = ?", known.id)
         self._by_id.pop(known.id, None)
         if self._by_name.get(known.name) is known:
             del self._by_name[known.name]
@@ -361,10 +351,8 @@ class Directory:
                 rows = [self._row(self._by_id[namespace_id]) for namespace_id in sorted(self._dirty)]
                 self._dirty.clear()
 
-                async def work(
-                    connection: aiosqlite.Connection, rows: list[tuple[object, ...]] = rows
-                ) -> None:
-                    await connection.executemany(
+                def work(connection: sqlite3.Connection, rows: list[tuple[object, ...]] = rows) -> None:
+                    connection.executemany(
                         "INSERT OR REPLACE INTO namespaces"
                         " (namespace_id, name, record, port, modified, spec, tags, revision)"
                         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -391,7 +379,7 @@ class Directory:
         )
 
 
-def _known(row: aiosqlite.Row | tuple[Any, ...]) -> KnownNamespace:
+def _known(row: tuple[Any, ...]) -> KnownNamespace:
     record, port, modified, spec, tags, revision = row
     return KnownNamespace(
         NamespaceRecord.FromString(record),

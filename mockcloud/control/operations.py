@@ -9,11 +9,11 @@ What the steps of a kind are, its own module says; `control.runner` takes them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
-import aiosqlite
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from temporalio.api.cloud.cloudservice import v1 as cloudservice
@@ -215,13 +215,13 @@ _LAST_FAILOVERS: Final = f"{_SELECT} WHERE number IN ({_LAST})"
 _LIST: Final = f"{_SELECT} WHERE ? IN ('', namespace) ORDER BY number DESC LIMIT ?"
 
 
-Also: TypeAlias = Callable[[aiosqlite.Connection], Awaitable[None]]
+Also: TypeAlias = Callable[[sqlite3.Connection], None]
 
 
 class Watcher(Protocol):
     """Who wants to know of each step of each operation."""
 
-    async def beside(self, connection: aiosqlite.Connection, operation: Operation) -> None:
+    def beside(self, connection: sqlite3.Connection, operation: Operation) -> None:
         """In the transaction that stores the step."""
         ...
 
@@ -268,12 +268,7 @@ class Operations:
         failover = self.last_failover(namespace_id)
         if failover is None or not failover.failback:
             return
-        failover_id = failover.id
-
-        async def work(connection: aiosqlite.Connection) -> None:
-            await connection.execute("UPDATE operations SET failback = '' WHERE id = ?", (failover_id,))
-
-        await self._database.transact(work)
+        await self._database.execute("UPDATE operations SET failback = '' WHERE id = ?", failover.id)
         if self._last_failovers.get(namespace_id) is failover:
             self._last_failovers[namespace_id] = failover._replace(failback="")
 
@@ -329,16 +324,17 @@ class Operations:
 
         `also` is done in the same transaction, for a new one.
         """
+        entry = audit.entry_of(operation.id)
 
-        async def work(connection: aiosqlite.Connection) -> Operation | None:
-            async with connection.execute(_GET, (operation.id,)) as cursor:
-                row = await cursor.fetchone()
+        def work(connection: sqlite3.Connection) -> Operation | None:
+            row = connection.execute(_GET, (operation.id,)).fetchone()
             if row is not None:
                 return _operation(row)
-            await self._put(connection, operation)
-            await audit.accepted(connection, operation.id)
+            self._put(connection, operation)
+            if entry is not None:
+                audit.insert(connection, entry)
             if also is not None:
-                await also(connection)
+                also(connection)
             return None
 
         known = await self._database.transact(work)
@@ -370,10 +366,10 @@ class Operations:
             else:
                 self._failed_regions.pop(key, None)
 
-    async def _put(self, connection: aiosqlite.Connection, operation: Operation) -> None:
-        await connection.execute(_PUT, operation)
+    def _put(self, connection: sqlite3.Connection, operation: Operation) -> None:
+        connection.execute(_PUT, operation)
         for watcher in self._watchers:
-            await watcher.beside(connection, operation)
+            watcher.beside(connection, operation)
 
     def _remember(self, operation: Operation) -> None:
         for watcher in self._watchers:
@@ -409,11 +405,7 @@ class Operations:
         self._ends.clear()
 
     async def _query(self, sql: str, *values: object) -> list[Operation]:
-        async def work(connection: aiosqlite.Connection) -> list[Operation]:
-            async with connection.execute(sql, values) as cursor:
-                return [_operation(row) for row in await cursor.fetchall()]
-
-        return await self._database.transact(work)
+        return [_operation(row) for row in await self._database.rows(sql, *values)]
 
 
 def operation_not_found(operation_id: str) -> NotFound:
@@ -421,7 +413,7 @@ def operation_not_found(operation_id: str) -> NotFound:
     return NotFound(f"async operation {operation_id} not found")
 
 
-def _operation(row: aiosqlite.Row | tuple[object, ...]) -> Operation:
+def _operation(row: tuple[object, ...]) -> Operation:
     stored = Operation._make(row)
     return stored._replace(
         kind=Kind(stored.kind),

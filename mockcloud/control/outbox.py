@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import json
 import logging
+import sqlite3
 import uuid
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
-
-import aiosqlite
 
 from mockcloud.control.database import Closed, Database
 from mockcloud.control.events import Tell
@@ -106,11 +105,11 @@ class Outbox:
         self._sending.cancel()
         return [self._sending]
 
-    async def beside(self, connection: aiosqlite.Connection, operation: Operation) -> None:
+    def beside(self, connection: sqlite3.Connection, operation: Operation) -> None:
         """Store the notification of an operation's step, if it has one, in the transaction of that."""
         notification = self._of(operation)
         if notification is not None:
-            await connection.execute(_PUT, _values(notification))
+            connection.execute(_PUT, _values(notification))
 
     def stored(self, operation: Operation) -> None:
         """The transaction of `beside` is committed."""
@@ -180,17 +179,10 @@ class Outbox:
         return notification._replace(delivery=Delivery.SENT, sent=self._ports.clock.now(), problem="")
 
     async def _save(self, notification: Notification) -> None:
-        async def work(connection: aiosqlite.Connection) -> None:
-            await connection.execute(_PUT, _values(notification))
-
-        await self._database.transact(work)
+        await self._database.execute(_PUT, *_values(notification))
 
     async def _query(self, sql: str, *values: object) -> list[Notification]:
-        async def work(connection: aiosqlite.Connection) -> list[Notification]:
-            async with connection.execute(sql, values) as cursor:
-                return [_notification(tuple(row)) for row in await cursor.fetchall()]
-
-        return await self._database.transact(work)
+        return [_notification(row) for row in await self._database.rows(sql, *values)]
 
 
 def _body(operation: Operation, outcome: str) -> str:

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Mapping
 from typing import Final, Protocol
-
-import aiosqlite
 
 from mockcloud.api.admin.v1 import cloud_admin_pb2 as cloud
 from mockcloud.api.admin.v1 import region_admin_pb2 as admin
@@ -131,17 +130,11 @@ class Reports:
 
     async def last_of(self, namespace_id: str) -> str:
         """The id of the namespace's last forced failover. NotFound."""
-
-        async def work(connection: aiosqlite.Connection) -> str | None:
-            sql = "SELECT id FROM operations WHERE namespace_id = ? AND mode = ? ORDER BY number DESC LIMIT 1"
-            async with connection.execute(sql, (namespace_id, Mode.FORCED)) as cursor:
-                row = await cursor.fetchone()
-            return None if row is None else str(row[0])
-
-        found = await self._database.transact(work)
-        if found is None:
+        sql = "SELECT id FROM operations WHERE namespace_id = ? AND mode = ? ORDER BY number DESC LIMIT 1"
+        rows = await self._database.rows(sql, namespace_id, Mode.FORCED)
+        if not rows:
             raise NotFound("no failover of this namespace was forced: nothing was left behind")
-        return found
+        return str(rows[0][0])
 
     async def fill(self, report: cloud.FailoverReport, operation: Operation) -> None:
         """Put into a report what was left, by run, with the fates as they are now."""
@@ -306,23 +299,14 @@ class Reports:
 
     async def _stored(self, operation_id: str = "") -> dict[str, cloud.Unreplicated]:
         """Summaries by operation, of one or of all."""
-
-        async def work(connection: aiosqlite.Connection) -> list[tuple[str, bytes]]:
-            sql = "SELECT operation_id, summary FROM reports WHERE ? IN ('', operation_id)"
-            async with connection.execute(sql, (operation_id,)) as cursor:
-                return [(row[0], row[1]) for row in await cursor.fetchall()]
-
-        return {
-            known: cloud.Unreplicated.FromString(data) for known, data in await self._database.transact(work)
-        }
+        sql = "SELECT operation_id, summary FROM reports WHERE ? IN ('', operation_id)"
+        rows = await self._database.rows(sql, operation_id)
+        return {known: cloud.Unreplicated.FromString(data) for known, data in rows}
 
     async def _load(self, operation_id: str) -> Runs:
-        async def work(connection: aiosqlite.Connection) -> list[bytes]:
-            sql = "SELECT report FROM report_runs WHERE operation_id = ? ORDER BY workflow_id, run_id"
-            async with connection.execute(sql, (operation_id,)) as cursor:
-                return [row[0] for row in await cursor.fetchall()]
-
-        found = [cloud.RunReport.FromString(data) for data in await self._database.transact(work)]
+        sql = "SELECT report FROM report_runs WHERE operation_id = ? ORDER BY workflow_id, run_id"
+        rows = await self._database.rows(sql, operation_id)
+        found = [cloud.RunReport.FromString(data) for (data,) in rows]
         return {(run.workflow_id, run.run_id): run for run in found}
 
     async def _save(self, operation_id: str, summary: cloud.Unreplicated, runs: Runs) -> None:
@@ -332,13 +316,13 @@ class Reports:
             if run.left
         ]
 
-        async def work(connection: aiosqlite.Connection) -> None:
-            await connection.execute(
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
                 "INSERT OR REPLACE INTO reports (operation_id, summary) VALUES (?, ?)",
                 (operation_id, summary.SerializeToString()),
             )
-            await connection.execute("DELETE FROM report_runs WHERE operation_id = ?", (operation_id,))
-            await connection.executemany(
+            connection.execute("DELETE FROM report_runs WHERE operation_id = ?", (operation_id,))
+            connection.executemany(
                 "INSERT INTO report_runs (operation_id, workflow_id, run_id, report) VALUES (?, ?, ?, ?)",
                 rows,
             )

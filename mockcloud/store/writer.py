@@ -158,10 +158,14 @@ class _Transaction:
 
 
 class Writer:
-    """Group commit over a lane. All methods belong to one event loop's thread."""
+    """Group commit over a lane. All methods belong to one event loop's thread.
 
-    def __init__(self, lane: Lane) -> None:
+    `patient`: whether a transaction waits some turns of the loop for others to share its commit.
+    """
+
+    def __init__(self, lane: Lane, *, patient: bool = True) -> None:
         self._lane = lane
+        self._turns = _TURNS if patient else 0
         self._queue: deque[_Transaction] = deque()
         self._group: list[_Transaction] = []  # what runs or is being committed
         self._drainer: asyncio.Task[None] | None = None
@@ -221,7 +225,7 @@ class Writer:
     async def _gather(self) -> None:
         """Wait for company while there is some to come: a commit costs more than a transaction."""
         seen = turns = 0
-        while turns < _TURNS and len(self._queue) < _GROUP_WANTED:
+        while turns < self._turns and len(self._queue) < _GROUP_WANTED:
             turns = 0 if len(self._queue) > seen else turns + 1
             seen = len(self._queue)
             await asyncio.sleep(0)

@@ -313,6 +313,7 @@ class TestFile:
                 path.write_text(cut)
                 await cloud.restart()
                 assert path.read_text() == whole
+            await cloud.plane._running.operations.end_of("op-1")
             await asked(cloud, failover(EAST, "op-2"))
             assert [line["async_operation_id"] for line in self.lines(path)][1:] == ["op-1", "op-2"]
 

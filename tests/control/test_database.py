@@ -6,30 +6,25 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from mockcloud.control.database import SCHEMA_VERSION, Closed, Database
 from mockcloud.core.errors import StartupError
 
 
-async def _owe(connection: aiosqlite.Connection, region: str) -> None:
-    await connection.execute("INSERT INTO owed_releases (namespace_id, region) VALUES ('n', ?)", (region,))
+def _owe(connection: sqlite3.Connection, region: str) -> None:
+    connection.execute("INSERT INTO owed_releases (namespace_id, region) VALUES ('n', ?)", (region,))
 
 
 async def _owed(database: Database) -> list[str]:
-    async def work(connection: aiosqlite.Connection) -> list[str]:
-        async with connection.execute("SELECT region FROM owed_releases ORDER BY region") as cursor:
-            return [row[0] for row in await cursor.fetchall()]
-
-    return await database.transact(work)
+    return [region for (region,) in await database.rows("SELECT region FROM owed_releases ORDER BY region")]
 
 
 async def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "c.sqlite", durable=True)
 
-    async def fails(connection: aiosqlite.Connection) -> None:
-        await _owe(connection, "lost")
+    def fails(connection: sqlite3.Connection) -> None:
+        _owe(connection, "lost")
         raise KeyError("a rule")
 
     with pytest.raises(KeyError):
@@ -40,22 +35,16 @@ async def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_cancelled_caller_leaves_no_transaction_open(tmp_path: Path) -> None:
+async def test_a_cancelled_caller_does_not_take_its_transaction_back(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "c.sqlite", durable=False)
-    inside, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(connection: aiosqlite.Connection) -> None:
-        await _owe(connection, "first")
-        inside.set()
-        await go_on.wait()
-
-    caller = asyncio.create_task(database.transact(slow))
-    await inside.wait()
+    caller = asyncio.create_task(database.transact(lambda connection: _owe(connection, "first")))
+    await asyncio.sleep(0)  # it has asked
     caller.cancel()
-    go_on.set()
     await database.transact(lambda connection: _owe(connection, "second"))
 
     assert await _owed(database) == ["first", "second"]
+    assert caller.cancelled()
     await database.close()
 
 
