@@ -84,6 +84,8 @@ class Sender:
         self._wake = asyncio.Event()  # something for the sending half to look at
         self._retry_now = asyncio.Event()
         self._advanced = asyncio.Condition()
+        self._wanted = 0  # somebody waits for this position: up to it nothing is held back for company
+        self._hurry = asyncio.Event()
         self._news = 0  # rises with each commit; tells a read from before it
         self._acked = 0
         self._saved = 0
@@ -123,7 +125,9 @@ class Sender:
             self._fall_back(self._acked)
 
     async def wait_acked(self, position: int) -> None:
-        """Return when the peer has made `position` durable."""
+        """Return when the peer has made `position` durable; what it lacks is sent at once."""
+        self._wanted = max(self._wanted, position)
+        self._hurry.set()
         async with self._advanced:
             await self._advanced.wait_for(lambda: self._acked >= position)
 
@@ -260,7 +264,7 @@ class Sender:
             if self._room() > 0 and not self._paused:
                 delay = next_send - loop.time()
                 if delay > 0 and self._sent > self._acked:
-                    await asyncio.sleep(delay)
+                    await self._hold_back(delay)
                 rows = min(self._room(), settings.page_rows)
                 if sent := await self._send_page(stream, rows):
                     # A full page did not need to wait for company.
@@ -269,6 +273,15 @@ class Sender:
             if self._news != news:
                 continue
             await self._wait()
+
+    async def _hold_back(self, delay: float) -> None:
+        """Let company come for that long, unless somebody waits for what is to be sent."""
+        self._hurry.clear()
+        if self._sent < self._wanted:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._hurry.wait()
 
     def _room(self) -> int:
         """How many tasks may be sent now."""
