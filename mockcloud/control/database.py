@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mockcloud.core.errors import RegionKilled, StartupError, Unavailable
+from mockcloud.store.blank import fill_blank
 from mockcloud.store.writer import InlineLane, Lane, ThreadLane, Writer
 
 T = TypeVar("T")
@@ -170,13 +171,13 @@ class Database:
 def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
     for pragma in (
         "busy_timeout = 1000",
-        "journal_mode = WAL",
         f"synchronous = {'FULL' if durable else 'OFF'}",
         f"fullfsync = {int(durable)}",
+        "journal_mode = WAL",
     ):
         connection.execute(f"PRAGMA {pragma}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in {0, SCHEMA_VERSION}:
         raise StartupError(f"{path} has schema {version}, this mockcloud knows only {SCHEMA_VERSION}")
     if version == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        fill_blank(connection, f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

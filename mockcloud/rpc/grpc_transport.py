@@ -197,13 +197,16 @@ class _HandlerEnd:
 
 
 def serve_handlers(handlers: Handlers) -> NamedMethods:
-    """Serves over gRPC what is registered in `handlers` so far."""
-    methods: dict[str, MethodHandler] = {}
-    for name, unary in handlers.unary_methods.items():
-        methods[name] = _unary_method(name, unary)
-    for name, stream in handlers.stream_methods.items():
-        methods[name] = _stream_method(name, stream)
-    return NamedMethods(methods)
+    """Serves over gRPC what is registered in `handlers`, of the services that it has so far."""
+
+    def find(name: str) -> MethodHandler | None:
+        if (stream := handlers.stream_of(name)) is not None:
+            return _stream_method(name, stream)
+        if (unary := handlers.unary_of(name)) is not None:
+            return _unary_method(name, unary)
+        return None
+
+    return NamedMethods(handlers.service_names, find)
 
 
 def _unary_method(name: str, handler: UnaryHandler) -> MethodHandler:

@@ -31,13 +31,12 @@ class Health:
 
     def methods(self) -> NamedMethods:
         """Check, List and Watch for a server."""
-        return NamedMethods(
-            {
-                f"/{_SERVICE}/Check": grpc.unary_unary_rpc_method_handler(self._check),
-                f"/{_SERVICE}/List": grpc.unary_unary_rpc_method_handler(self._list),
-                f"/{_SERVICE}/Watch": grpc.unary_stream_rpc_method_handler(self._watch),
-            }
-        )
+        methods = {
+            f"/{_SERVICE}/Check": grpc.unary_unary_rpc_method_handler(self._check),
+            f"/{_SERVICE}/List": grpc.unary_unary_rpc_method_handler(self._list),
+            f"/{_SERVICE}/Watch": grpc.unary_stream_rpc_method_handler(self._watch),
+        }
+        return NamedMethods([_SERVICE], methods.get)
 
     def _status(self, service: str) -> HealthCheckResponse.ServingStatus.ValueType:
         if service not in self._services:

@@ -47,17 +47,25 @@ Dispatch: TypeAlias = Callable[[Call], Awaitable[bytes]]
 
 
 class NamedMethods(GenericHandler):
-    """Methods by full name. A method missing from one of its services is answered as grpc-go does."""
+    """The methods of some services. One that such a service does not have is answered as grpc-go does.
 
-    def __init__(self, methods: Mapping[str, MethodHandler]) -> None:
-        self._methods: Final = dict(methods)
-        self._services: Final = {split(name)[0] for name in methods}
+    A handler is made when its method is first called: a cloud has a thousand, and is often one test's.
+    """
+
+    def __init__(self, services: Iterable[str], find: Callable[[str], MethodHandler | None]) -> None:
+        """`services`: their full names. `find`: makes the handler of a method by its full name; None: there is none."""
+        self._services: Final = frozenset(services)
+        self._find: Final = find
+        self._made: Final[dict[str, MethodHandler]] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> MethodHandler | None:
         name = handler_call_details.method
-        handler = self._methods.get(name)
-        if handler is None and name[1:].rpartition("/")[0] in self._services:
-            return _refusal(name, known_service=True)
+        handler = self._made.get(name)
+        if handler is None and split(name)[0] in self._services:
+            handler = self._find(name)
+            if handler is None:
+                return _refusal(name, known_service=True)
+            self._made[name] = handler
         return handler
 
 
@@ -76,11 +84,15 @@ def serve_services(
     `message_bytes` is the real limit of a request (`Limits.message_bytes`), checked here because the
     transport's own limit is higher and its words differ: SDKs recognise grpc-go's. None: no limit, for peers.
     """
-    methods: dict[str, MethodHandler] = {}
-    for service in services:
-        for method in service.methods:
-            methods[full_name(method)] = _dispatched(service.full_name, method.name, dispatch, message_bytes)
-    return NamedMethods(methods)
+    described = {service.full_name: service for service in services}
+
+    def find(name: str) -> MethodHandler | None:
+        service, method = split(name)
+        if method not in described[service].methods_by_name:
+            return None
+        return _dispatched(service, method, dispatch, message_bytes)
+
+    return NamedMethods(described, find)
 
 
 def full_name(method: MethodDescriptor) -> str:

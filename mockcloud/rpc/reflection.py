@@ -38,7 +38,7 @@ def reflection(services: Iterable[ServiceDescriptor]) -> NamedMethods:
         request_deserializer=_parsed,
         response_serializer=lambda answer: answer.SerializeToString(),
     )
-    return NamedMethods({f"/{name}/ServerReflectionInfo": handler for name in _NAMES})
+    return NamedMethods(_NAMES, {f"/{name}/ServerReflectionInfo": handler for name in _NAMES}.get)
 
 
 def _parsed(raw: bytes) -> ServerReflectionRequest:

@@ -26,7 +26,7 @@ from typing import Final, Protocol, TypeAlias
 from google.protobuf.descriptor import ServiceDescriptor
 
 from mockcloud.core.errors import Unimplemented
-from mockcloud.rpc.methods import Call, Dispatch, full_name, split
+from mockcloud.rpc.methods import Call, Dispatch, split
 
 NO_METADATA: Final[Mapping[str, str]] = MappingProxyType({})
 CLOSE_GRACE: Final = 1.0  # seconds that a handler has to return after its caller's close
@@ -91,47 +91,67 @@ class Handlers:
     """What a region serves to its peers, by full method name, whatever the transport."""
 
     def __init__(self) -> None:
-        self.unary_methods: Final[dict[str, UnaryHandler]] = {}
-        self.stream_methods: Final[dict[str, StreamHandler]] = {}
+        self._unary: Final[dict[str, UnaryHandler]] = {}
+        self._streams: Final[dict[str, StreamHandler]] = {}
+        self._whole: Final[dict[str, tuple[ServiceDescriptor, Dispatch]]] = {}  # services, by full name
 
     def unary(self, method: str, handler: UnaryHandler) -> None:
         """Serves a unary method."""
-        self.unary_methods[self._free(method)] = handler
+        self._unary[self._free(method)] = handler
 
     def stream(self, method: str, handler: StreamHandler) -> None:
         """Serves a bidirectional stream."""
-        self.stream_methods[self._free(method)] = handler
+        self._streams[self._free(method)] = handler
 
     def services(self, services: Iterable[ServiceDescriptor], dispatch: Dispatch) -> None:
         """Serves every method of `services` by `dispatch`, as `methods.serve_services` does for clients."""
         for service in services:
-            for method in service.methods:
-                self.unary(full_name(method), _dispatched(full_name(method), dispatch))
+            if service.full_name in self.service_names:
+                raise ValueError(f"{service.full_name} is served already")
+            self._whole[service.full_name] = service, dispatch
+
+    @property
+    def service_names(self) -> set[str]:
+        """The full names of services that have a method here."""
+        return {split(method)[0] for method in (*self._unary, *self._streams)} | self._whole.keys()
 
     def find_unary(self, method: str) -> UnaryHandler:
         """The handler of a unary method, else Unimplemented in grpc-go's words."""
-        handler = self.unary_methods.get(method)
+        handler = self.unary_of(method)
         if handler is None:
             raise self._unknown(method)
+        return handler
+
+    def unary_of(self, method: str) -> UnaryHandler | None:
+        """The handler of a unary method, if there is one."""
+        handler = self._unary.get(method)
+        if handler is None and (whole := self._whole.get(split(method)[0])) is not None:
+            service, dispatch = whole
+            if split(method)[1] in service.methods_by_name:
+                handler = self._unary[method] = _dispatched(method, dispatch)
         return handler
 
     def find_stream(self, method: str) -> StreamHandler:
         """The handler of a stream, else Unimplemented in grpc-go's words."""
-        handler = self.stream_methods.get(method)
+        handler = self.stream_of(method)
         if handler is None:
             raise self._unknown(method)
         return handler
 
+    def stream_of(self, method: str) -> StreamHandler | None:
+        """The handler of a stream, if there is one."""
+        return self._streams.get(method)
+
     def _free(self, method: str) -> str:
         if method.count("/") != 2 or not method.startswith("/"):
             raise ValueError(f"not a full method name: {method!r}")
-        if method in self.unary_methods or method in self.stream_methods:
+        if method in self._unary or method in self._streams or split(method)[0] in self._whole:
             raise ValueError(f"{method} is served already")
         return method
 
     def _unknown(self, method: str) -> Unimplemented:
         service, name = split(method)
-        if any(split(known)[0] == service for known in (*self.unary_methods, *self.stream_methods)):
+        if service in self.service_names:
             return Unimplemented(f"unknown method {name} for service {service}")
         return Unimplemented(f"unknown service {service}")
 

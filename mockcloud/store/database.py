@@ -162,9 +162,9 @@ def _connect_writer(path: Path, *, durable: bool) -> sqlite3.Connection:
         sync = "FULL" if durable else "OFF"
         for pragma in (
             "busy_timeout = 1000",
-            "journal_mode = WAL",
             f"synchronous = {sync}",
             f"fullfsync = {int(durable)}",
+            "journal_mode = WAL",
             f"checkpoint_fullfsync = {int(durable)}",
             f"cache_size = -{_WRITER_CACHE_KB}",
             f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 
 from mockcloud.core.errors import StartupError
+from mockcloud.store.blank import fill_blank
 
 # "mckc" as a big-endian integer: tells our files from those of other programs.
 APPLICATION_ID = 0x6D636B63
@@ -255,9 +256,18 @@ def check(connection: sqlite3.Connection, name: str) -> None:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the current schema, each step in a transaction of its own."""
-    for number, script in enumerate(MIGRATIONS[version(connection) :], start=version(connection) + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script};"
-            f" PRAGMA user_version = {number}; COMMIT;"
-        )
+    """Bring the file to the current schema, each step in a transaction of its own; a new one in one."""
+    found = version(connection)
+    steps = [_step(number, script) for number, script in enumerate(MIGRATIONS[found:], start=found + 1)]
+    if found == 0:
+        fill_blank(connection, "".join(steps))
+    else:
+        for step in steps:
+            connection.executescript(step)
+
+
+def _step(number: int, script: str) -> str:
+    return (
+        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script};"
+        f" PRAGMA user_version = {number}; COMMIT;"
+    )

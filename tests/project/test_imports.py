@@ -20,7 +20,7 @@ ALLOWED = {
     "rpc": {"core"},
     "replication": {"core", "store", "engine", "rpc"},
     "frontend": {"core", "store", "engine", "replication", "rpc"},
-    "control": {"core", "rpc", "store.writer"},
+    "control": {"core", "rpc", "store.blank", "store.writer"},
     "endpoints": {"core"},
     "coverage": {"core", "frontend", "control"},
 }
