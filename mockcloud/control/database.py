@@ -121,7 +121,7 @@ class Database:
 
     def __init__(self, lane: Lane) -> None:
         self._lane: Final = lane
-        self._writer: Final = Writer(lane, patient=False)
+        self._writer: Final = Writer(lane)
 
     @classmethod
     async def open(cls, path: Path, *, durable: bool) -> Database:
@@ -145,7 +145,7 @@ class Database:
         Raises what `work` raised, with nothing changed; Unavailable when SQLite cannot write; `Closed` after `fence`.
         """
         try:
-            return await self._writer.transact(work)
+            return await self._writer.transact(work, urgent=True)
         except RegionKilled:
             raise Closed from None
 

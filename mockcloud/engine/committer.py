@@ -88,7 +88,8 @@ class Committer:
                 for function in also:
                     function(connection)
 
-            await self._store.transact(transaction)
+            # Several workflow ids are company enough: a peer's batch, whose acknowledgement is waited for.
+            await self._store.transact(transaction, urgent=len(works) > 1)
         except BaseException:
             for outcome in (outcome for work in works for outcome in work.outcomes):
                 key = outcome.run.key

@@ -318,7 +318,8 @@ class NamespaceRegistry:
         if namespace is not None and takes_rights:
             namespace._set(record)  # noqa: SLF001 the fence, before anything else can be queued
         try:
-            await self._store.transact(transaction)
+            # A handover and a switch hold up everybody.
+            await self._store.transact(transaction, urgent=True)
         except BaseException:
             if namespace is not None and before is not None:
                 namespace._set(before)  # noqa: SLF001 it is not stored

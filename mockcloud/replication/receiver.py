@@ -356,7 +356,8 @@ class _Session:
                 await self._store.transact(
                     lambda connection, position=watermark: positions.set_applied(  # type: ignore[misc]
                         connection, self._namespace_id, self._source, position
-                    )
+                    ),
+                    urgent=True,
                 )
                 self._applied = max(self._applied, watermark)
             want, self._want = self._want, None

@@ -14,7 +14,7 @@ class Settings:
     window: int = 4_096  # tasks that may be on their way without acknowledgement
     window_bytes: int = 16 << 20
     pacing: float = (
-        0.02  # under load, messages are at least so far apart; the first after a silence goes at once
+        0.016  # under load, messages are at least so far apart; the first after a silence goes at once
     )
     ack_timeout: float = 0.5  # without progress for so long, what is unacknowledged is sent again; doubles
     ack_timeout_most: float = 2.0  # a lost last message of a burst has no successor that shows the gap

@@ -80,9 +80,10 @@ class Store:
             raise
         return cls(path, lock, lane, opened[1])
 
-    async def transact(self, fn: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `fn` in one transaction; its result, once that is committed. See `writer` for what is promised.
+    async def transact(self, fn: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
+        """Run `fn` in one transaction; its result, once that is committed.
 
+        See `writer` for what is promised, and what is `urgent`.
         `fn` must not begin or end transactions, must not count on running before another function, and may run again.
         Raises what `fn` raised, Unavailable when SQLite cannot write, RegionKilled behind the fence.
         """
@@ -91,7 +92,7 @@ class Store:
         began, failed = time.perf_counter_ns(), False
         self.meter.begin(began)
         try:
-            return await self._writer.transact(fn)
+            return await self._writer.transact(fn, urgent=urgent)
         except Unavailable:
             failed = True
             raise

@@ -45,8 +45,8 @@ GROUP_LIMIT = 128
 # A group is closed when so many turns of the event loop have brought nothing new, or it is worth a commit. A
 # busy loop brings those who wait for it one by one, some turns apart; an idle one is through with its turns at
 # once (some 50 µs). Counted, not timed, so that a seed repeats it.
-_TURNS = 24
-_GROUP_WANTED = 32
+_TURNS = 16
+_GROUP_WANTED = 24
 
 # Seconds for which a commit on its thread may be kept from the interpreter lock by a busy event loop.
 _PATIENCE = 0.001
@@ -158,21 +158,21 @@ class _Transaction:
 
 
 class Writer:
-    """Group commit over a lane. All methods belong to one event loop's thread.
+    """Group commit over a lane. All methods belong to one event loop's thread."""
 
-    `patient`: whether a transaction waits some turns of the loop for others to share its commit.
-    """
-
-    def __init__(self, lane: Lane, *, patient: bool = True) -> None:
+    def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._turns = _TURNS if patient else 0
         self._queue: deque[_Transaction] = deque()
         self._group: list[_Transaction] = []  # what runs or is being committed
+        self._urgent = False  # something that is queued must not wait for company
         self._drainer: asyncio.Task[None] | None = None
         self._killed = False
 
-    async def transact(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+    async def transact(self, fn: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
         """Run `fn` in a transaction; its result, once that is committed.
+
+        `urgent`: it is worth a commit of its own, because it is large or because much waits for it. What was queued
+        before it shares that.
 
         Raises what `fn` raised, RegionKilled behind the fence, and Unavailable when SQLite cannot write or
         commit.
@@ -182,6 +182,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         transaction = _Transaction(fn, loop.create_future())
         self._queue.append(transaction)
+        self._urgent = self._urgent or urgent
         if self._drainer is None:
             # A task of its own: what else is queued in this turn of the loop shares the commit, and no
             # caller's cancellation ends it.
@@ -208,6 +209,8 @@ class Writer:
                 if self._killed:
                     break
                 self._group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
+                if not self._queue:
+                    self._urgent = False
                 try:
                     self._run()
                     await self._lane.commit()
@@ -225,7 +228,7 @@ class Writer:
     async def _gather(self) -> None:
         """Wait for company while there is some to come: a commit costs more than a transaction."""
         seen = turns = 0
-        while turns < self._turns and len(self._queue) < _GROUP_WANTED:
+        while turns < _TURNS and len(self._queue) < _GROUP_WANTED and not self._urgent:
             turns = 0 if len(self._queue) > seen else turns + 1
             seen = len(self._queue)
             await asyncio.sleep(0)

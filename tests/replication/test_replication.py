@@ -192,6 +192,30 @@ class TestBacklog:
             assert [len(await pair.b.events(name)) for name in ("w1", "w2")] == [23, 3]
 
 
+async def test_what_somebody_waits_for_is_not_held_back_for_company(tmp_path: Path) -> None:
+    settings = replace(FAST, pacing=60.0, ack_timeout=60.0)
+    async with Pair(tmp_path, settings=settings) as pair:
+        await pair.register()
+        await pair.a.start_workflow("w1")
+        await pair.converge()
+        go_on = asyncio.Event()
+        busy = asyncio.create_task(pair.b.changes.exclusive(pair.b.namespace, "w1", go_on.wait))
+        await pair.a.signal("w1", "goes at once and is not acknowledged")
+        await pair.a.start_workflow("w2")
+
+        position = await pair.a.log_position()
+        replicated = pair.a.replication.wait_acked(pair.a.namespace.id, "B", position)
+        waiting = asyncio.create_task(replicated)
+
+        async def there() -> bool:
+            return bool(await pair.b.current_run_id("w2"))
+
+        await until_async(there)
+        go_on.set()
+        await busy
+        await waiting
+
+
 class TestWhatReplicates:
     async def test_a_namespace_reaches_a_peer_that_does_not_know_it(self, tmp_path: Path) -> None:
         async with Pair(tmp_path) as pair:

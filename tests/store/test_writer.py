@@ -117,6 +117,27 @@ async def test_transactions_that_come_some_turns_apart_share_a_commit(connection
     assert lane.commits == 1
 
 
+async def test_what_is_urgent_takes_along_what_waits_and_waits_for_nothing(
+    connection: sqlite3.Connection,
+) -> None:
+    lane = CountingLane(connection)
+    writer = Writer(lane)
+    patient = asyncio.ensure_future(writer.transact(writes("patient")))
+    await asyncio.sleep(0)
+    urgent = asyncio.ensure_future(writer.transact(writes("urgent"), urgent=True))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert urgent.done()
+    assert patient.done()
+    assert lane.commits == 1
+
+    patient = asyncio.ensure_future(writer.transact(writes("patient again")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not patient.done()
+    await patient
+
+
 async def test_a_fence_while_a_group_gathers_commits_nothing(connection: sqlite3.Connection) -> None:
     lane = CountingLane(connection)
     writer = Writer(lane)
