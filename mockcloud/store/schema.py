@@ -118,11 +118,12 @@ CREATE TABLE visibility (
     parent_run_id TEXT NOT NULL,
     root_workflow_id TEXT NOT NULL,
     root_run_id TEXT NOT NULL,
-    division TEXT -- TemporalNamespaceDivision
+    division TEXT, -- TemporalNamespaceDivision
+    custom TEXT NOT NULL -- which custom search attributes it has: store.visibility_terms
 );
 -- Nearly every filter asks for one division, or for none: each of these indexes has it, so that no row is read for it.
 CREATE INDEX visibility_all ON visibility
-    (namespace_id, division, order_time DESC, start_time DESC, run_id);
+    (namespace_id, division, order_time DESC, start_time DESC, run_id, custom);
 CREATE INDEX visibility_status ON visibility
     (namespace_id, status, order_time DESC, start_time DESC, run_id, division);
 CREATE INDEX visibility_workflow ON visibility

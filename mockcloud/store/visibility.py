@@ -19,7 +19,7 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from mockcloud.core.derived import VisibilityRow
 from mockcloud.core.visibility_filter import AllOf, Filter
 from mockcloud.store.visibility_filter import Source, condition, sources
-from mockcloud.store.visibility_terms import division_of, terms_of
+from mockcloud.store.visibility_terms import custom_of, division_of, terms_of
 
 _OPEN_ORDER = (1 << 63) - 1  # open runs sort as if they closed last
 
@@ -29,21 +29,24 @@ _PUT = (
     "INSERT INTO visibility (run_key, namespace_id, workflow_id, run_id, order_time,"
     " workflow_type, task_queue, status, start_time, execution_time, close_time, history_length,"
     " history_size, state_transitions, memo, search_attributes, parent_workflow_id, parent_run_id,"
-    " root_workflow_id, root_run_id, division)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " root_workflow_id, root_run_id, division, custom)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (run_key) DO UPDATE SET order_time = excluded.order_time, status = excluded.status,"
     " start_time = excluded.start_time, execution_time = excluded.execution_time,"
     " close_time = excluded.close_time, history_length = excluded.history_length,"
     " history_size = excluded.history_size, state_transitions = excluded.state_transitions,"
-    " memo = excluded.memo, search_attributes = excluded.search_attributes, division = excluded.division"
+    " memo = excluded.memo, search_attributes = excluded.search_attributes, division = excluded.division,"
+    " custom = excluded.custom"
 )
 _COLUMNS = (
     "v.workflow_id, v.run_id, v.order_time, v.workflow_type, v.task_queue, v.status, v.start_time,"
     " v.execution_time, v.close_time, v.history_length, v.history_size, v.state_transitions, v.memo,"
     " v.search_attributes, v.parent_workflow_id, v.parent_run_id, v.root_workflow_id, v.root_run_id"
 )
-# The division is in the indexes of the lists, and hardly ever changes.
-_PUT_DETAILS = "UPDATE visibility SET memo = ?, search_attributes = ? WHERE run_key = ? AND division IS ?"
+# What is in the indexes of the lists too hardly ever changes.
+_PUT_DETAILS = (
+    "UPDATE visibility SET memo = ?, search_attributes = ? WHERE run_key = ? AND division IS ? AND custom = ?"
+)
 _ORDER = "v.order_time DESC, v.start_time DESC, v.run_id"
 _PUT_TERM = (
     "INSERT INTO search_attribute (run_key, name, ordinal, namespace_id, text, number)"
@@ -98,8 +101,9 @@ def put_visibility(
         connection.execute(_DELETE_TERMS, (run_key,))
         return
     division = division_of(row.search_attributes)
+    custom = custom_of(row.search_attributes)
     if not columns_changed:
-        details = (row.memo, row.search_attributes, run_key, division)
+        details = (row.memo, row.search_attributes, run_key, division, custom)
         if connection.execute(_PUT_DETAILS, details).rowcount:
             _put_terms(connection, run_key, namespace_id, row)
             return
@@ -127,6 +131,7 @@ def put_visibility(
             row.root_workflow_id,
             row.root_run_id,
             division,
+            custom,
         ),
     )
     if attributes_changed:

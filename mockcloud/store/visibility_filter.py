@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 
 from mockcloud.core import times
 from mockcloud.core.search_attribute_values import DATETIME, KEYWORD, KEYWORD_LIST, TEXT, go_float
+from mockcloud.core.search_attributes import PREDEFINED
 from mockcloud.core.visibility_filter import AllOf, AnyOf, Field, FieldTest, Filter, Negated, Value
-from mockcloud.store.visibility_terms import DIVISION, member, phrase, words
+from mockcloud.store.visibility_terms import DIVISION, member, phrase, presence, words
 
 _LARGEST: Final = (1 << 63) - 1
 _NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*", re.ASCII)
@@ -61,6 +62,7 @@ _INDEXED: Final[Mapping[str, str]] = {
 }
 # Of these the indexes that have the rows with one value in a list's order.
 _ORDERED: Final = frozenset({"WorkflowId", "WorkflowType", "ExecutionStatus"})
+_TEXTUAL: Final = frozenset({KEYWORD, KEYWORD_LIST, TEXT})
 _COMPARED: Final = frozenset({"=", "<", "<=", ">", ">="})
 
 
@@ -132,6 +134,9 @@ def _test(test: FieldTest) -> Sql:
     if test.operator in ("is null", "is not null"):
         if field.open_is_last:  # the time itself, not the one it is compared as
             subject = Sql(_COLUMNS[field.name])
+        elif not field.system and field.name not in PREDEFINED:
+            part = presence(field.name, textual=field.value_type in _TEXTUAL)
+            return Sql(f"(instr(v.custom, ?) {'=' if test.operator == 'is null' else '>'} 0)", (part,))
         return Sql(f"{subject.text} {test.operator.upper()}", subject.values)
     if test.operator.endswith("starts_with"):
         if field.value_type == DATETIME:
@@ -153,7 +158,7 @@ def _subject(field: Field) -> Sql:
         return Sql("v.order_time")
     if field.system or field.name == DIVISION:
         return Sql(_COLUMNS[field.name])
-    column = "text" if field.value_type in (KEYWORD, KEYWORD_LIST, TEXT) else "number"
+    column = "text" if field.value_type in _TEXTUAL else "number"
     return Sql(
         f"(SELECT s.{column} FROM search_attribute s WHERE s.run_key = v.run_key AND s.name = ? AND s.ordinal = 0)",  # noqa: S608 constants
         (field.name,),

@@ -28,6 +28,7 @@ from mockcloud.core.search_attribute_values import (
     TYPES_BY_NAME,
     decode,
 )
+from mockcloud.core.search_attributes import PREDEFINED
 
 DIVISION = "TemporalNamespaceDivision"
 
@@ -50,6 +51,24 @@ def terms_of(search_attributes: bytes) -> tuple[Term, ...]:
     return tuple(
         term for name, payload in fields.items() if name != DIVISION for term in _terms(name, payload)
     )
+
+
+@lru_cache(maxsize=256)
+def custom_of(search_attributes: bytes) -> str:
+    """Which custom search attributes a run has, as one text in which the `presence` of each is a part.
+
+    It is in the index that lists are read by: to look up in each run whether there is a value takes longest of all.
+    """
+    return "".join(
+        presence(term.name, textual=term.text is not None)
+        for term in terms_of(search_attributes)
+        if term.ordinal == 0 and term.name not in PREDEFINED
+    )
+
+
+def presence(name: str, *, textual: bool) -> str:
+    """The part for one attribute. `textual`: its values are texts; those of another type are not its values."""
+    return f"\n{name} {'text' if textual else 'number'}\n"
 
 
 def division_of(search_attributes: bytes) -> str | None:

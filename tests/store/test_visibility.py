@@ -253,11 +253,24 @@ def test_a_close_leaves_the_indexes_of_what_stays_alone(connection: sqlite3.Conn
 
 
 def test_an_upsert_leaves_the_lists_indexes_alone(connection: sqlite3.Connection) -> None:
-    row = visibility_row(10)
+    row = visibility_row(10)._replace(search_attributes=attributes(Customer="b"))
     after = row._replace(memo=b"m", search_attributes=attributes(Customer="a"))
 
     assert rewritten(connection, row, after) == set()
     assert found(connection, "Customer = 'a'") == ["run-1"]
+
+
+def test_an_upsert_of_one_more_attribute_is_seen_by_the_filter_for_none(
+    connection: sqlite3.Connection,
+) -> None:
+    row = visibility_row(10)
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", row)
+    assert found(connection, "Customer IS NULL") == ["run-1"]
+
+    after = row._replace(search_attributes=attributes(Customer="a"))
+    put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=False)
+    assert found(connection, "Customer IS NULL") == []
+    assert found(connection, "Customer IS NOT NULL") == ["run-1"]
 
 
 def test_an_upsert_can_move_a_run_to_another_division(connection: sqlite3.Connection) -> None:
