@@ -43,14 +43,12 @@ def describe(run: Run, now: int, namespace: NamespaceRecord) -> DescribeWorkflow
         workflow_execution_info=_info(run, namespace),
         workflow_extended_info=_extended(run),
     )
-    response.pending_children.extend(
-        _pending_child(event_id, child) for event_id, child in run.children.items()
-    )
+    for event_id, child in run.children.items():
+        response.pending_children.append(_pending_child(event_id, child))
     if not run.open:
         return response
-    response.pending_activities.extend(
-        pending_activity(activity, now) for activity in run.activities.values()
-    )
+    for activity in run.activities.values():
+        response.pending_activities.append(pending_activity(activity, now))
     task = run.workflow_task
     if task is not None:
         pending = PendingWorkflowTaskInfo(
@@ -153,13 +151,13 @@ def _config(run: Run) -> WorkflowExecutionConfig:
 
 def _info(run: Run, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
     start = run.start
-    execution_time = run.execution_time
+    lifetime = run.lifetime
     root = start.root_workflow_execution
     info = WorkflowExecutionInfo(
         execution=WorkflowExecution(workflow_id=run.key.workflow_id, run_id=run.key.run_id),
         type=start.workflow_type,
-        start_time=times.timestamp(run.start_time),
-        execution_time=times.timestamp(execution_time),
+        start_time=times.timestamp(lifetime.start_time),
+        execution_time=times.timestamp(lifetime.execution_time),
         status=run.status,
         history_length=run.next_event_id - 1,
         task_queue=start.task_queue.name,
@@ -180,14 +178,16 @@ def _info(run: Run, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
         info.versioning_info.versioning_override.behavior = (
             VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE
         )
-    info.auto_reset_points.CopyFrom(
-        reset_points.handed_on(
-            run.reset_points,
-            run.key.run_id if run.new_run_id else "",
-            run.record.close_time,
-            namespace.retention,
+    info.auto_reset_points.SetInParent()
+    if run.reset_points:
+        info.auto_reset_points.CopyFrom(
+            reset_points.handed_on(
+                run.reset_points,
+                run.key.run_id if run.new_run_id else "",
+                run.record.close_time,
+                namespace.retention,
+            )
         )
-    )
     if start.parent_workflow_execution.run_id:
         info.parent_execution.CopyFrom(start.parent_workflow_execution)
         info.parent_namespace_id = start.parent_workflow_namespace_id
@@ -198,15 +198,16 @@ def _info(run: Run, namespace: NamespaceRecord) -> WorkflowExecutionInfo:
         info.worker_deployment_name = completed.worker_deployment_name
     if not run.open:
         info.close_time.CopyFrom(times.timestamp(run.record.close_time))
-        info.execution_duration.CopyFrom(times.duration(run.record.close_time - execution_time))
+        info.execution_duration.CopyFrom(times.duration(run.record.close_time - lifetime.execution_time))
     return info
 
 
 def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
-    expires = run.run_expires_at
+    lifetime, started = run.lifetime, run.started
+    expires = lifetime.run_expires_at
     extended = WorkflowExecutionExtendedInfo(
         run_expiration_time=times.timestamp(expires) if expires else _NO_TIME,
-        original_start_time=times.timestamp(times.nanoseconds(run.started.event_time) if run.started else 0),
+        original_start_time=started.event_time if started is not None else times.timestamp(0),
         cancel_requested=run.cancel_requested,
         reset_run_id=run.record.reset_run_id,
     )
@@ -216,8 +217,8 @@ def _extended(run: Run) -> WorkflowExecutionExtendedInfo:
         extended.pause_info.paused_time.CopyFrom(times.timestamp(run.pause.time))
     if run.record.reset_time:
         extended.last_reset_time.CopyFrom(times.timestamp(run.record.reset_time))
-    if run.execution_expires_at:
-        extended.execution_expiration_time.CopyFrom(times.timestamp(run.execution_expires_at))
+    if lifetime.execution_expires_at:
+        extended.execution_expiration_time.CopyFrom(times.timestamp(lifetime.execution_expires_at))
     if run.record.create_request_id:
         extended.request_id_infos[run.record.create_request_id].CopyFrom(
             RequestIdInfo(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, event_id=1)

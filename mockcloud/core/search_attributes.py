@@ -265,6 +265,8 @@ def apply_types(namespace: NamespaceRecord, attributes: SearchAttributes) -> Non
 
 def visible(namespace: NamespaceRecord, attributes: Mapping[str, Payload]) -> SearchAttributes:
     """What readers see: values of an attribute that was removed from the namespace are hidden."""
+    if not attributes:
+        return SearchAttributes()
     names = stored_names(namespace)
     return SearchAttributes(
         indexed_fields={

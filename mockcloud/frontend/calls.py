@@ -70,11 +70,15 @@ class CallMeter:
     async def answer(self, method: Method, handle: Callable[[], Awaitable[Message]]) -> Message:
         """What a method's handler answers. Unavailable: a fault came before it."""
         if method.poll or method.name in _WAIT:
-            return await self._through(handle)
+            if not self._way.clear:
+                await self._passed()
+            return await handle()
         began, failed = now(), False
         self._meter.begin(began)
         try:
-            return await self._through(handle)
+            if not self._way.clear:
+                await self._passed()
+            return await handle()
         except ServiceError as error:
             failed = error.code in _OWN_FAULT and not isinstance(error, NamespaceHandover)
             raise
@@ -84,10 +88,9 @@ class CallMeter:
         finally:
             self._meter.end(began, now(), failed=failed)
 
-    async def _through(self, handle: Callable[[], Awaitable[Message]]) -> Message:
+    async def _passed(self) -> None:
+        """The call has come through what is wrong with all of them."""
         way = self._way
-        if not way.clear:
-            if way.cut or self._rng.random() < way.drop:
-                raise Unavailable(f"the frontend of {way.target} fails")
-            await passed(way)
-        return await handle()
+        if way.cut or self._rng.random() < way.drop:
+            raise Unavailable(f"the frontend of {way.target} fails")
+        await passed(way)
