@@ -126,8 +126,9 @@ class Sender:
 
     async def wait_acked(self, position: int) -> None:
         """Return when the peer has made `position` durable; what it lacks is sent at once."""
-        self._wanted = max(self._wanted, position)
-        self._hurry.set()
+        if position > self._sent:
+            self._wanted = max(self._wanted, position)
+            self._hurry.set()
         async with self._advanced:
             await self._advanced.wait_for(lambda: self._acked >= position)
 
