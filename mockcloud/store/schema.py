@@ -118,12 +118,11 @@ CREATE TABLE visibility (
     parent_run_id TEXT NOT NULL,
     root_workflow_id TEXT NOT NULL,
     root_run_id TEXT NOT NULL,
-    division TEXT, -- TemporalNamespaceDivision
-    custom TEXT NOT NULL -- which custom search attributes it has: store.visibility_terms
+    division TEXT -- TemporalNamespaceDivision
 );
 -- Nearly every filter asks for one division, or for none: each of these indexes has it, so that no row is read for it.
 CREATE INDEX visibility_all ON visibility
-    (namespace_id, division, order_time DESC, start_time DESC, run_id, custom);
+    (namespace_id, division, order_time DESC, start_time DESC, run_id);
 CREATE INDEX visibility_status ON visibility
     (namespace_id, status, order_time DESC, start_time DESC, run_id, division);
 CREATE INDEX visibility_workflow ON visibility
@@ -230,7 +229,21 @@ CREATE TABLE dead_letters (
 );
 """
 
-MIGRATIONS = (_V1,)
+# Which custom search attributes a run has, in the index that lists are read by: store.visibility_terms.
+# Of a run that was there before it names predefined ones too: nobody asks for those.
+_V2 = """
+ALTER TABLE visibility ADD COLUMN custom TEXT NOT NULL DEFAULT '';
+UPDATE visibility SET custom = (
+    SELECT coalesce(group_concat(
+        char(10) || name || CASE WHEN text IS NULL THEN ' number' ELSE ' text' END || char(10), ''), '')
+    FROM search_attribute s WHERE s.run_key = visibility.run_key AND s.ordinal = 0
+);
+DROP INDEX visibility_all;
+CREATE INDEX visibility_all ON visibility
+    (namespace_id, division, order_time DESC, start_time DESC, run_id, custom);
+"""
+
+MIGRATIONS = (_V1, _V2)
 
 
 def version(connection: sqlite3.Connection) -> int:

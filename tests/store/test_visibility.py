@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from contextlib import closing
 
 import pytest
 from temporalio.api.common.v1 import SearchAttributes
@@ -12,6 +13,7 @@ from mockcloud.core.search_attribute_values import INT, KEYWORD, KEYWORD_LIST, e
 from mockcloud.core.visibility_filter import Filter
 from mockcloud.core.visibility_query import parse
 from mockcloud.store import visibility
+from mockcloud.store.schema import MIGRATIONS, migrate, version
 from mockcloud.store.visibility import (
     count_by_status,
     count_runs,
@@ -271,6 +273,34 @@ def test_an_upsert_of_one_more_attribute_is_seen_by_the_filter_for_none(
     put_visibility(connection, 1, NAMESPACE, "w", "run-1", after, columns_changed=False)
     assert found(connection, "Customer IS NULL") == []
     assert found(connection, "Customer IS NOT NULL") == ["run-1"]
+
+
+def test_a_file_of_the_first_schema_is_filtered_like_a_new_one(connection: sqlite3.Connection) -> None:
+    given: tuple[dict[str, object], ...] = (
+        {},
+        {"Customer": "a"},
+        {"Customer": "b", "Count": 3, "Tags": ["x", "y"]},
+        {"Tags": ["z"]},
+    )
+    for number, values in enumerate(given):
+        row = visibility_row(10)._replace(search_attributes=attributes(**values))
+        put_visibility(connection, number, NAMESPACE, "w", f"run-{number}", row)
+
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as older:
+        older.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1")
+        for table in ("visibility", "search_attribute"):
+            names = [column[1] for column in older.execute(f"PRAGMA table_info ({table})")]
+            rows = connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
+            older.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})", rows)
+        migrate(older)
+
+        assert version(older) == len(MIGRATIONS)
+        for name in ("Customer", "Count"):
+            for query in (f"{name} IS NULL", f"{name} IS NOT NULL"):
+                assert found(older, query) == found(connection, query)
+        assert found(older, "Customer IS NULL") == ["run-0", "run-3"]
+        put_visibility(older, 9, NAMESPACE, "w", "run-9", visibility_row(20))
+        assert found(older, "Customer IS NULL") == ["run-9", "run-0", "run-3"]
 
 
 def test_an_upsert_can_move_a_run_to_another_division(connection: sqlite3.Connection) -> None:

@@ -207,7 +207,7 @@ def ordered(name: str, value: Any) -> tuple[int, Any]:
 @pytest.fixture(scope="module")
 def table() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(schema._V1)
+    schema.migrate(connection)
     yield connection
     connection.close()
 
