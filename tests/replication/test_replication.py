@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +146,18 @@ class TestBadStreams:
             assert (await pair.b.loaded("w")).signal_count == 1
 
 
+@asynccontextmanager
+async def busy(region: Region, workflow_id: str) -> AsyncIterator[None]:
+    """Nothing else is done to a workflow id meanwhile: what arrives for it waits."""
+    go_on = asyncio.Event()
+    held = asyncio.create_task(region.changes.exclusive(region.namespace, workflow_id, go_on.wait))
+    try:
+        yield
+    finally:
+        go_on.set()
+        await held
+
+
 class TestBacklog:
     async def test_a_fresh_change_overtakes_it(self, tmp_path: Path) -> None:
         """A busy run holds back the window; what is committed meanwhile to another run does not wait for it."""
@@ -153,21 +167,18 @@ class TestBacklog:
             for workflow_id in ("w1", "w2"):
                 await pair.a.start_workflow(workflow_id)
             await pair.converge()
-            go_on = asyncio.Event()
-            busy = asyncio.create_task(pair.b.changes.exclusive(pair.b.namespace, "w1", go_on.wait))
-            for number in range(20):
-                await pair.a.signal("w1", f"held {number}")
-            for number in range(3):
-                await pair.a.signal("w2", f"fresh {number}")
+            async with busy(pair.b, "w1"):
+                for number in range(20):
+                    await pair.a.signal("w1", f"held {number}")
+                for number in range(3):
+                    await pair.a.signal("w2", f"fresh {number}")
 
-            async def overtaken() -> bool:
-                return (await pair.b.loaded("w2")).signal_count == 3
+                async def overtaken() -> bool:
+                    return (await pair.b.loaded("w2")).signal_count == 3
 
-            await until_async(overtaken)
-            assert (await pair.b.loaded("w1")).signal_count == 0
-            assert await pair.b.applied("A") < await pair.a.log_position() - 20
-            go_on.set()
-            await busy
+                await until_async(overtaken)
+                assert (await pair.b.loaded("w1")).signal_count == 0
+                assert await pair.b.applied("A") < await pair.a.log_position() - 20
             await pair.same("w1")
             await pair.same("w2")
             assert (await pair.b.loaded("w2")).signal_count == 3
@@ -178,15 +189,12 @@ class TestBacklog:
             await pair.register()
             await pair.a.start_workflow("w1")
             await pair.converge()
-            go_on = asyncio.Event()
-            busy = asyncio.create_task(pair.b.changes.exclusive(pair.b.namespace, "w1", go_on.wait))
-            for number in range(20):
-                await pair.a.signal("w1", f"held {number}")
-            await pair.a.start_workflow("w2")
-            await pair.a.signal("w2", "of a run that is unknown there")
-            await pair.a.signal("w1", "the last")
-            go_on.set()
-            await busy
+            async with busy(pair.b, "w1"):
+                for number in range(20):
+                    await pair.a.signal("w1", f"held {number}")
+                await pair.a.start_workflow("w2")
+                await pair.a.signal("w2", "of a run that is unknown there")
+                await pair.a.signal("w1", "the last")
             await pair.same("w1")
             await pair.same("w2")
             assert [len(await pair.b.events(name)) for name in ("w1", "w2")] == [23, 3]
@@ -198,21 +206,18 @@ async def test_what_somebody_waits_for_is_not_held_back_for_company(tmp_path: Pa
         await pair.register()
         await pair.a.start_workflow("w1")
         await pair.converge()
-        go_on = asyncio.Event()
-        busy = asyncio.create_task(pair.b.changes.exclusive(pair.b.namespace, "w1", go_on.wait))
-        await pair.a.signal("w1", "goes at once and is not acknowledged")
-        await pair.a.start_workflow("w2")
+        async with busy(pair.b, "w1"):
+            await pair.a.signal("w1", "goes at once and is not acknowledged")
+            await pair.a.start_workflow("w2")
 
-        position = await pair.a.log_position()
-        replicated = pair.a.replication.wait_acked(pair.a.namespace.id, "B", position)
-        waiting = asyncio.create_task(replicated)
+            position = await pair.a.log_position()
+            replicated = pair.a.replication.wait_acked(pair.a.namespace.id, "B", position)
+            waiting = asyncio.create_task(replicated)
 
-        async def there() -> bool:
-            return bool(await pair.b.current_run_id("w2"))
+            async def there() -> bool:
+                return bool(await pair.b.current_run_id("w2"))
 
-        await until_async(there)
-        go_on.set()
-        await busy
+            await until_async(there)
         await waiting
 
 
