@@ -44,7 +44,7 @@ GROUP_LIMIT = 128
 
 # A group is closed when so many turns of the event loop have brought nothing new, or it is worth a commit. A
 # busy loop brings those who wait for it one by one, some turns apart; an idle one is through with its turns at
-# once (some 50 µs). Counted, not timed, so that a seed repeats it.
+# once (some 30 µs). Counted, not timed, so that a seed repeats it.
 _TURNS = 16
 _GROUP_WANTED = 24
 
